@@ -1,0 +1,366 @@
+"""The nouns of Ambience: frozen, without behaviour beyond names derived from their own fields.
+
+Every folder speaks in these; none of them knows a file, a network or a clock.
+Letters in shapes: B batch, H W C image, N vectors, D dimension, Q queries, K neighbours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage = NDArray[np.uint8]
+"""(H, W, 3) uint8, sRGB, orientation applied, alpha composited."""
+
+Ids = NDArray[np.int64]
+"""(N,) int64; -1 pads."""
+
+Metric = Literal["hamming", "l1", "l2", "cosine", "inner_product"]
+
+MAX_IMAGE_ID = 2**53 - 1
+"""Largest image id: the largest integer that every JSON reader keeps exactly."""
+
+
+# --- decode ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PixelNeed:
+    """What an extractor needs of a picture, so that decoding can stop there.
+
+    Attributes:
+        longest_side: the decoded picture's longest side is at least this many pixels, or its full size
+            where it has fewer; None asks for full size.
+    """
+
+    longest_side: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture: what every extractor reads.
+
+    Attributes:
+        rgb: (H, W, 3) uint8 sRGB, oriented and composited; possibly smaller than the file's own size.
+        width: of the file's picture in pixels, after orientation.
+        height: of the file's picture in pixels, after orientation.
+        format: lower-case name of the file format ("jpeg", "png", "heic" …).
+        taken_at: EXIF capture time without a time zone, if the file says it.
+        is_exact: decoded at full size by the reference decoder, so that bit-exact features may be made of it.
+    """
+
+    rgb: RgbImage
+    width: int
+    height: int
+    format: str
+    taken_at: datetime | None = None
+    is_exact: bool = False
+
+
+class Orientation(NamedTuple):
+    """One of the eight ways to turn a picture: mirror left–right first (if mirrored), then rotate.
+
+    Attributes:
+        rotation: degrees counter-clockwise: 0, 90, 180 or 270.
+        mirrored: whether left and right were swapped before the rotation.
+    """
+
+    rotation: int = 0
+    mirrored: bool = False
+
+
+UPRIGHT = Orientation()
+
+
+# --- extract --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """What a kind declares; service, endpoints, table, index and documentation follow from it.
+
+    Attributes:
+        kind: name of the kind = name of its file in `extract/`.
+        title: one line for people.
+        dim: entries of one vector (bits where the metric is hamming).
+        dtype: numpy dtype of one stored entry ("uint8" of packed bits where the metric is hamming).
+        metric: how two vectors are compared.
+        version: raised whenever the same picture would give another feature.
+        preprocessing: what was done to the pixels ("scaled", "exact", "224-squash" …).
+        model: name of the model's catalog row; "" where none is used.
+        port: of the kind served alone, as the original system has it.
+        accepts_text: whether a sentence can be a query.
+        display_scale: what distances are multiplied by at the original's endpoints.
+        is_distance_integer: whether the original's endpoints answer whole numbers.
+    """
+
+    kind: str
+    title: str
+    dim: int
+    dtype: str
+    metric: Metric
+    version: int
+    port: int
+    preprocessing: str = "scaled"
+    model: str = ""
+    accepts_text: bool = False
+    display_scale: float = 1.0
+    is_distance_integer: bool = False
+
+    @property
+    def entries(self) -> int:
+        """Array entries of one stored vector: `dim`, or `dim / 8` bytes where bits are packed."""
+        return self.dim // 8 if self.metric == "hamming" else self.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the space that the vectors live in; vectors of two fingerprints are never compared."""
+        parts = (self.kind, self.model, self.preprocessing, f"v{self.version}")
+        return "-".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """What one kind extracts from one picture.
+
+    Attributes:
+        vector: (entries,) of the spec's dtype.
+        quality: how much the feature tells, from 0 (a flat picture: says nothing) to 1.
+    """
+
+    vector: NDArray[np.generic]
+    quality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryVariant:
+    """A feature to search with, and how the query was turned to make it."""
+
+    feature: Feature
+    orientation: Orientation = UPRIGHT
+
+
+# --- index ----------------------------------------------------------------------------------------------
+
+
+class Neighbors(NamedTuple):
+    """What an index answers, nearest first.
+
+    Attributes:
+        distances: (Q, K) float32; +inf pads.
+        ids: (Q, K) int64; -1 pads.
+    """
+
+    distances: NDArray[np.float32]
+    ids: Ids
+
+
+# --- search and fuse ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question: exactly one of picture bytes, a stored image, or a sentence.
+
+    Attributes:
+        data: bytes of a picture file.
+        image_id: a picture of the library.
+        text: a sentence.
+        name: what to call the query in messages.
+    """
+
+    data: bytes | None = None
+    image_id: int | None = None
+    text: str | None = None
+    name: str = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One result of one kind.
+
+    Attributes:
+        image_id: who.
+        distance: smaller is nearer, in the metric's unit.
+        orientation: how the query had to be turned to match.
+        quality: the smaller of the query's and the hit's feature quality, 0–1.
+    """
+
+    image_id: int
+    distance: float
+    orientation: Orientation = UPRIGHT
+    quality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The hits of one kind, nearest first.
+
+    Attributes:
+        kind: which kind answers.
+        hits: nearest first; ties by image_id.
+        pending: images whose feature or index entry of this kind is not there yet (0: complete).
+        took_s: seconds.
+    """
+
+    kind: str
+    hits: tuple[Hit, ...]
+    pending: int = 0
+    took_s: float = 0.0
+
+
+class Verdict(StrEnum):
+    """What a hit is, strongest first."""
+
+    SAME_FILE = "same_file"
+    SAME_PICTURE = "same_picture"
+    EDITED = "edited"
+    PART = "part"
+    SAME_SCENE = "same_scene"
+    LOOK_ALIKE = "look_alike"
+    SAME_COLORS = "same_colors"
+    SAME_WORDS = "same_words"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why one kind thinks so.
+
+    Attributes:
+        kind: which kind ("sha256" for the bytes themselves).
+        distance: in the metric's unit.
+        score: 0–1, greater is better.
+        rank: from 1, in the ranking of that kind.
+        verdict: the strongest verdict that this figure alone supports, or None.
+        orientation: how the query had to be turned to match.
+    """
+
+    kind: str
+    distance: float
+    score: float
+    rank: int
+    verdict: Verdict | None = None
+    orientation: Orientation = UPRIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One hit of the merged answer.
+
+    Attributes:
+        image_id: who.
+        verdict: the strongest verdict that the evidence supports.
+        score: 0–1.
+        orientation: how the query had to be turned to match.
+        evidence: one entry per kind that knows this image.
+    """
+
+    image_id: int
+    verdict: Verdict
+    score: float
+    orientation: Orientation
+    evidence: tuple[Evidence, ...]
+
+
+KindState = Literal["ok", "failed", "late", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class KindStatus:
+    """How one kind fared in a merged search; a kind that failed never turns into "no match".
+
+    Attributes:
+        kind: which.
+        state: "ok"; "failed" or "late" with the reason; "empty" where the query has no such feature.
+        message: for people.
+        pending: images that this kind cannot find yet.
+        took_s: seconds.
+    """
+
+    kind: str
+    state: KindState
+    message: str = ""
+    pending: int = 0
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The merged answer: matches by verdict, then score; and how each kind fared."""
+
+    matches: tuple[Match, ...]
+    kinds: tuple[KindStatus, ...]
+    took_s: float = 0.0
+
+
+# --- records --------------------------------------------------------------------------------------------
+
+
+class ImageState(StrEnum):
+    """Whether the bytes of an image are where they were."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    FEATURES_ONLY = "features_only"
+
+
+class FeatureState(StrEnum):
+    """How far the feature of one kind of one image is."""
+
+    PENDING = "pending"
+    DONE = "done"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDraft:
+    """What is known of an image before it has an id.
+
+    Attributes:
+        sha256: 32 raw bytes, of the file's bytes.
+        size: of the file in bytes.
+        name: what people call it; the file's name by default.
+        path: absolute path of the file, for pictures referenced in place or kept under `files/`;
+            None where only features are kept.
+        mtime_ns: of the file when it was read.
+        is_upload: whether the bytes are kept by the library itself (under `files/`).
+        format: lower-case name of the file format.
+        width: pixels, after orientation.
+        height: pixels, after orientation.
+        taken_at: EXIF capture time.
+    """
+
+    sha256: bytes
+    size: int
+    name: str
+    path: str | None = None
+    mtime_ns: int | None = None
+    is_upload: bool = False
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    taken_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord(ImageDraft):
+    """An image of the library: its draft, and what the library added.
+
+    Attributes:
+        image_id: 0 … 2^53 - 1.
+        state: whether its bytes are where they were.
+        added_at: UTC, aware.
+        features: state of each kind, with the reason where it failed.
+        tags: of all sources, sorted.
+    """
+
+    image_id: int = -1
+    state: ImageState = ImageState.PRESENT
+    added_at: datetime | None = None
+    features: Mapping[str, tuple[FeatureState, str]] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()

@@ -1,0 +1,178 @@
+"""Every exception that Ambience raises on purpose, drawn as a tree.
+
+AmbienceError
+├── ImageError                 the bytes given are no usable picture
+│   ├── UnsupportedFormatError     not a picture format that is read
+│   ├── ImageLimitError            over a limit (bytes, pixels, frames, aspect); names the limit
+│   ├── CorruptImageError          a picture format, but broken or truncated
+│   └── DecoderFailedError         the decoding worker died, hung or ran out of memory
+├── FetchError                 a URL could not be fetched, or may not be
+├── FeatureError               a feature cannot be made or read
+│   ├── EmptyFeatureError          the picture holds nothing that this kind could describe
+│   └── CorruptFeatureError        stored bytes do not agree with their checksum
+├── ModelError                 a model is missing or unusable
+├── StoreError                 the library's truth on disk
+│   ├── UnknownImageError          no such image (or no such feature of it)
+│   ├── ImageIdTakenError          the id belongs to other bytes, or the feature exists already
+│   ├── LibraryLockedError         another process holds the library
+│   ├── NewerLibraryError          made by a newer version of Ambience
+│   ├── DamagedStoreError          files of the library are broken; says what was done about it
+│   └── StoreFullError             the disk is full; nothing was lost
+├── IndexFileError             a snapshot of an index is missing, broken or of another fingerprint
+├── QueryError                 a question that cannot be answered as asked
+│   └── UnknownKindError           no kind of that name
+├── SettingsError              a setting that is unknown or out of range
+└── BusyError                  too much work at once; try again after `retry_after_s`
+
+Messages say what was wrong, the value seen, what is accepted, and what to do.
+"""
+
+
+class AmbienceError(Exception):
+    """Base of all errors that are raised on purpose.
+
+    Attributes:
+        code: stable machine-readable name, the same in HTTP problems, JSON reports and the records.
+    """
+
+    code = "error"
+
+
+class ImageError(AmbienceError):
+    """The bytes given are no usable picture."""
+
+    code = "image_unusable"
+
+
+class UnsupportedFormatError(ImageError):
+    """Not a picture format that is read."""
+
+    code = "unsupported_format"
+
+
+class ImageLimitError(ImageError):
+    """Over a limit: the message names the limit, its value, and the setting that holds it."""
+
+    code = "image_over_limit"
+
+
+class CorruptImageError(ImageError):
+    """A known picture format, but broken or truncated."""
+
+    code = "image_corrupt"
+
+
+class DecoderFailedError(ImageError):
+    """The worker process that decoded this picture died, hung, or ran out of memory."""
+
+    code = "decoder_failed"
+
+
+class FetchError(AmbienceError):
+    """A URL could not be fetched, or points where it may not."""
+
+    code = "fetch_failed"
+
+
+class FeatureError(AmbienceError):
+    """A feature cannot be made or read."""
+
+    code = "feature_unusable"
+
+
+class EmptyFeatureError(FeatureError):
+    """The picture holds nothing that this kind could describe."""
+
+    code = "feature_empty"
+
+
+class CorruptFeatureError(FeatureError):
+    """The stored bytes of a feature do not agree with their checksum."""
+
+    code = "feature_corrupt"
+
+
+class ModelError(AmbienceError):
+    """A model is missing or unusable."""
+
+    code = "model_unusable"
+
+
+class StoreError(AmbienceError):
+    """The library's truth on disk could not be read or written."""
+
+    code = "store_failed"
+
+
+class UnknownImageError(StoreError):
+    """No image has this id, or it lacks the feature asked for."""
+
+    code = "unknown_image"
+
+
+class ImageIdTakenError(StoreError):
+    """The id belongs to other bytes, or the feature exists already."""
+
+    code = "image_id_taken"
+
+
+class LibraryLockedError(StoreError):
+    """Another process holds the library; the message names it."""
+
+    code = "library_locked"
+
+
+class NewerLibraryError(StoreError):
+    """The library was made by a newer version of Ambience."""
+
+    code = "library_newer"
+
+
+class DamagedStoreError(StoreError):
+    """Files of the library are broken; the message says what was done about it."""
+
+    code = "store_damaged"
+
+
+class StoreFullError(StoreError):
+    """The disk is full. Nothing that was acknowledged is lost; free some space and try again."""
+
+    code = "store_full"
+
+
+class IndexFileError(AmbienceError):
+    """The snapshot of an index is missing, broken, or of another fingerprint."""
+
+    code = "index_unusable"
+
+
+class QueryError(AmbienceError):
+    """A question that cannot be answered as asked."""
+
+    code = "query_malformed"
+
+
+class UnknownKindError(QueryError):
+    """No kind of that name exists or is switched on."""
+
+    code = "unknown_kind"
+
+
+class SettingsError(AmbienceError):
+    """A setting that is unknown or out of range."""
+
+    code = "settings_invalid"
+
+
+class BusyError(AmbienceError):
+    """Too much work at once.
+
+    Attributes:
+        retry_after_s: seconds after which another try makes sense.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,1 @@
+"""Pixels become features: one file per kind."""

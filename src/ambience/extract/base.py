@@ -1,0 +1,43 @@
+"""The contract of a kind: from decoded pictures to features.
+
+A kind is one file of this folder: a frozen options dataclass (fields made by `settings.setting`), a
+`FeatureSpec`, one class that follows `Extractor`, and `__all__` with that class alone. Its service,
+endpoints, table, index and command-line name follow from the declaration.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
+
+
+class Extractor(Protocol):
+    """Makes the features of one kind; made once per process, called from many threads at a time.
+
+    Attributes:
+        options_class: frozen dataclass of the kind's own settings.
+        spec: what the kind declares, for the options given.
+        need: pixels that `extract` wants.
+    """
+
+    options_class: ClassVar[type[Any]]
+    spec: FeatureSpec
+    need: PixelNeed
+
+    def __init__(self, options: Any, *, exact: bool = False) -> None:
+        """Makes the extractor; heavy libraries are loaded at the first `extract`.
+
+        Args:
+            options: an instance of `options_class`.
+            exact: whether pictures are decoded at full size, so that features must be bit-exact.
+        """
+
+    def extract(self, pictures: Sequence[Picture]) -> list[Feature]:
+        """Features of pictures, in their order.
+
+        Raises:
+            EmptyFeatureError: a picture holds nothing that this kind could describe.
+        """
+
+    def query_variants(self, picture: Picture) -> list[QueryVariant]:
+        """Features to search with: upright first, then the ways in which the query is turned."""

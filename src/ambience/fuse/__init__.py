@@ -1,0 +1,1 @@
+"""Rankings of several kinds become one answer."""

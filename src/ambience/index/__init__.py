@@ -1,0 +1,1 @@
+"""Features become nearest neighbours: one file per form of index."""

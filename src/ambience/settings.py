@@ -1,0 +1,325 @@
+"""Each setting once: name, default, unit, help; and the one loader.
+
+Command line over environment over TOML over default. Nothing else reads `os.environ`, and no settings
+object is made at import. `docs/settings.md` is generated from the rows here.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+import platformdirs
+
+from ambience.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "AMBIENCE_"
+
+
+def setting(default: Any, unit: str, help: str, *, minimum: float | None = None) -> Any:
+    """A dataclass field that carries its unit, its help line and its smallest legal value.
+
+    Args:
+        default: value where nothing else is said.
+        unit: "bytes", "seconds", "" …
+        help: one sentence for people.
+        minimum: smallest value accepted.
+
+    Returns:
+        A `dataclasses.field`.
+    """
+    return field(default=default, metadata={"unit": unit, "help": help, "minimum": minimum})
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """How bytes become pixels, and what is refused."""
+
+    exact: bool = setting(
+        False, "", "Decode every picture at full size, so that hashes and histograms are bit-exact (slower)."
+    )
+    max_bytes: int = setting(512 * 2**20, "bytes", "Largest file that is read.", minimum=1)
+    max_pixels: int = setting(300_000_000, "pixels", "Most pixels a picture may have.", minimum=1)
+    max_frames: int = setting(20_000, "frames", "Most frames an animation may have.", minimum=1)
+    max_aspect: float = setting(500.0, "", "Largest ratio of the longer to the shorter side.", minimum=1)
+    worker_pixels: int = setting(
+        50_000_000,
+        "pixels",
+        "Pictures larger than this are decoded in a worker process, whatever the format.",
+    )
+    worker_timeout_s: float = setting(
+        12.0, "seconds", "A decoding worker that takes longer is killed.", minimum=0.1
+    )
+    worker_memory: int = setting(
+        1_400 * 2**20,
+        "bytes",
+        "Address space that a decoding worker may use beyond its start.",
+        minimum=2**20,
+    )
+    workers: int = setting(0, "processes", "Decoding worker processes; 0: as many as cores.", minimum=0)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """How pictures are added."""
+
+    threads: int = setting(0, "threads", "Threads that decode and extract; 0: as many as cores.", minimum=0)
+    commit_images: int = setting(512, "images", "Most images that one commit holds.", minimum=1)
+    commit_interval_s: float = setting(1.0, "seconds", "A bulk commit waits no longer than this.", minimum=0)
+    hidden: bool = setting(False, "", "Add hidden files and folders as well.")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How indexes are kept."""
+
+    snapshot_interval_s: float = setting(
+        60.0, "seconds", "A changed index is written to disk no more often than this.", minimum=0
+    )
+    verify_snapshots: bool = setting(True, "", "Check the sha256 of index files when they are opened.")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How questions are answered."""
+
+    k: int = setting(20, "hits", "Hits that are answered where nothing else is asked.", minimum=1)
+    max_k: int = setting(1000, "hits", "Most hits that can be asked for.", minimum=1)
+    deadline_s: float = setting(
+        10.0, "seconds", "A kind that has not answered by then is named as late.", minimum=0.01
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The HTTP server."""
+
+    host: str = setting("127.0.0.1", "", "Address to bind.")
+    port: int = setting(0, "", "Port; 0: 44444 for everything in one process, the kind's own port alone.")
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "", "Host names answered beside localhost and the bound address."
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        (), "", "Origins of other web pages that may change something."
+    )
+    max_upload_bytes: int = setting(
+        100 * 2**20, "bytes", "Largest request body, beyond which 413 is answered.", minimum=1
+    )
+    workers: int = setting(
+        0, "threads", "Requests worked on at the same time; 0: as many as cores.", minimum=0
+    )
+    queue: int = setting(
+        64, "requests", "Requests that may wait; beyond that 503 with Retry-After.", minimum=0
+    )
+    original_status_codes: bool = setting(
+        False, "", "Answer the original system's endpoints with its own status codes (500 for every error)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings.
+
+    Attributes:
+        library: the folder that holds the library.
+        kinds: for each kind, the options that its own file declares; checked when the kind is made.
+    """
+
+    library: Path = field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("ambience", appauthor=False)),
+        metadata={"unit": "", "help": "Folder of the library.", "minimum": None},
+    )
+    decode: DecodeSettings = DecodeSettings()
+    ingest: IngestSettings = IngestSettings()
+    index: IndexSettings = IndexSettings()
+    search: SearchSettings = SearchSettings()
+    serve: ServeSettings = ServeSettings()
+    kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+SECTIONS = ("decode", "ingest", "index", "search", "serve")
+
+
+def load_settings(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from all four sources.
+
+    Args:
+        file: a TOML file; by default `ambience.toml` in the platform's configuration folder, if there.
+        environment: by default `os.environ`; `AMBIENCE_LIBRARY`, `AMBIENCE_DECODE_MAX_BYTES`,
+            `AMBIENCE_KINDS_PHASH_…` and so on; `AMBIENCE_SETTINGS` names the TOML file.
+        overrides: dotted name → value, from the command line ("decode.max_bytes": "1000").
+
+    Returns:
+        One frozen object; nothing is read again later.
+
+    Raises:
+        SettingsError: a name is unknown, or a value is malformed or out of range.
+    """
+    environment = os.environ if environment is None else environment
+    named = file or (Path(environment["AMBIENCE_SETTINGS"]) if "AMBIENCE_SETTINGS" in environment else None)
+    flat: dict[str, Any] = {}
+    flat.update(_from_toml(named))
+    flat.update(_from_environment(environment))
+    flat.update(overrides or {})
+    return _build(flat)
+
+
+def options_from(options_class: type[Any], values: Mapping[str, Any], *, where: str) -> Any:
+    """An options dataclass of a kind or an engine, from strings or TOML values.
+
+    Args:
+        options_class: frozen dataclass whose fields are made by `setting`.
+        values: name → value.
+        where: dotted prefix for messages, such as "kinds.phash".
+
+    Returns:
+        An instance of `options_class`.
+
+    Raises:
+        SettingsError: a name is unknown, or a value is malformed or out of range.
+    """
+    hints = get_type_hints(options_class)
+    known = {row.name: row for row in fields(options_class)}
+    changes = {}
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(f"unknown setting {where}.{name}; have {', '.join(sorted(known)) or 'none'}")
+        changes[name] = _converted(f"{where}.{name}", value, hints[name], known[name].metadata.get("minimum"))
+    return replace(options_class(), **changes)
+
+
+def _from_toml(named: Path | None) -> dict[str, Any]:
+    file = named or Path(platformdirs.user_config_dir("ambience", appauthor=False)) / "ambience.toml"
+    if named is None and not file.is_file():
+        return {}
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise SettingsError(f"cannot read settings from {file}: {exc}") from exc
+    return dict(_flattened(table, ""))
+
+
+def _flattened(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            rows += _flattened(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables of ours by dotted name; `AMBIENCE_SETTINGS` names a file and is no setting."""
+    found = {}
+    for variable, value in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == "AMBIENCE_SETTINGS":
+            continue
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        section, _, rest = name.partition("_")
+        found[f"{section}.{rest}" if section in SECTIONS else _kind_setting(name)] = value
+    return found
+
+
+def _kind_setting(name: str) -> str:
+    """Dotted name of `kinds_<kind>_<option>`: a kind's own name may hold underscores."""
+    if not name.startswith("kinds_"):
+        return name
+    from ambience.registry import names
+
+    rest = name.removeprefix("kinds_")
+    for kind in sorted(names("ambience.extract"), key=len, reverse=True):
+        if rest.startswith(f"{kind}_"):
+            return f"kinds.{kind}.{rest.removeprefix(kind + '_')}"
+    return name
+
+
+def _build(flat: Mapping[str, Any]) -> Settings:
+    sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    kinds: dict[str, dict[str, Any]] = {}
+    library: Path | None = None
+    for name, value in flat.items():
+        section, _, rest = name.partition(".")
+        if name == "library":
+            library = Path(str(value)).expanduser().absolute()
+        elif section in sections and rest:
+            sections[section][rest] = value
+        elif section == "kinds" and rest.count(".") == 1:
+            kind, _, option = rest.partition(".")
+            kinds.setdefault(kind, {})[option] = value
+        else:
+            raise SettingsError(
+                f"unknown setting {name!r}; see docs/settings.md or `ambience info --settings`"
+            )
+    hints = get_type_hints(Settings)
+    built = {name: options_from(hints[name], values, where=name) for name, values in sections.items()}
+    settings = Settings(kinds=kinds, **built)
+    return settings if library is None else replace(settings, library=library)
+
+
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+def _converted(name: str, value: Any, hint: Any, minimum: float | None) -> Any:
+    """A value as its field's type; strings come from the environment and the command line."""
+    if isinstance(hint, UnionType):
+        options = [each for each in get_args(hint) if each is not type(None)]
+        if value is None or value == "":
+            return None
+        hint = options[0]
+    try:
+        converted = _as_type(value, hint)
+    except (TypeError, ValueError) as exc:
+        kind = getattr(hint, "__name__", str(hint))
+        raise SettingsError(f"{name} = {value!r} is not a {kind}") from exc
+    if minimum is not None and converted < minimum:
+        raise SettingsError(f"{name} = {value!r} is below the smallest value, {minimum:g}")
+    return converted
+
+
+def _as_type(value: Any, hint: Any) -> Any:
+    if hint is bool:
+        word = str(value).strip().lower()
+        if word not in _TRUE | _FALSE:
+            raise ValueError(word)
+        return word in _TRUE
+    if hint is int:
+        if isinstance(value, bool | float):
+            raise TypeError(value)
+        return int(value)
+    if hint is float:
+        if isinstance(value, bool):
+            raise TypeError(value)
+        return float(value)
+    if hint is Path:
+        return Path(str(value)).expanduser()
+    if getattr(hint, "__origin__", None) is tuple:
+        parts = value.split(",") if isinstance(value, str) else list(value)
+        return tuple(str(part).strip() for part in parts if str(part).strip())
+    return hint(value)
+
+
+def rows() -> list[tuple[str, Any, str, str]]:
+    """Every setting outside the kinds: (dotted name, default, unit, help), in the order of this file.
+
+    Returns:
+        One tuple per setting.
+    """
+    listed: list[tuple[str, Any, str, str]] = []
+    for top in fields(Settings):
+        if top.name == "library":
+            listed.append(("library", None, "", top.metadata["help"]))
+        elif top.name in SECTIONS:
+            section = get_type_hints(Settings)[top.name]
+            for row in fields(section):
+                default = None if row.default is MISSING else row.default
+                listed.append((f"{top.name}.{row.name}", default, row.metadata["unit"], row.metadata["help"]))
+    return listed

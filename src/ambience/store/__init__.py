@@ -1,0 +1,1 @@
+"""The truth on disk: records (SQL) and features (LMDB)."""

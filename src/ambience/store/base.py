@@ -1,0 +1,232 @@
+"""The words of the store: what is written, what comes back, what changed since.
+
+`records.py` holds the rows (SQL), `features.py` the vectors (LMDB), `commit.py` writes both by one rule:
+features first (synced), then their rows in one transaction (synced); the row is the commit point.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ambience.datatypes import Feature, FeatureState, ImageDraft
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureDraft:
+    """What one extractor made of one picture: a feature, or why there is none.
+
+    Attributes:
+        fingerprint: of the space that the vector lives in.
+        state: DONE with a feature; EMPTY, FAILED or PENDING without.
+        feature: present where the state is DONE.
+        reason: why there is none.
+    """
+
+    fingerprint: str
+    state: FeatureState
+    feature: Feature | None = None
+    reason: str = ""
+
+
+Features = Mapping[str, FeatureDraft]
+"""Kind → what was made."""
+
+
+# --- what can be written; `Store.commit` takes a sequence of these --------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PutImage:
+    """Adds an image, or gives an existing one new bytes.
+
+    Attributes:
+        draft: what is known of it.
+        features: by kind; kinds that are not named get a PENDING row from `Store.kinds`.
+        image_id: None assigns the next one. A given id that exists is an error (ImageIdTakenError), unless
+            `replaces` says so.
+        replaces: the existing image `image_id` gets these bytes: its old features become tombstones; tags and
+            decisions stay.
+        tags: added under the source "user".
+    """
+
+    draft: ImageDraft
+    features: Features
+    image_id: int | None = None
+    replaces: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutFeatures:
+    """Adds or renews features of kinds of an image that exists, or that is made as FEATURES_ONLY.
+
+    Attributes:
+        image_id: whose.
+        features: by kind.
+        draft: makes the image where there is none, and must carry the sha256 of the one there is, else
+            ImageIdTakenError. None: the image must exist.
+        renews: whether an existing DONE or EMPTY feature of the same fingerprint is replaced; else it is an
+            ImageIdTakenError.
+    """
+
+    image_id: int
+    features: Features
+    draft: ImageDraft | None = None
+    renews: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveImage:
+    """The file of an image is now at another path (or was touched without a change of bytes)."""
+
+    image_id: int
+    path: str
+    name: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkMissing:
+    """The file of an image is gone, or (is_missing false) back again."""
+
+    image_id: int
+    is_missing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveImage:
+    """Forgets an image: rows go, tombstones come. The caller moves uploaded bytes to the trash afterwards."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFeature:
+    """Forgets the feature of one kind; the last one of a FEATURES_ONLY image takes the image along."""
+
+    image_id: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTags:
+    """Replaces the tags that people gave (source "user")."""
+
+    image_id: int
+    tags: tuple[str, ...]
+
+
+Write = PutImage | PutFeatures | MoveImage | MarkMissing | RemoveImage | RemoveFeature | SetTags
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one write.
+
+    Attributes:
+        image_id: whose.
+        seq: change number after which everything of this write is visible.
+        is_new: whether the image was made by it.
+    """
+
+    image_id: int
+    seq: int
+    is_new: bool = False
+
+
+# --- what indexes follow --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change log of one fingerprint, in the order of `seq`.
+
+    Attributes:
+        seq: monotonic change number.
+        feature_id: appeared or went.
+        is_removal: whether it went.
+    """
+
+    seq: int
+    feature_id: int
+    is_removal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that is no picture for us; remembered so that a second run passes over it.
+
+    Attributes:
+        path: absolute.
+        size: bytes.
+        mtime_ns: of the file when it failed; a later one makes it worth another try.
+        code: of the error.
+        reason: its message.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What a scan needs to know of a file that the library holds."""
+
+    image_id: int
+    path: str
+    size: int
+    mtime_ns: int
+    is_missing: bool
+    sha256: bytes
+
+
+ProblemPlace = Literal["records", "features", "index", "files", "lock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One inconsistency that `check` found.
+
+    Attributes:
+        code: stable name, such as "feature_missing", "feature_corrupt", "feature_orphan", "row_orphan",
+            "index_missing_entry", "index_stale_entry", "snapshot_corrupt", "file_missing", "file_changed".
+        place: where.
+        message: what is wrong, and what `rebuild` would do about it.
+        image_id: whose, if it is an image's.
+        kind: whose, if it is a kind's.
+    """
+
+    code: str
+    place: ProblemPlace
+    message: str
+    image_id: int | None = None
+    kind: str | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Durable background work; resumed after a kill because its state is in the records.
+
+    Attributes:
+        job_id: from 1.
+        name: "extract", "rebuild", "train", "snapshot", "compact" …
+        subject: kind or fingerprint that it is about; "" for the whole library.
+        state: "waiting", "running", "done", "failed".
+        done: units finished.
+        total: units in all; 0 where unknown.
+        message: for people; the reason where it failed.
+        updated_at: ISO 8601, UTC.
+    """
+
+    job_id: int
+    name: str
+    subject: str
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    updated_at: str = ""

@@ -1,10 +1,25 @@
-"""Ambience finds pictures: copies, color-alikes and more, over your own files, without a cloud."""
+"""Ambience finds pictures: copies, color-alikes and more, over your own files, without a cloud.
+
+`ambience.open(folder)` opens a library; nothing heavy is imported before that.
+"""
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ambience.library import open as open
 
 try:
     __version__ = version("ambience")
 except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0.0.0"
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open":
+        from ambience import library
+
+        return library.open
+    raise AttributeError(f"module 'ambience' has no attribute {name!r}")

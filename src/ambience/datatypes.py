@@ -4,10 +4,12 @@ Every folder speaks in these; none of them knows a file, a network or a clock.
 Letters in shapes: B batch, H W C image, N vectors, D dimension, Q queries, K neighbours.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -76,6 +78,19 @@ class Orientation(NamedTuple):
 UPRIGHT = Orientation()
 
 
+class Verdict(StrEnum):
+    """What a hit is, strongest first."""
+
+    SAME_FILE = "same_file"
+    SAME_PICTURE = "same_picture"
+    EDITED = "edited"
+    PART = "part"
+    SAME_SCENE = "same_scene"
+    LOOK_ALIKE = "look_alike"
+    SAME_COLORS = "same_colors"
+    SAME_WORDS = "same_words"
+
+
 # --- extract --------------------------------------------------------------------------------------------
 
 
@@ -96,6 +111,8 @@ class FeatureSpec:
         accepts_text: whether a sentence can be a query.
         display_scale: what distances are multiplied by at the original's endpoints.
         is_distance_integer: whether the original's endpoints answer whole numbers.
+        verdicts: what a distance means, strongest first: (verdict, largest distance that supports it).
+        min_quality: below it a feature tells nothing, and its distances support no verdict.
     """
 
     kind: str
@@ -110,6 +127,8 @@ class FeatureSpec:
     accepts_text: bool = False
     display_scale: float = 1.0
     is_distance_integer: bool = False
+    verdicts: tuple[tuple[Verdict, float], ...] = ((Verdict.LOOK_ALIKE, math.inf),)
+    min_quality: float = 0.0
 
     @property
     def entries(self) -> int:
@@ -211,19 +230,6 @@ class Ranking:
     hits: tuple[Hit, ...]
     pending: int = 0
     took_s: float = 0.0
-
-
-class Verdict(StrEnum):
-    """What a hit is, strongest first."""
-
-    SAME_FILE = "same_file"
-    SAME_PICTURE = "same_picture"
-    EDITED = "edited"
-    PART = "part"
-    SAME_SCENE = "same_scene"
-    LOOK_ALIKE = "look_alike"
-    SAME_COLORS = "same_colors"
-    SAME_WORDS = "same_words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,3 +370,60 @@ class ImageRecord(ImageDraft):
     added_at: datetime | None = None
     features: Mapping[str, tuple[FeatureState, str]] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddedImage:
+    """What became of an upload.
+
+    Attributes:
+        image_id: given or assigned.
+        same_file_of: images that have the same bytes.
+        duplicates: copies found before this one was added.
+        states: by kind, how its feature came about, with the reason where there is none.
+    """
+
+    image_id: int
+    same_file_of: tuple[int, ...]
+    duplicates: tuple[Match, ...]
+    states: Mapping[str, tuple[FeatureState, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """How far one kind is.
+
+    Attributes:
+        spec: what the kind declares.
+        engine: name of its index engine.
+        entries: vectors in the index.
+        states: images by state of their feature.
+    """
+
+    spec: FeatureSpec
+    engine: str
+    entries: int
+    states: Mapping[FeatureState, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryInfo:
+    """What a library holds.
+
+    Attributes:
+        folder: of the library.
+        images: in all.
+        missing: of these, how many files are gone.
+        failed_files: files that could not be read as pictures.
+        disk_bytes: of the library's own folder.
+        seq: last change number.
+        kinds: by name.
+    """
+
+    folder: Path
+    images: int
+    missing: int
+    failed_files: int
+    disk_bytes: int
+    seq: int
+    kinds: Mapping[str, KindInfo]

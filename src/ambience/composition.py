@@ -1,0 +1,143 @@
+"""Settings become objects: the one place where the parts of a library are chosen and joined."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ambience import registry
+from ambience.datatypes import FeatureSpec
+from ambience.decode.image import Decoder
+from ambience.errors import UnknownKindError
+from ambience.extract.base import Extractor
+from ambience.gateway import Gateway
+from ambience.ingest import Ingest
+from ambience.maintain import LiveIndex, Maintenance
+from ambience.search.question import Questions
+from ambience.search.vector import VectorSearch
+from ambience.settings import Settings, options_from
+from ambience.store.base import Problem
+from ambience.store.commit import Store
+from ambience.store.files import KeptFiles
+
+EXTRACTORS = "ambience.extract"
+ENGINES = "ambience.index"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a library is made of.
+
+    Attributes:
+        extractors: by kind.
+        decoder: shared by all of them.
+        store: the truth.
+        kept: bytes that the library keeps itself.
+        live: by kind, the index that follows the store.
+        ingest: the write path.
+        maintenance: background work.
+        searches: by kind, the read path.
+        questions: turn queries into features.
+        gateway: asks every kind at once.
+        repairs: what opening found broken and mended.
+    """
+
+    extractors: Mapping[str, Extractor]
+    decoder: Decoder
+    store: Store
+    kept: KeptFiles
+    live: Mapping[str, LiveIndex]
+    ingest: Ingest
+    maintenance: Maintenance
+    searches: Mapping[str, VectorSearch]
+    questions: Questions
+    gateway: Gateway
+    repairs: tuple[Problem, ...]
+
+
+def compose(settings: Settings, *, writer: bool) -> Parts:
+    """The parts of the library that the settings describe, opened and joined.
+
+    Args:
+        settings: all of them.
+        writer: whether this process may change the library; it then holds the writer lock.
+
+    Returns:
+        Parts, with background work not yet started.
+
+    Raises:
+        SettingsError: a setting of a kind or of an engine is unknown or out of range.
+        StoreError: the library cannot be opened.
+        UnknownKindError: the settings name a kind that does not exist.
+    """
+    extractors = make_extractors(settings)
+    specs = {kind: extractor.spec for kind, extractor in extractors.items()}
+    decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
+    store = Store.open(settings.library, specs, writer=writer)
+    live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
+    found = [index.open() for index in live.values()]
+    ingest = Ingest(store, decoder, extractors, settings)
+    maintenance = Maintenance(store, ingest, live, settings)
+    searches = {
+        kind: VectorSearch(spec, live[kind], store, maintenance.note_corrupt) for kind, spec in specs.items()
+    }
+    gateway = Gateway(searches, deadline_s=settings.search.deadline_s, threads=2 * max(len(specs), 1))
+    return Parts(
+        extractors=extractors,
+        decoder=decoder,
+        store=store,
+        kept=KeptFiles(settings.library),
+        live=live,
+        ingest=ingest,
+        maintenance=maintenance,
+        searches=searches,
+        questions=Questions(decoder, extractors, searches),
+        gateway=gateway,
+        repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
+    )
+
+
+def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: bool) -> LiveIndex:
+    name, options = _engine_settings(settings, spec)
+    engine = registry.load(ENGINES, name)
+    return LiveIndex(
+        store,
+        spec,
+        engine,
+        options_from(engine.options_class, options, where=f"kinds.{spec.kind}.index"),
+        settings.library / "index" / spec.fingerprint,
+        settings=settings.index,
+        is_writer=writer,
+    )
+
+
+def make_extractors(settings: Settings) -> dict[str, Extractor]:
+    """Every kind found, made with its own settings; `index` and `index_*` are its engine's."""
+    names = registry.names(EXTRACTORS)
+    for kind in settings.kinds:
+        if kind not in names:
+            raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
+    made: dict[str, Extractor] = {}
+    for kind in names:
+        found = registry.load(EXTRACTORS, kind)
+        own = {
+            name: value
+            for name, value in settings.kinds.get(kind, {}).items()
+            if name != "index" and not name.startswith("index_")
+        }
+        options = options_from(found.options_class, own, where=f"kinds.{kind}")
+        made[kind] = found(options, exact=settings.decode.exact)
+    return made
+
+
+def _engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:
+    """Name of the engine of a kind, and that engine's own settings."""
+    given = settings.kinds.get(spec.kind, {})
+    options = {
+        name.removeprefix("index_"): value for name, value in given.items() if name.startswith("index_")
+    }
+    if "index" in given:
+        return str(given["index"]), options
+    for name in registry.names(ENGINES):
+        if spec.metric in registry.load(ENGINES, name).default_for:
+            return name, options
+    return "exact", options

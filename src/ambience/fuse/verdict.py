@@ -1,0 +1,96 @@
+"""Rankings of several kinds become one answer: a verdict and its evidence for every hit. Pure functions."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ambience.datatypes import Evidence, FeatureSpec, Hit, Match, Ranking, Verdict
+
+STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
+"""Place of each verdict in the order of design: 0 is the strongest."""
+
+Score = Callable[[float, FeatureSpec], float]
+
+
+def supported_verdict(hit: Hit, spec: FeatureSpec) -> Verdict | None:
+    """The strongest verdict that one kind's figure alone supports.
+
+    Args:
+        hit: its distance, and the quality of the weaker of the two features.
+        spec: says which distance means what, and below which quality a feature tells nothing.
+
+    Returns:
+        A verdict, or None where the distance is too large or a flat picture makes it meaningless.
+    """
+    if hit.quality < spec.min_quality:
+        return None
+    return next((verdict for verdict, largest in spec.verdicts if hit.distance <= largest), None)
+
+
+def evidence_of(ranking: Ranking, spec: FeatureSpec, score: Score) -> dict[int, Evidence]:
+    """What one kind says of each image of its ranking.
+
+    Args:
+        ranking: nearest first.
+        spec: of the ranking's kind.
+        score: turns a distance into a score.
+
+    Returns:
+        image id → evidence; ranks count from 1.
+    """
+    return {
+        hit.image_id: Evidence(
+            kind=ranking.kind,
+            distance=hit.distance,
+            score=score(hit.distance, spec),
+            rank=place,
+            verdict=supported_verdict(hit, spec),
+            orientation=hit.orientation,
+        )
+        for place, hit in enumerate(ranking.hits, 1)
+    }
+
+
+def merge(
+    rankings: Sequence[Ranking],
+    specs: Mapping[str, FeatureSpec],
+    score: Score,
+    *,
+    same_files: Sequence[int] = (),
+) -> tuple[Match, ...]:
+    """One answer of several rankings.
+
+    An image is answered when at least one kind supports a verdict of it; a certain hit that one kind alone
+    knows is never dropped. The match takes the strongest verdict, and score and orientation of the evidence
+    behind it.
+
+    Args:
+        rankings: one per kind.
+        specs: of each kind.
+        score: turns a distance into a score.
+        same_files: images whose bytes are those of the query.
+
+    Returns:
+        Matches by verdict, then score (greatest first), then image id.
+    """
+    found: dict[int, list[Evidence]] = {
+        image_id: [Evidence("sha256", 0.0, 1.0, 1, Verdict.SAME_FILE)] for image_id in same_files
+    }
+    for ranking in rankings:
+        for image_id, evidence in evidence_of(ranking, specs[ranking.kind], score).items():
+            found.setdefault(image_id, []).append(evidence)
+    matches = [_match(image_id, evidence) for image_id, evidence in found.items()]
+    kept = [match for match in matches if match is not None]
+    return tuple(sorted(kept, key=lambda m: (STRENGTH[m.verdict], -m.score, m.image_id)))
+
+
+def _match(image_id: int, evidence: Sequence[Evidence]) -> Match | None:
+    supporting = [each for each in evidence if each.verdict is not None]
+    if not supporting:
+        return None
+    best = min(supporting, key=lambda each: (_strength(each), -each.score))
+    assert best.verdict is not None
+    return Match(image_id, best.verdict, best.score, best.orientation, tuple(evidence))
+
+
+def _strength(evidence: Evidence) -> int:
+    assert evidence.verdict is not None
+    return STRENGTH[evidence.verdict]

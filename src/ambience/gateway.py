@@ -1,0 +1,81 @@
+"""Asks every kind at once, under one deadline; merges what came back and names what did not."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from ambience.datatypes import Answer, KindStatus, QueryVariant, Ranking
+from ambience.errors import AmbienceError
+from ambience.fuse.verdict import merge
+from ambience.search.vector import VectorSearch, score
+
+Ask = Callable[[], Ranking]
+
+
+class Gateway:
+    """One question to all kinds, one answer.
+
+    Args:
+        searches: by kind.
+        deadline_s: a kind that has not answered by then is named as late.
+        threads: kinds asked at the same time.
+    """
+
+    def __init__(self, searches: Mapping[str, VectorSearch], *, deadline_s: float, threads: int) -> None:
+        self._searches = searches
+        self._deadline_s = deadline_s
+        self._pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="gateway")
+
+    def search(
+        self,
+        variants: Mapping[str, Sequence[QueryVariant] | str],
+        *,
+        k: int,
+        same_files: Sequence[int] = (),
+    ) -> Answer:
+        """The merged answer to a query.
+
+        Args:
+            variants: by kind: features to search with, or the reason why the query has none.
+            k: hits asked of every kind.
+            same_files: images whose bytes are those of the query.
+
+        Returns:
+            All matches, not cut to k, and one status per kind of `variants`.
+        """
+        started = time.perf_counter()
+        asked: dict[str, Future[Ranking]] = {
+            kind: self._pool.submit(self._searches[kind].by_variants, given, k=k)
+            for kind, given in variants.items()
+            if not isinstance(given, str)
+        }
+        wait(asked.values(), timeout=self._deadline_s)
+        statuses, rankings = [], []
+        for kind, given in variants.items():
+            if isinstance(given, str):
+                statuses.append(KindStatus(kind, "empty", given))
+                continue
+            status, ranking = self._outcome(kind, asked[kind])
+            statuses.append(status)
+            if ranking is not None:
+                rankings.append(ranking)
+        specs = {kind: search.spec for kind, search in self._searches.items()}
+        matches = merge(rankings, specs, score, same_files=same_files)
+        return Answer(matches, tuple(statuses), time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Takes no more questions."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _outcome(self, kind: str, future: Future[Ranking]) -> tuple[KindStatus, Ranking | None]:
+        if not future.done():
+            future.cancel()
+            message = f"no answer within {self._deadline_s:g} s (search.deadline_s)"
+            return KindStatus(kind, "late", message, took_s=self._deadline_s), None
+        try:
+            ranking = future.result()
+        except AmbienceError as exc:
+            return KindStatus(kind, "failed", str(exc)), None
+        except Exception as exc:  # noqa: BLE001  the per-kind boundary: one kind's fault is not the others'
+            return KindStatus(kind, "failed", f"{type(exc).__name__}: {exc}"), None
+        return KindStatus(kind, "ok", pending=ranking.pending, took_s=ranking.took_s), ranking

@@ -1,0 +1,70 @@
+"""A query becomes features to search with: the picture is decoded once for all kinds asked."""
+
+from collections.abc import Mapping, Sequence
+
+from ambience.datatypes import QueryVariant
+from ambience.decode.image import Decoder
+from ambience.errors import FeatureError, UnknownImageError
+from ambience.extract.base import Extractor
+from ambience.search.vector import VectorSearch
+
+Variants = Mapping[str, Sequence[QueryVariant] | str]
+"""By kind: features to search with, upright first, or the reason why there are none."""
+
+
+class Questions:
+    """Turns picture bytes or stored images into query variants.
+
+    Args:
+        decoder: shared with the write path, so that queries are decoded as the library's pictures were.
+        extractors: by kind.
+        searches: by kind; they know the stored features.
+    """
+
+    def __init__(
+        self, decoder: Decoder, extractors: Mapping[str, Extractor], searches: Mapping[str, VectorSearch]
+    ) -> None:
+        self._decoder = decoder
+        self._extractors = extractors
+        self._searches = searches
+
+    def from_bytes(self, data: bytes, *, name: str, kinds: Sequence[str]) -> Variants:
+        """Variants of a picture file, in every orientation that the kinds offer.
+
+        Args:
+            data: bytes of a picture file.
+            name: for messages.
+            kinds: to ask.
+
+        Returns:
+            One entry per kind.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+        """
+        picture = self._decoder.decode(data, name=name)
+        variants: dict[str, Sequence[QueryVariant] | str] = {}
+        for kind in kinds:
+            try:
+                variants[kind] = self._extractors[kind].query_variants(picture)
+            except FeatureError as exc:
+                variants[kind] = str(exc)
+        return variants
+
+    def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Variants:
+        """Stored features of an image, upright only.
+
+        Args:
+            image_id: of the library.
+            kinds: to ask.
+
+        Returns:
+            One entry per kind.
+        """
+        variants: dict[str, Sequence[QueryVariant] | str] = {}
+        for kind in kinds:
+            try:
+                variants[kind] = [self._searches[kind].stored_variant(image_id)]
+            except (UnknownImageError, FeatureError) as exc:
+                variants[kind] = str(exc)
+        return variants

@@ -1,0 +1,217 @@
+"""Search of one kind whose features are single vectors: query variants in, ranking out.
+
+Called by the gateway and the services. Ids of the index are feature ids; the records say whose they are, and
+a feature whose row is gone is no hit.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import Feature, FeatureSpec, Hit, Ids, Neighbors, Orientation, QueryVariant, Ranking
+from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
+from ambience.store.commit import Store
+
+__all__ = ["VectorSearch", "score"]
+
+
+class SearchableIndex(Protocol):
+    """What is asked of an index that follows the store."""
+
+    @property
+    def pending(self) -> int:
+        """Changes not yet applied."""
+
+    def search(self, queries: NDArray[Any], k: int, *, allowed: Ids | None = None) -> Neighbors:
+        """The k nearest of each query."""
+
+    def range_search(
+        self, queries: NDArray[Any], radius: float, *, allowed: Ids | None = None
+    ) -> list[tuple[NDArray[np.float32], Ids]]:
+        """Everything at `radius` or nearer."""
+
+    def __len__(self) -> int:
+        """Vectors held."""
+
+
+def score(distance: float, spec: FeatureSpec) -> float:
+    """A distance as a score: 1 for identical, 0 for what chance gives or for the largest distance.
+
+    Args:
+        distance: in the unit of the spec's metric.
+        spec: names metric and dimension.
+
+    Returns:
+        0–1, greater is better. Hamming: 1 − d / (dim/2), since unrelated hashes differ in half of their bits.
+        L1 of histograms that sum to one: 1 − d/2, the share of pixels in common (histogram intersection;
+        Swain & Ballard 1991). Cosine distance: 1 − d. Others: 1 / (1 + d).
+    """
+    match spec.metric:
+        case "hamming":
+            value = 1.0 - distance / (spec.dim / 2)
+        case "l1":
+            value = 1.0 - distance / 2.0
+        case "cosine":
+            value = 1.0 - distance
+        case _:
+            value = 1.0 / (1.0 + max(distance, 0.0))
+    return min(max(value, 0.0), 1.0)
+
+
+class VectorSearch:
+    """The read path of one kind.
+
+    Args:
+        spec: of the kind.
+        index: follows the store.
+        store: says whose a feature is, and its quality.
+        on_corrupt: told of feature ids whose stored bytes are broken, so that they are made again.
+    """
+
+    def __init__(
+        self,
+        spec: FeatureSpec,
+        index: SearchableIndex,
+        store: Store,
+        on_corrupt: Callable[[Sequence[int]], None],
+    ) -> None:
+        self.spec = spec
+        self._index = index
+        self._store = store
+        self._on_corrupt = on_corrupt
+
+    def by_variants(
+        self,
+        variants: Sequence[QueryVariant],
+        *,
+        k: int | None = None,
+        radius: float | None = None,
+        allowed: Ids | None = None,
+    ) -> Ranking:
+        """Images near any of the variants of a query, each once, at its nearest.
+
+        Args:
+            variants: features of the query, one for each way in which it is turned.
+            k: so many hits at most; all variants are searched in one pass.
+            radius: instead of k: everything at this distance or nearer.
+            allowed: only these feature ids, chosen before ranking.
+
+        Returns:
+            Hits nearest first, ties by image id.
+
+        Raises:
+            QueryError: both or neither of k and radius are given, or k is below 1, or radius below 0.
+        """
+        _check_extent(k, radius)
+        started = time.perf_counter()
+        queries = np.stack([variant.feature.vector for variant in variants])
+        if k is not None:
+            distances, ids, which = self._nearest(queries, k, allowed)
+        else:
+            assert radius is not None
+            distances, ids, which = self._within(queries, radius, allowed)
+        distances, ids, which = _best_per_id(distances, ids, which)
+        hits = self._hits(variants, distances, ids, which, k)
+        return Ranking(self.spec.kind, hits, self._index.pending, time.perf_counter() - started)
+
+    def stored_variant(self, image_id: int) -> QueryVariant:
+        """The stored feature of an image, as a query.
+
+        Raises:
+            UnknownImageError: the image has no feature of this kind.
+        """
+        feature_ids = self._store.records.feature_ids(self.spec.fingerprint, [image_id])
+        if feature_ids[0] < 0:
+            raise UnknownImageError(f"image {image_id} has no {self.spec.kind} feature")
+        try:
+            vectors, qualities = self._store.features.get(self.spec, feature_ids)
+        except CorruptFeatureError:
+            self._on_corrupt([int(feature_ids[0])])
+            raise
+        return QueryVariant(Feature(vectors[0], float(qualities[0])))
+
+    def _nearest(
+        self, queries: NDArray[Any], k: int, allowed: Ids | None
+    ) -> tuple[NDArray[np.float32], Ids, NDArray[np.intp]]:
+        reach = min(k, max(len(self._index), 1))
+        found = self._index.search(queries, reach, allowed=allowed)
+        which = np.repeat(np.arange(len(queries)), found.ids.shape[1])
+        ids = found.ids.ravel()
+        is_hit = ids >= 0
+        return found.distances.ravel()[is_hit], ids[is_hit], which[is_hit]
+
+    def _within(
+        self, queries: NDArray[Any], radius: float, allowed: Ids | None
+    ) -> tuple[NDArray[np.float32], Ids, NDArray[np.intp]]:
+        found = self._index.range_search(queries, radius, allowed=allowed)
+        which = np.repeat(np.arange(len(queries)), [len(ids) for _, ids in found])
+        return (
+            np.concatenate([distances for distances, _ in found]),
+            np.concatenate([ids for _, ids in found]),
+            which,
+        )
+
+    def _hits(
+        self,
+        variants: Sequence[QueryVariant],
+        distances: NDArray[np.float32],
+        feature_ids: Ids,
+        which: NDArray[np.intp],
+        k: int | None,
+    ) -> tuple[Hit, ...]:
+        image_ids = self._store.records.image_ids(self.spec.fingerprint, feature_ids)
+        qualities = self._qualities(feature_ids, image_ids >= 0)
+        order = np.lexsort((image_ids, distances))
+        kept = [i for i in order if image_ids[i] >= 0 and qualities[i] >= 0]
+        return tuple(
+            Hit(
+                image_id=int(image_ids[i]),
+                distance=float(distances[i]),
+                orientation=Orientation(*variants[which[i]].orientation),
+                quality=min(float(qualities[i]), variants[which[i]].feature.quality),
+            )
+            for i in kept[:k]
+        )
+
+    def _qualities(self, feature_ids: Ids, is_alive: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Stored qualities; -1 where the row is gone or the stored bytes are broken."""
+        qualities = np.full(len(feature_ids), -1.0, np.float32)
+        wanted = np.flatnonzero(is_alive)
+        if not len(wanted):
+            return qualities
+        try:
+            qualities[wanted] = self._store.features.get(self.spec, feature_ids[wanted])[1]
+        except (CorruptFeatureError, UnknownImageError):
+            broken = [i for i in wanted if not self._fill_quality(qualities, feature_ids, int(i))]
+            self._on_corrupt([int(feature_ids[i]) for i in broken])
+        return qualities
+
+    def _fill_quality(self, qualities: NDArray[np.float32], feature_ids: Ids, i: int) -> bool:
+        try:
+            qualities[i] = self._store.features.get(self.spec, feature_ids[i : i + 1])[1][0]
+        except (CorruptFeatureError, UnknownImageError):
+            return False
+        return True
+
+
+def _check_extent(k: int | None, radius: float | None) -> None:
+    if (k is None) == (radius is None):
+        seen = "neither" if k is None else "both"
+        raise QueryError(f"exactly one of k and distance_threshold is needed; {seen} given")
+    if k is not None and k < 1:
+        raise QueryError(f"k = {k}; it must be 1 or more")
+    if radius is not None and not radius >= 0:
+        raise QueryError(f"distance_threshold = {radius}; it must be 0 or more")
+
+
+def _best_per_id(
+    distances: NDArray[np.float32], ids: Ids, which: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], Ids, NDArray[np.intp]]:
+    """Keeps the nearest entry of each id; the earlier variant where two are as near."""
+    order = np.lexsort((which, distances))
+    _, first = np.unique(ids[order], return_index=True)
+    kept = order[np.sort(first)]
+    return distances[kept], ids[kept], which[kept]

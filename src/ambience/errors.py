@@ -87,9 +87,14 @@ class EmptyFeatureError(FeatureError):
 
 
 class CorruptFeatureError(FeatureError):
-    """The stored bytes of a feature do not agree with their checksum."""
+    """The stored bytes of a feature do not agree with their checksum.
+
+    Attributes:
+        feature_ids: which.
+    """
 
     code = "feature_corrupt"
+    feature_ids: tuple[int, ...] = ()
 
 
 class ModelError(AmbienceError):
@@ -105,9 +110,14 @@ class StoreError(AmbienceError):
 
 
 class UnknownImageError(StoreError):
-    """No image has this id, or it lacks the feature asked for."""
+    """No image has this id, or it lacks the feature asked for.
+
+    Attributes:
+        feature_ids: which features are absent, where features were asked for.
+    """
 
     code = "unknown_image"
+    feature_ids: tuple[int, ...] = ()
 
 
 class ImageIdTakenError(StoreError):
@@ -117,9 +127,14 @@ class ImageIdTakenError(StoreError):
 
 
 class LibraryLockedError(StoreError):
-    """Another process holds the library; the message names it."""
+    """Another process holds the library; the message names it.
+
+    Attributes:
+        holder: the `LockHolder` that names it.
+    """
 
     code = "library_locked"
+    holder: object | None = None
 
 
 class NewerLibraryError(StoreError):

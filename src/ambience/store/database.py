@@ -1,0 +1,198 @@
+"""The SQL database behind the records: engine, transactions, schema version.
+
+All that is particular to SQLite is in this file. Everything else is SQL that any database understands.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ambience import __version__
+from ambience.errors import DamagedStoreError, NewerLibraryError, StoreError
+from ambience.store import schema
+from ambience.store.disk_full import disk_full, is_disk_full
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+BUSY_TIMEOUT_S: Final = 30.0
+_VERSION_TABLE = sa.table("alembic_version", sa.column("version_num", sa.String(32)))
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file."""
+    return sa.URL.create("sqlite", database=str(file)).render_as_string()
+
+
+class Database:
+    """Transactions on one SQL database; threads may share it."""
+
+    def __init__(self, url: str, *, is_writer: bool) -> None:
+        """Prepares connections; none is opened yet."""
+        self.is_writer = is_writer
+        self._write_lock = threading.RLock()
+        self.engine = sa.create_engine(url, pool_size=8, max_overflow=-1)
+        self.file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
+        if self.file is not None:
+            sa.event.listen(self.engine, "connect", self._set_up_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    def _set_up_sqlite(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = (
+            None  # transactions begin where SQLAlchemy says so, not where Python guesses
+        )
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        if self.is_writer:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+        else:
+            connection.execute("PRAGMA query_only = ON")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view of the records.
+
+        Raises:
+            DamagedStoreError: the file is broken.
+            StoreError: the database does not answer.
+        """
+        with self._translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """One synced transaction; wholly there or wholly absent afterwards.
+
+        Raises:
+            StoreFullError: the disk is full; nothing was written.
+            DamagedStoreError: the file is broken.
+            StoreError: opened for reading, or the database does not answer.
+        """
+        if not self.is_writer:
+            raise StoreError("the library is open for reading; open it for writing to change it")
+        with self._write_lock, self._translated():
+            connection = self.engine.connect().execution_options(writes=True)
+            with connection, connection.begin():
+                yield connection
+
+    def problems(self) -> Iterator[str]:
+        """What the database itself finds wrong with its file and its references, one line each."""
+        if self.file is None:
+            return
+        with self.reading() as connection:
+            for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(100)"):
+                if line != "ok":
+                    yield str(line)
+            for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+                yield f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
+
+    def is_sound(self) -> bool:
+        """A quick check of the file's structure."""
+        if self.file is None:
+            return True
+        try:
+            with self.reading() as connection:
+                return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() == "ok")
+        except DamagedStoreError:
+            return False
+
+    def migrate(self) -> None:
+        """Brings the tables up to the newest revision; a new database gets them at once.
+
+        Raises:
+            NewerLibraryError: a newer version of Ambience made these tables.
+            StoreFullError: the disk is full.
+        """
+        found = self.revision()
+        if found is None:
+            self._create()
+        elif found != (newest := known_revisions()[-1]):
+            self.check_revision()
+            import alembic.command  # takes a while, and is seldom needed
+            import alembic.config
+
+            config = alembic.config.Config()
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            with self.writing() as connection:
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, newest)
+
+    def check_revision(self) -> None:
+        """Refuses tables that this version does not know.
+
+        Raises:
+            NewerLibraryError: a newer version of Ambience made these tables.
+            StoreError: there are no tables.
+        """
+        found, known = self.revision(), known_revisions()
+        if found is None:
+            raise StoreError(f"no library in {self.file or self.engine.url}; make one with `ambience add`")
+        if found not in known:
+            raise NewerLibraryError(
+                f"this library has records of revision {found}; Ambience {__version__} knows up to "
+                f"{known[-1]}: install a newer version of Ambience"
+            )
+
+    def revision(self) -> str | None:
+        """The revision of the tables; None where there are none."""
+        with self.reading() as connection:
+            if not connection.dialect.has_table(connection, _VERSION_TABLE.name):
+                return None
+            revision = connection.execute(sa.select(_VERSION_TABLE.c.version_num)).scalar()
+            return None if revision is None else str(revision)
+
+    def close(self) -> None:
+        """Closes every connection; SQLite then folds its write-ahead log into the file."""
+        self.engine.dispose()
+
+    def _create(self) -> None:
+        with self.writing() as connection:
+            schema.metadata.create_all(connection)
+            connection.execute(sa.schema.CreateTable(_version_table()))
+            connection.execute(sa.insert(_VERSION_TABLE), [{"version_num": known_revisions()[-1]}])
+            names = [{"name": name, "last": 0} for name in ("seq", "image_id", "feature_id", "job_id")]
+            connection.execute(sa.insert(schema.sequences), names)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as exc:
+            cause = exc.orig or exc
+            where = self.file or self.engine.url.render_as_string()
+            if is_disk_full(cause):
+                raise disk_full(Path(str(where)).parent, cause) from exc
+            if _is_damage(cause):
+                raise DamagedStoreError(
+                    f"the records in {where} are broken ({cause}); put back a copy of that file, "
+                    "or move it away and add your folders again"
+                ) from exc
+            raise StoreError(f"the records in {where} do not answer: {cause}") from exc
+
+
+def known_revisions() -> list[str]:
+    """Revisions that this version knows, oldest first: the numbers that file names begin with."""
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _version_table() -> sa.Table:
+    return sa.Table(
+        _VERSION_TABLE.name, sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
+    )
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that turns from reading to writing can be refused; writers say so at once.
+    is_write = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+def _is_damage(exc: BaseException) -> bool:
+    name = getattr(exc, "sqlite_errorname", "") if isinstance(exc, sqlite3.Error) else ""
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

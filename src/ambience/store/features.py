@@ -1,0 +1,474 @@
+"""The vectors of all pictures in LMDB: one named database per fingerprint, one small value per feature.
+
+Key: feature id, 8 bytes, big-endian, so that the order of keys is the order of ids. Value: the vector's
+bytes, its quality as float16, and a CRC-32C over id, vector and quality. Values are never overwritten once
+committed. Only `commit.py` writes here; anyone may read, from any thread, and from other processes at the
+same time.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import google_crc32c
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import Feature, FeatureSpec, Ids
+from ambience.errors import CorruptFeatureError, DamagedStoreError, StoreError, UnknownImageError
+from ambience.store.disk_full import disk_full, is_disk_full
+
+FIRST_MAP_SIZE: Final = 64 * 2**20
+LARGEST_MAP_SIZE: Final = 2**46
+MAX_READERS: Final = 512
+MAX_DATABASES: Final = 256
+DATA_NAME: Final = "data.mdb"
+
+_QUALITY_BYTES = 2
+_CRC_BYTES = 4
+_PAGE = 10_000
+"""Keys that one read transaction walks over, so that a long walk never keeps old pages alive."""
+
+
+class Features:
+    """Vectors by fingerprint and feature id; one object per folder and process."""
+
+    def __init__(self, folder: Path, *, is_writer: bool) -> None:
+        """Opens the environment; the folder must exist.
+
+        Raises:
+            DamagedStoreError: the files are no LMDB environment.
+            StoreFullError: the disk is full.
+        """
+        self.folder = folder
+        self.is_writer = is_writer
+        self._pid = os.getpid()
+        self._gate = _Gate()
+        self._opening_databases = threading.Lock()
+        self._databases: dict[str, Any] = {}
+        self.is_damaged = False
+        self._environment: lmdb.Environment | None = None
+        self._inode = 0
+        self._open()
+
+    def put(self, fingerprint: str, spec: FeatureSpec, rows: Sequence[tuple[int, Feature]]) -> None:
+        """Writes features of one fingerprint in one synced transaction.
+
+        Args:
+            fingerprint: of the space that they live in.
+            spec: what a vector of it must look like.
+            rows: feature id and feature.
+
+        Raises:
+            StoreError: a vector is not as the spec says, or the environment is open for reading.
+            StoreFullError: the disk is full; nothing was written.
+        """
+        for _, feature in rows:
+            check_vector(spec, feature)
+        self.put_many([(fingerprint, feature_id, feature) for feature_id, feature in rows])
+
+    def put_many(
+        self, rows: Sequence[tuple[str, int, Feature]], *, forget: Sequence[tuple[str, int]] = ()
+    ) -> None:
+        """Writes features of several fingerprints in one synced transaction.
+
+        Args:
+            rows: fingerprint, feature id, feature.
+            forget: fingerprints and feature ids to delete first, in the same transaction.
+
+        Raises:
+            StoreError: the environment is open for reading.
+            StoreFullError: the disk is full; nothing was written.
+        """
+        packed: dict[str, list[tuple[bytes, bytes]]] = {}
+        for fingerprint, feature_id, feature in rows:
+            packed.setdefault(fingerprint, []).append(_packed(feature_id, feature))
+        gone: dict[str, list[bytes]] = {}
+        for fingerprint, feature_id in forget:
+            gone.setdefault(fingerprint, []).append(_key(feature_id))
+        if packed or gone:
+            self._write(packed, gone)
+
+    def delete(self, fingerprint: str, feature_ids: Ids | Sequence[int]) -> None:
+        """Deletes features in one synced transaction; absent ones are passed over.
+
+        Raises:
+            StoreError: the environment is open for reading.
+            StoreFullError: the disk is full; nothing was deleted.
+        """
+        keys = [_key(int(feature_id)) for feature_id in feature_ids]
+        if keys and self.has_database(fingerprint):
+            self._write({}, {fingerprint: keys})
+
+    def get(self, spec: FeatureSpec, feature_ids: Ids) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Vectors of features, in the order asked.
+
+        Args:
+            spec: names the fingerprint and the form of a vector.
+            feature_ids: (N,) int64, any order, repeats allowed.
+
+        Returns:
+            (N, entries) of the spec's dtype, and (N,) float32 qualities.
+
+        Raises:
+            UnknownImageError: a feature is absent; `feature_ids` names the absent ones.
+            CorruptFeatureError: stored bytes do not agree with their checksum; `feature_ids` names them.
+        """
+        keys = np.asarray(feature_ids, dtype=">i8").tobytes()
+        joined, absent, corrupt = self._joined(spec, keys)
+        if absent and self._was_replaced():
+            self._reopen()
+            joined, absent, corrupt = self._joined(spec, keys)
+        if absent:
+            unknown = UnknownImageError(
+                f"no feature {_some(absent)} of {spec.fingerprint}; `ambience check` lists what is missing"
+            )
+            unknown.feature_ids = absent
+            raise unknown
+        if corrupt:
+            broken = CorruptFeatureError(
+                f"the stored bytes of feature {_some(corrupt)} of {spec.fingerprint} do not agree with their "
+                "checksum; they are to be extracted again from their pictures"
+            )
+            broken.feature_ids = corrupt
+            raise broken
+        return _unpacked(spec, joined)
+
+    def ids(self, fingerprint: str) -> Ids:
+        """Ids of all stored features of a fingerprint, ascending; committed or not."""
+        pages = list(self.id_pages(fingerprint))
+        return np.concatenate(pages) if pages else np.empty(0, np.int64)
+
+    def id_pages(self, fingerprint: str, *, after: int = -1) -> Iterator[Ids]:
+        """Ids of stored features above `after`, ascending, in arrays of bounded length."""
+        while True:
+            keys = self._keys(fingerprint, after)
+            if not keys:
+                return
+            page = np.frombuffer(b"".join(keys), dtype=">i8").astype(np.int64)
+            yield page
+            after = int(page[-1])
+
+    def exists(self, fingerprint: str, feature_ids: Ids) -> NDArray[np.bool_]:
+        """(N,) whether each feature is stored, intact or not."""
+        with self._reading(fingerprint) as (transaction, database):
+            if database is None:
+                return np.zeros(len(feature_ids), np.bool_)
+            get = transaction.get
+            return np.fromiter(
+                (get(_key(int(each)), db=database) is not None for each in feature_ids),
+                np.bool_,
+                len(feature_ids),
+            )
+
+    def fingerprints(self) -> list[str]:
+        """Every fingerprint that has a database here, sorted."""
+        with self._reading() as (transaction, _):
+            walk = transaction.cursor().iternext(keys=True, values=False)
+            return sorted(bytes(name).decode() for name in walk)
+
+    def has_database(self, fingerprint: str) -> bool:
+        """Whether anything was ever stored under this fingerprint."""
+        with self._reading(fingerprint) as (_, database):
+            return database is not None
+
+    def verify(self, spec: FeatureSpec) -> Iterator[tuple[int, str]]:
+        """Reads every feature of a fingerprint and yields the broken ones with what is wrong."""
+        for page in self.id_pages(spec.fingerprint):
+            yield from self.verify_ids(spec, page)
+
+    def verify_ids(self, spec: FeatureSpec, feature_ids: Ids) -> list[tuple[int, str]]:
+        """The broken ones among stored features, with what is wrong; absent ones are passed over."""
+        length = _stored_bytes(spec)
+        with self._reading(spec.fingerprint) as (transaction, database):
+            if database is None:
+                return []
+            keys = [_key(int(each)) for each in feature_ids]
+            found = transaction.cursor(database).getmulti(keys)
+            return [(_id(key), problem) for key, value in found if (problem := _problem(key, value, length))]
+
+    def close(self) -> None:
+        """Closes the environment; the object is of no use afterwards."""
+        with self._gate.exclusive():
+            self._close()
+
+    def _joined(self, spec: FeatureSpec, keys: bytes) -> tuple[bytes, tuple[int, ...], tuple[int, ...]]:
+        """Stored values end to end, ids that are absent, ids that are corrupt (then the values are void)."""
+        asked = [keys[start : start + 8] for start in range(0, len(keys), 8)]
+        length = _stored_bytes(spec)
+        with self._reading(spec.fingerprint) as (transaction, database):
+            if database is None:
+                return b"", tuple(_id(key) for key in asked), ()
+            found = transaction.cursor(database).getmulti(asked)
+            if len(found) != len(asked):
+                stored = {bytes(key) for key, _ in found}
+                absent = dict.fromkeys(key for key in asked if key not in stored)
+                return b"", tuple(_id(key) for key in absent), ()
+            corrupt = tuple(_id(key) for key, value in found if _problem(key, value, length))
+            return b"".join(value for _, value in found) if not corrupt else b"", (), corrupt
+
+    def _keys(self, fingerprint: str, after: int) -> list[bytes]:
+        with self._reading(fingerprint) as (transaction, database):
+            if database is None:
+                return []
+            cursor = transaction.cursor(database)
+            if not cursor.set_range(_key(after + 1)):
+                return []
+            walk = cursor.iternext(keys=True, values=False)
+            return [bytes(key) for key, _ in zip(walk, range(_PAGE), strict=False)]
+
+    def _write(self, packed: dict[str, list[tuple[bytes, bytes]]], gone: dict[str, list[bytes]]) -> None:
+        if not self.is_writer:
+            raise StoreError(f"{self.folder} is open for reading; open the library for writing")
+        self._must_be_own_process()
+        while True:
+            try:
+                self._write_once(packed, gone)
+                return
+            except lmdb.MapFullError as exc:
+                self._grow(exc)
+            except lmdb.Error as exc:
+                # After a failed write LMDB may refuse everything until the environment is opened anew.
+                self._reopen()
+                if is_disk_full(exc):
+                    raise disk_full(self.folder, exc) from exc
+                raise StoreError(f"cannot write to {self.folder}: {exc}") from exc
+
+    def _write_once(self, packed: dict[str, list[tuple[bytes, bytes]]], gone: dict[str, list[bytes]]) -> None:
+        with self._gate.shared():
+            databases = {name: self._database(name, create=name in packed) for name in (*packed, *gone)}
+            with self._live().begin(write=True) as transaction:
+                for name, keys in gone.items():
+                    if databases[name] is not None:
+                        for key in keys:
+                            transaction.delete(key, db=databases[name])
+                for name, items in packed.items():
+                    # Ids come from a sequence, so that every page is filled in turn and stays full.
+                    transaction.cursor(databases[name]).putmulti(items)
+
+    def _grow(self, exc: lmdb.Error) -> None:
+        with self._gate.exclusive():
+            environment = self._live()
+            size = environment.info()["map_size"]
+            if size >= LARGEST_MAP_SIZE:
+                raise StoreError(f"{self.folder} holds more than {LARGEST_MAP_SIZE} bytes") from exc
+            environment.set_mapsize(size * 2)
+
+    def _database(self, fingerprint: str, *, create: bool = False) -> Any:
+        """The handle of a named database, or None where there is none; the gate is held by the caller."""
+        found = self._databases.get(fingerprint)
+        if found is not None:
+            return found
+        if self.is_writer and not create:
+            return None  # a writer knows them all: it opened those that were there and made the others
+        # LMDB forbids that two transactions of a process open databases at the same time.
+        with self._opening_databases:
+            try:
+                found = self._live().open_db(fingerprint.encode(), create=create)
+            except lmdb.NotFoundError:
+                return None
+            self._databases[fingerprint] = found
+            return found
+
+    @contextlib.contextmanager
+    def _reading(self, fingerprint: str | None = None) -> Iterator[tuple[Any, Any]]:
+        """A read transaction of memory views, and the handle of a database (None where there is none)."""
+        self._must_be_own_process()
+        try:
+            transaction, database = self._begun(fingerprint)
+            try:
+                with transaction:
+                    yield transaction, database
+            finally:
+                self._gate.leave()
+        except lmdb.Error as exc:
+            self.is_damaged = True
+            raise DamagedStoreError(
+                f"the features in {self.folder} cannot be read ({exc}); stop every process that uses this "
+                "library and open it for writing, which sets damaged features aside"
+            ) from exc
+
+    def _begun(self, fingerprint: str | None) -> tuple[Any, Any]:
+        """Begins a read transaction inside the gate, which the caller leaves."""
+        while True:
+            self._gate.enter()
+            try:
+                # First the handle: a transaction does not see a database that was made after it began.
+                database = None if fingerprint is None else self._database(fingerprint)
+                return self._live().begin(buffers=True), database
+            except lmdb.MapResizedError:
+                self._gate.leave()
+                with self._gate.exclusive():
+                    self._live().set_mapsize(0)  # another process made the map grow: follow it
+            except BaseException:
+                self._gate.leave()
+                raise
+
+    def _live(self) -> lmdb.Environment:
+        if self._environment is None:
+            raise StoreError(f"the features in {self.folder} are closed; open the library again")
+        return self._environment
+
+    def _must_be_own_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreError(
+                f"the features in {self.folder} were opened by process {self._pid}; "
+                "a forked process must open the library for itself"
+            )
+
+    def _open(self) -> None:
+        data = self.folder / DATA_NAME
+        size = data.stat().st_size if data.exists() else 0
+        map_size = FIRST_MAP_SIZE
+        while map_size < 2 * size:
+            map_size *= 2
+        try:
+            self._environment = lmdb.Environment(
+                str(self.folder),
+                map_size=map_size,
+                readonly=not self.is_writer,
+                create=self.is_writer,
+                max_readers=MAX_READERS,
+                max_dbs=MAX_DATABASES,
+                readahead=False,
+            )
+            self._environment.reader_check()
+            self._databases = self._existing(self._environment)
+        except lmdb.Error as exc:
+            if is_disk_full(exc):
+                raise disk_full(self.folder, exc) from exc
+            raise DamagedStoreError(f"cannot open the features in {self.folder}: {exc}") from exc
+        self._inode = data.stat().st_ino
+
+    @staticmethod
+    def _existing(environment: lmdb.Environment) -> dict[str, Any]:
+        with environment.begin() as transaction:
+            names = list(transaction.cursor().iternext(keys=True, values=False))
+        return {name.decode(): environment.open_db(name, create=False) for name in names}
+
+    def _reopen(self) -> None:
+        with self._gate.exclusive():
+            self._close()
+            self._open()
+
+    def _close(self) -> None:
+        if self._environment is not None and os.getpid() == self._pid:
+            self._environment.close()
+        self._environment = None
+
+    def _was_replaced(self) -> bool:
+        """Whether the writer set the files that are open here aside and made new ones."""
+        try:
+            return (self.folder / DATA_NAME).stat().st_ino != self._inode
+        except OSError:
+            return False
+
+
+class _Gate:
+    """Many transactions, or one change of the map: LMDB wants no transaction alive while the map changes."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._inside = 0
+        self._waiting = 0
+
+    def enter(self) -> None:
+        with self._condition:
+            while self._waiting:
+                self._condition.wait()
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._condition:
+            self._inside -= 1
+            self._condition.notify_all()
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with self._condition:
+            self._waiting += 1
+            while self._inside:
+                self._condition.wait()
+            # The condition's lock stays held: whoever comes now waits for it.
+            try:
+                yield
+            finally:
+                self._waiting -= 1
+                self._condition.notify_all()
+
+
+def check_vector(spec: FeatureSpec, feature: Feature) -> None:
+    """Refuses a feature that is not what its kind declares.
+
+    Raises:
+        StoreError: shape, dtype or quality is wrong, or a number is not finite.
+    """
+    vector = feature.vector
+    if vector.shape != (spec.entries,) or vector.dtype != np.dtype(spec.dtype):
+        raise StoreError(
+            f"a {spec.kind} feature is {vector.dtype} of shape {vector.shape}; "
+            f"{spec.fingerprint} wants {spec.dtype} of shape ({spec.entries},)"
+        )
+    if vector.dtype.kind == "f" and not np.isfinite(vector).all():
+        raise StoreError(f"a {spec.kind} feature holds numbers that are not finite")
+    if not 0 <= feature.quality <= 1:
+        raise StoreError(f"the quality of a {spec.kind} feature is {feature.quality}; it is between 0 and 1")
+
+
+def _key(feature_id: int) -> bytes:
+    return feature_id.to_bytes(8, "big", signed=True)
+
+
+def _id(key: Any) -> int:
+    return int.from_bytes(key, "big", signed=True)
+
+
+def _stored_bytes(spec: FeatureSpec) -> int:
+    return spec.entries * np.dtype(spec.dtype).itemsize + _QUALITY_BYTES + _CRC_BYTES
+
+
+def _checksum(feature_id: int, body: bytes) -> int:
+    """CRC-32C that starts from the id, so that a value under another's key is found out as well."""
+    checksum: int = google_crc32c.extend(feature_id & 0xFFFFFFFF, body)
+    return checksum
+
+
+def _packed(feature_id: int, feature: Feature) -> tuple[bytes, bytes]:
+    body = feature.vector.tobytes() + np.float16(feature.quality).tobytes()
+    return _key(feature_id), body + _checksum(feature_id, body).to_bytes(_CRC_BYTES, "little")
+
+
+def _problem(key: Any, value: Any, length: int) -> str:
+    """What is wrong with a stored value; "" where nothing is."""
+    if len(value) != length:
+        return f"{len(value)} bytes instead of {length}"
+    stored = int.from_bytes(value[-_CRC_BYTES:], "little")
+    if _checksum(_id(key), bytes(value[:-_CRC_BYTES])) != stored:
+        return "the bytes do not agree with their checksum"
+    return ""
+
+
+def _unpacked(spec: FeatureSpec, joined: bytes) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    form = np.dtype(
+        [("vector", spec.dtype, (spec.entries,)), ("quality", np.float16), ("crc", np.uint32)], align=False
+    )
+    rows = np.frombuffer(joined, dtype=form)
+    return np.ascontiguousarray(rows["vector"]), rows["quality"].astype(np.float32)
+
+
+def _some(ids: Sequence[int]) -> str:
+    """The first few of many ids, for a message."""
+    shown = ", ".join(str(each) for each in ids[:10])
+    return shown if len(ids) <= 10 else f"{shown} and {len(ids) - 10} more"

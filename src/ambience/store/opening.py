@@ -1,0 +1,237 @@
+"""Opening a library: what was not closed cleanly is not trusted, what a crash left behind is mended."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from ambience.datatypes import FeatureState, ImageState
+from ambience.errors import DamagedStoreError, StoreError
+from ambience.store import probe, schema
+from ambience.store.base import Problem
+from ambience.store.database import Database
+from ambience.store.disk_full import disk_full, is_disk_full
+from ambience.store.features import DATA_NAME, Features
+from ambience.store.lock import WriterLock
+from ambience.store.plan_rows import save_numbers
+from ambience.store.schema import encoded
+
+RECORDS_NAME: Final = "records.sqlite"
+FEATURES_NAME: Final = "features"
+CLEAN_NAME: Final = "closed-cleanly.json"
+
+LOST: Final = "the features were damaged, and only they were kept of this picture: send its bytes again"
+
+_PROBE_SHORTEST_S = 60.0
+_PROBE_BYTES_PER_S = 10e6
+"""Slower than any disk that a library is kept on; a walk that takes longer goes round in circles."""
+
+
+def check_folder(folder: Path, *, is_writer: bool) -> None:
+    """Makes the folders of a writer; refuses a reader where there is no library.
+
+    Raises:
+        StoreFullError: the disk is full.
+        StoreError: there is no library, or no folder can be made here.
+    """
+    if not is_writer:
+        if not (folder / RECORDS_NAME).is_file():
+            raise StoreError(f"no library in {folder}; make one with `ambience add FOLDER`")
+        return
+    try:
+        (folder / FEATURES_NAME).mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        if is_disk_full(exc):
+            raise disk_full(folder, exc) from exc
+        raise StoreError(f"cannot make a library in {folder}: {exc.strerror}; choose another folder") from exc
+
+
+def check_records(database: Database, folder: Path) -> None:
+    """After an unclean end, looks whether the records' file is sound.
+
+    Raises:
+        DamagedStoreError: it is not.
+    """
+    if (folder / RECORDS_NAME).exists() and not _was_closed_cleanly(folder) and not database.is_sound():
+        raise DamagedStoreError(
+            f"the records in {folder / RECORDS_NAME} are broken; put back a copy of that file, "
+            "or move it away and add your folders again"
+        )
+
+
+def open_features(
+    folder: Path, database: Database, *, is_writer: bool
+) -> tuple[Features, tuple[Problem, ...]]:
+    """Opens the vectors of a library; a writer sets damaged ones aside and sweeps what has no row.
+
+    Args:
+        folder: of the library.
+        database: its records, whose tables exist.
+        is_writer: whether anything may be changed.
+
+    Returns:
+        The vectors, and what was mended.
+
+    Raises:
+        DamagedStoreError: they are damaged and this is a reader.
+    """
+    place = folder / FEATURES_NAME
+    repairs: list[Problem] = []
+    damage = "" if _was_closed_cleanly(folder) else _damage(folder, is_writer=is_writer)
+    if damage and not is_writer:
+        raise DamagedStoreError(
+            f"the features in {place} are damaged ({damage}); open the library for writing, for example with "
+            "`ambience rebuild`, which sets them aside and makes them anew"
+        )
+    if damage:
+        repairs.append(_set_aside(place, database, damage))
+    elif is_writer and not (place / DATA_NAME).exists() and _has_features(database):
+        repairs.append(_mark_lost(database, f"the features in {place} are gone"))
+    if is_writer:
+        (place / CLEAN_NAME).unlink(missing_ok=True)
+    features = Features(place, is_writer=is_writer)
+    if is_writer:
+        sweep(features, database)
+    return features, tuple(repairs)
+
+
+def mark_clean(folder: Path) -> None:
+    """Notes that the vectors were closed; whoever finds them as noted here need not probe them."""
+    place = folder / FEATURES_NAME
+    with contextlib.suppress(OSError):  # without the note, the next opening probes
+        (place / CLEAN_NAME).write_text(json.dumps(_appearance(place)), encoding="utf-8")
+
+
+def sweep(features: Features, database: Database) -> int:
+    """Deletes features above the last committed one: a crash came between them and their rows.
+
+    Returns:
+        How many were deleted.
+    """
+    numbers = schema.sequences
+    with database.reading() as connection:
+        last = connection.execute(
+            sa.select(numbers.c.last).where(numbers.c.name == "feature_id")
+        ).scalar_one()
+    swept = 0
+    for fingerprint in features.fingerprints():
+        for page in features.id_pages(fingerprint, after=last):
+            features.delete(fingerprint, page)
+            swept += len(page)
+    return swept
+
+
+def _was_closed_cleanly(folder: Path) -> bool:
+    place = folder / FEATURES_NAME
+    try:
+        noted = json.loads((place / CLEAN_NAME).read_text(encoding="utf-8"))
+        return bool(noted == _appearance(place))
+    except (OSError, ValueError):
+        return False
+
+
+def _appearance(place: Path) -> dict[str, int]:
+    status = (place / DATA_NAME).stat()
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "inode": status.st_ino}
+
+
+def _damage(folder: Path, *, is_writer: bool) -> str:
+    """What is wrong with the vectors; "" where nothing is, or where a living writer has looked already."""
+    place = folder / FEATURES_NAME
+    if not (place / DATA_NAME).exists() or (not is_writer and WriterLock.holder(folder) is not None):
+        return ""
+    timeout_s = _PROBE_SHORTEST_S + (place / DATA_NAME).stat().st_size / _PROBE_BYTES_PER_S
+    # A process of its own: a damaged memory map kills whoever reads it (SIGBUS, SIGSEGV).
+    command = [sys.executable, "-P", probe.__file__, str(place)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return f"reading them did not end within {timeout_s:.0f} s"
+    if done.returncode == 0:
+        return ""
+    if done.returncode < 0:
+        return f"reading them ended with signal {-done.returncode}"
+    return (done.stderr.strip().splitlines() or ["unreadable"])[-1]
+
+
+def _set_aside(place: Path, database: Database, damage: str) -> Problem:
+    aside = place.with_name(f"{FEATURES_NAME}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    while aside.exists():
+        aside = aside.with_name(aside.name + "x")
+    # Rows first: killed in between, the folder is found damaged once more and the rows are pending already.
+    problem = _mark_lost(
+        database, f"the features in {place} were damaged ({damage}); they are kept in {aside}"
+    )
+    place.rename(aside)
+    place.mkdir()
+    return problem
+
+
+def _has_features(database: Database) -> bool:
+    column = schema.features.c.feature_id
+    with database.reading() as connection:
+        return connection.execute(sa.select(column).where(column.is_not(None)).limit(1)).first() is not None
+
+
+def _mark_lost(database: Database, what: str) -> Problem:
+    """Every feature row that was done is to be made again; indexes hear of it through tombstones."""
+    features, images, tombstones = schema.features, schema.images, schema.tombstones
+    done = features.c.feature_id.is_not(None)
+    unreadable = sa.select(images.c.image_id).where(images.c.state == ImageState.FEATURES_ONLY)
+    with database.writing() as connection:
+        table = schema.sequences
+        seq = connection.execute(sa.select(table.c.last).where(table.c.name == "seq")).scalar_one()
+        number = sa.func.row_number().over(order_by=(features.c.space_id, features.c.feature_id))
+        graves = sa.select(
+            number + seq, features.c.space_id, features.c.feature_id, features.c.image_id
+        ).where(done)
+        names = ["seq", "space_id", "feature_id", "image_id"]
+        lost = connection.execute(sa.insert(tombstones).from_select(names, graves)).rowcount
+        gone = {"feature_id": None, "seq": seq + lost + 1}
+        connection.execute(
+            sa.update(features)
+            .where(done, features.c.image_id.in_(unreadable))
+            .values(state=FeatureState.FAILED.value, reason=encoded(LOST), **gone)
+        )
+        connection.execute(
+            sa.update(features).where(done).values(state=FeatureState.PENDING.value, reason=b"", **gone)
+        )
+        save_numbers(connection, {"seq": seq + lost + 1})
+        count_again(connection)
+    return Problem(
+        "features_damaged",
+        "features",
+        f"{what}; {lost} features are made again from their pictures",
+        detail={"features": str(lost)},
+    )
+
+
+def count_again(connection: sa.Connection) -> None:
+    """Makes the tallies anew from the rows themselves."""
+    connection.execute(sa.delete(schema.tallies))
+    for (space_id, image_state, feature_state), number in counted(connection).items():
+        connection.execute(
+            sa.insert(schema.tallies).values(
+                space_id=space_id, image_state=image_state, feature_state=feature_state, number=number
+            )
+        )
+
+
+def counted(connection: sa.Connection) -> dict[tuple[int, str, str], int]:
+    """What the tallies should say: (space, image state, feature state) → rows."""
+    images, features = schema.images, schema.features
+    by_image = sa.select(images.c.state, sa.func.count()).group_by(images.c.state)
+    found = {(0, str(state), ""): int(number) for state, number in connection.execute(by_image)}
+    by_feature = (
+        sa.select(features.c.space_id, images.c.state, features.c.state, sa.func.count())
+        .join(images, images.c.image_id == features.c.image_id)
+        .group_by(features.c.space_id, images.c.state, features.c.state)
+    )
+    for space_id, image_state, feature_state, number in connection.execute(by_feature):
+        found[(int(space_id), str(image_state), str(feature_state))] = int(number)
+    return found

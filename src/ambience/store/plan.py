@@ -1,0 +1,461 @@
+"""What a group of writes will change, worked out before anything is written.
+
+A plan starts from the stored rows that its writes concern, applies one write after the other in memory, and
+ends as the difference between before and after. A write that is refused changes nothing, so it never spoils
+the others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from ambience.datatypes import MAX_IMAGE_ID, Feature, FeatureSpec, FeatureState, ImageDraft, ImageState
+from ambience.errors import ImageIdTakenError, StoreError, UnknownImageError
+from ambience.store.base import (
+    FeatureDraft,
+    Features,
+    MarkMissing,
+    MoveImage,
+    PutFeatures,
+    PutImage,
+    RemoveFeature,
+    RemoveImage,
+    SetTags,
+    Write,
+    Written,
+)
+from ambience.store.features import check_vector
+from ambience.store.notes import now
+from ambience.store.schema import clamped, encoded
+
+MAX_ASSIGNED_ID: Final = 2**52 - 1
+"""Ids that the library gives end here; ids above, given by a caller, never move the sequence to its end."""
+
+REMOVED: Final = "removed on request"
+_LONGEST_TAG = 256
+_LONGEST_FINGERPRINT = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """One row of the features table; `feature` is what has yet to be written."""
+
+    state: FeatureState
+    feature_id: int | None
+    seq: int = 0
+    reason: bytes = b""
+    feature: Feature | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One image as it is, or as it will be.
+
+    Attributes:
+        sha256: of its bytes.
+        path: of its file, encoded.
+        state: whether its bytes are there.
+        rows: by number of the space.
+        values: columns of the images table that change; None where none do.
+    """
+
+    sha256: bytes
+    path: bytes | None
+    state: ImageState
+    rows: dict[int, FeatureRow] = field(default_factory=dict)
+    values: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A feature that went."""
+
+    seq: int
+    space_id: int
+    feature_id: int
+    image_id: int
+
+
+@dataclass(slots=True)
+class Stored:
+    """What the database holds of what a group of writes concerns.
+
+    Attributes:
+        entries: images, by id.
+        paths: whose each path is.
+        spaces: fingerprint → number of its space and kind.
+        numbers: last numbers given out, by sequence.
+    """
+
+    entries: dict[int, Entry]
+    paths: dict[bytes, int]
+    spaces: dict[str, tuple[int, str]]
+    numbers: dict[str, int]
+
+
+class Plan:
+    """The effect of a group of writes."""
+
+    def __init__(self, kinds: Mapping[str, FeatureSpec], stored: Stored) -> None:
+        self.kinds = kinds
+        self.before = stored.entries
+        self.entries = {each: _copy(entry) for each, entry in stored.entries.items()}
+        self.numbers = dict(stored.numbers)
+        self.committed_feature_id = stored.numbers["feature_id"]
+        self.new_spaces: dict[str, tuple[int, str]] = {}
+        self.tombstones: list[Tombstone] = []
+        self.removed: set[int] = set()
+        self.cleared_tags: set[int] = set()
+        self.tags: dict[int, dict[bytes, None]] = {}
+        self.is_changed = False
+        self._paths = dict(stored.paths)
+        self._spaces = dict(stored.spaces)
+
+    def apply(self, write: Write) -> Written:
+        """Takes one write up.
+
+        Returns:
+            What becomes of it once the plan is committed.
+
+        Raises:
+            StoreError: the write is refused; the plan is as it was.
+        """
+        match write:
+            case PutImage():
+                written = self._put_image(write)
+            case PutFeatures():
+                written = self._put_features(write)
+            case MoveImage():
+                written = self._move_image(write)
+            case MarkMissing():
+                written = self._mark_missing(write)
+            case RemoveImage():
+                written = self._remove_image(write.image_id)
+            case RemoveFeature():
+                written = self._remove_feature(write)
+            case SetTags():
+                written = self._set_tags(write)
+        self.is_changed = True
+        return written
+
+    def space_id(self, fingerprint: str, kind: str) -> int:
+        """The number of a fingerprint's space, new where there was none."""
+        if fingerprint not in self._spaces:
+            number = 1 + max((number for number, _ in self._spaces.values()), default=0)
+            self._spaces[fingerprint] = self.new_spaces[fingerprint] = (number, kind)
+        return self._spaces[fingerprint][0]
+
+    def unwritten(self) -> list[tuple[str, int, Feature]]:
+        """Features to be written: fingerprint, feature id, feature; by rising id."""
+        names = {number: fingerprint for fingerprint, (number, _) in self._spaces.items()}
+        rows = [
+            (names[space_id], row.feature_id, row.feature)
+            for entry in self.entries.values()
+            for space_id, row in entry.rows.items()
+            if row.feature is not None and row.feature_id is not None
+        ]
+        return sorted(rows, key=lambda row: row[1])
+
+    def _put_image(self, write: PutImage) -> Written:
+        image_id, draft = write.image_id, write.draft
+        values = _image_values(draft)
+        self._check_features(write.features)
+        tags = [_tag(tag) for tag in write.tags]
+        if write.replaces:
+            entry = self._entry(image_id)
+        elif image_id is not None and _checked_id(image_id) in self.entries:
+            raise ImageIdTakenError(f"image {image_id} exists already; give another id, or none")
+        self._check_path(values["path"], image_id)
+        if image_id is None:
+            image_id = self._next_image_id()
+        if write.replaces:
+            self._release_path(entry)
+            entry.sha256, entry.path = draft.sha256, values["path"]
+            entry.state = ImageState(values["state"])
+            entry.values = values
+            for space_id in list(entry.rows):
+                self._drop_row(image_id, space_id)
+            self._claim_path(entry.path, image_id)
+        else:
+            self._new_image(image_id, draft, values)
+        self._fill(image_id, write.features)
+        self.tags.setdefault(image_id, {}).update(dict.fromkeys(tags))
+        return Written(image_id, self._next_seq(), is_new=not write.replaces)
+
+    def _put_features(self, write: PutFeatures) -> Written:
+        image_id, draft = _checked_id(write.image_id), write.draft
+        self._check_features(write.features)
+        if not write.features:
+            raise StoreError(f"no feature is given for image {image_id}; name one kind at least")
+        entry = self.entries.get(image_id)
+        if entry is None and draft is None:
+            raise _unknown(image_id)
+        if entry is None:
+            assert draft is not None
+            values = _image_values(draft)
+            self._check_path(values["path"], image_id)
+            self._new_image(image_id, draft, values)
+            self._fill(image_id, write.features)
+            return Written(image_id, self._next_seq(), is_new=True)
+        if draft is not None and draft.sha256 != entry.sha256:
+            raise ImageIdTakenError(
+                f"image {image_id} has other bytes (sha256 {entry.sha256.hex()}, "
+                f"given {draft.sha256.hex()}); give another id"
+            )
+        for kind, made in write.features.items():
+            row = entry.rows.get(self._spaces.get(made.fingerprint, (-1, ""))[0])
+            if row is not None and not write.renews and row.state in (FeatureState.DONE, FeatureState.EMPTY):
+                raise ImageIdTakenError(f"image {image_id} has its {kind} feature already; remove it first")
+        for kind, made in write.features.items():
+            self._put_row(image_id, kind, made)
+        return Written(image_id, self._next_seq())
+
+    def _move_image(self, write: MoveImage) -> Written:
+        entry = self._entry(write.image_id)
+        path = _checked_path(write.path)
+        self._check_path(path, write.image_id)
+        changed = {
+            "path": path,
+            "name": _text(write.name, "name"),
+            "mtime_ns": clamped(write.mtime_ns),
+            "state": ImageState.PRESENT.value,
+        }
+        self._release_path(entry)
+        self._claim_path(path, write.image_id)
+        entry.path, entry.state = path, ImageState.PRESENT
+        entry.values = (entry.values or {}) | changed
+        return Written(write.image_id, self._next_seq())
+
+    def _mark_missing(self, write: MarkMissing) -> Written:
+        entry = self._entry(write.image_id)
+        if entry.state == ImageState.FEATURES_ONLY:
+            raise StoreError(f"image {write.image_id} never had a file here that could be missing or back")
+        entry.state = ImageState.MISSING if write.is_missing else ImageState.PRESENT
+        entry.values = (entry.values or {}) | {"state": entry.state.value}
+        return Written(write.image_id, self._next_seq())
+
+    def _remove_image(self, image_id: int) -> Written:
+        entry = self._entry(image_id)
+        for space_id in list(entry.rows):
+            self._drop_row(image_id, space_id)
+        self._release_path(entry)
+        del self.entries[image_id]
+        self.tags.pop(image_id, None)
+        self.removed.add(image_id)
+        return Written(image_id, self._next_seq())
+
+    def _remove_feature(self, write: RemoveFeature) -> Written:
+        entry = self._entry(write.image_id)
+        mine = {space_id for space_id, kind in self._spaces.values() if kind == write.kind}
+        gone = [
+            space_id
+            for space_id, row in entry.rows.items()
+            if space_id in mine and row.reason != REMOVED.encode()
+        ]
+        if not gone:
+            raise UnknownImageError(f"image {write.image_id} has no {write.kind!r} feature")
+        for space_id in gone:
+            self._drop_row(write.image_id, space_id)
+        if entry.state == ImageState.FEATURES_ONLY:
+            if not entry.rows:
+                return self._remove_image(write.image_id)
+        else:
+            # Without a row the feature would count as pending and be extracted again from the file.
+            for space_id in gone:
+                entry.rows[space_id] = FeatureRow(
+                    FeatureState.FAILED, None, self._next_seq(), REMOVED.encode()
+                )
+        return Written(write.image_id, self._next_seq())
+
+    def _set_tags(self, write: SetTags) -> Written:
+        self._entry(write.image_id)
+        tags = dict.fromkeys(_tag(tag) for tag in write.tags)
+        self.cleared_tags.add(write.image_id)
+        self.tags[write.image_id] = tags
+        return Written(write.image_id, self._next_seq())
+
+    def _new_image(self, image_id: int, draft: ImageDraft, values: dict[str, Any]) -> None:
+        if image_id <= MAX_ASSIGNED_ID:
+            self.numbers["image_id"] = max(self.numbers["image_id"], image_id)
+        values["added_at"] = now()
+        self.entries[image_id] = Entry(
+            draft.sha256, values["path"], ImageState(values["state"]), values=values
+        )
+        self._claim_path(values["path"], image_id)
+
+    def _fill(self, image_id: int, features: Features) -> None:
+        """Rows of the features given, and PENDING rows of the other kinds where there is a file to read."""
+        for kind, made in features.items():
+            self._put_row(image_id, kind, made)
+        entry = self.entries[image_id]
+        if entry.state == ImageState.FEATURES_ONLY:
+            return
+        for kind, spec in self.kinds.items():
+            if self.space_id(spec.fingerprint, kind) not in entry.rows:
+                self._put_row(image_id, kind, FeatureDraft(spec.fingerprint, FeatureState.PENDING))
+
+    def _put_row(self, image_id: int, kind: str, made: FeatureDraft) -> None:
+        space_id = self.space_id(made.fingerprint, kind)
+        self._drop_row(image_id, space_id)
+        feature_id = None
+        if made.feature is not None:
+            feature_id = self.numbers["feature_id"] = self.numbers["feature_id"] + 1
+        self.entries[image_id].rows[space_id] = FeatureRow(
+            made.state, feature_id, self._next_seq(), encoded(made.reason), made.feature
+        )
+
+    def _drop_row(self, image_id: int, space_id: int) -> None:
+        """Takes a row away; a stored feature leaves a tombstone, an unwritten one was never there."""
+        row = self.entries[image_id].rows.pop(space_id, None)
+        if row is not None and row.feature_id is not None and row.feature is None:
+            self.tombstones.append(Tombstone(self._next_seq(), space_id, row.feature_id, image_id))
+
+    def _check_features(self, features: Features) -> None:
+        for kind, made in features.items():
+            spec = self.kinds.get(kind)
+            if spec is None:
+                raise StoreError(f"no kind {kind!r}; have {', '.join(sorted(self.kinds)) or 'none'}")
+            _check_draft(kind, spec, made)
+            owner = self._spaces.get(made.fingerprint, (0, kind))[1]
+            if owner != kind:
+                raise StoreError(f"the fingerprint {made.fingerprint!r} is of {owner}, not of {kind}")
+
+    def _entry(self, image_id: int | None) -> Entry:
+        if image_id is None:
+            raise StoreError("replacing an image needs its image_id")
+        entry = self.entries.get(_checked_id(image_id))
+        if entry is None:
+            raise _unknown(image_id)
+        return entry
+
+    def _check_path(self, path: bytes | None, image_id: int | None) -> None:
+        owner = None if path is None else self._paths.get(path)
+        if owner is not None and owner != image_id:
+            raise ImageIdTakenError(f"the file {path!r} is image {owner} already; replace that image instead")
+
+    def _claim_path(self, path: bytes | None, image_id: int) -> None:
+        if path is not None:
+            self._paths[path] = image_id
+
+    def _release_path(self, entry: Entry) -> None:
+        if entry.path is not None:
+            self._paths.pop(entry.path, None)
+
+    def _next_seq(self) -> int:
+        self.numbers["seq"] += 1
+        return self.numbers["seq"]
+
+    def _next_image_id(self) -> int:
+        if self.numbers["image_id"] >= MAX_ASSIGNED_ID:
+            raise StoreError(f"no id is left below {MAX_ASSIGNED_ID + 1}; give an image_id above it yourself")
+        self.numbers["image_id"] += 1
+        return self.numbers["image_id"]
+
+
+def concerned(writes: Iterable[Write]) -> tuple[set[int], set[bytes]]:
+    """Ids and paths whose stored rows a plan for these writes needs; malformed ones are left to the plan."""
+    ids: set[int] = set()
+    paths: set[bytes] = set()
+    for write in writes:
+        image_id = write.image_id
+        if isinstance(image_id, int) and 0 <= image_id <= MAX_IMAGE_ID:
+            ids.add(image_id)
+        draft = write.draft if isinstance(write, PutImage | PutFeatures) else None
+        path = write.path if isinstance(write, MoveImage) else draft.path if draft else None
+        if isinstance(path, str):
+            try:
+                paths.add(encoded(path))
+            except UnicodeEncodeError:
+                continue
+    return ids, paths
+
+
+def _copy(entry: Entry) -> Entry:
+    return Entry(entry.sha256, entry.path, entry.state, dict(entry.rows))
+
+
+def _unknown(image_id: int) -> UnknownImageError:
+    return UnknownImageError(f"no image {image_id}")
+
+
+def _checked_id(image_id: int) -> int:
+    is_integer = isinstance(image_id, int | np.integer) and not isinstance(image_id, bool)
+    if not is_integer or not 0 <= image_id <= MAX_IMAGE_ID:
+        raise StoreError(f"image_id is {image_id!r}; it is a whole number from 0 to {MAX_IMAGE_ID}")
+    return int(image_id)
+
+
+def _text(value: str, what: str) -> bytes:
+    try:
+        return encoded(value)
+    except (UnicodeEncodeError, AttributeError) as exc:
+        raise StoreError(f"the {what} {value!r} is no valid text") from exc
+
+
+def _checked_path(path: str) -> bytes:
+    raw = _text(path, "path")
+    if not raw.startswith(b"/") or b"\0" in raw:
+        raise StoreError(f"the path {path!r} is not absolute; give the whole path")
+    return raw
+
+
+def _tag(tag: str) -> bytes:
+    raw = _text(tag, "tag")
+    if not raw.strip() or len(tag) > _LONGEST_TAG or not tag.isprintable():
+        raise StoreError(
+            f"the tag {tag[:80]!r} is not usable; a tag has 1 to {_LONGEST_TAG} printable characters"
+        )
+    return raw
+
+
+def _whole(value: int, what: str, largest: int) -> int:
+    if not isinstance(value, int | np.integer) or not 0 <= value <= largest:
+        raise StoreError(f"the {what} is {value!r}; it is a whole number from 0 to {largest}")
+    return int(value)
+
+
+def _image_values(draft: ImageDraft) -> dict[str, Any]:
+    """Columns of an image, all but its id and the time of its adding."""
+    if not isinstance(draft.sha256, bytes) or len(draft.sha256) != 32:
+        raise StoreError(f"the sha256 of {draft.name!r} is {draft.sha256!r}; it is 32 bytes")
+    path = None if draft.path is None else _checked_path(draft.path)
+    return {
+        "sha256": draft.sha256,
+        "size": _whole(draft.size, "size", 2**63 - 1),
+        "name": _text(draft.name, "name"),
+        "path": path,
+        "mtime_ns": None if draft.mtime_ns is None else clamped(draft.mtime_ns),
+        "is_upload": bool(draft.is_upload),
+        "format": draft.format[:32],
+        "width": _whole(draft.width, "width", 2**31 - 1),
+        "height": _whole(draft.height, "height", 2**31 - 1),
+        "taken_at": None if draft.taken_at is None else draft.taken_at.isoformat(),
+        "state": (ImageState.FEATURES_ONLY if path is None else ImageState.PRESENT).value,
+    }
+
+
+def _check_draft(kind: str, spec: FeatureSpec, made: FeatureDraft) -> None:
+    if not 0 < len(made.fingerprint) <= _LONGEST_FINGERPRINT:
+        raise StoreError(
+            f"a fingerprint has 1 to {_LONGEST_FINGERPRINT} characters, not {made.fingerprint!r}"
+        )
+    if (made.state == FeatureState.DONE) != (made.feature is not None):
+        raise StoreError(f"a {kind} feature is given exactly where its state is done, not {made.state}")
+    _text(made.reason, "reason")
+    if made.feature is not None and made.fingerprint == spec.fingerprint:
+        check_vector(spec, made.feature)
+
+
+def summed(plan: Plan) -> dict[tuple[int, str, str], int]:
+    """How the tallies change: (space, image state, feature state) → difference; space 0 counts images."""
+    differences: dict[tuple[int, str, str], int] = {}
+    sides: Sequence[tuple[Mapping[int, Entry], int]] = ((plan.before, -1), (plan.entries, 1))
+    for entries, sign in sides:
+        for entry in entries.values():
+            keys = [(0, entry.state.value, "")]
+            keys += [(space, entry.state.value, row.state.value) for space, row in entry.rows.items()]
+            for key in keys:
+                differences[key] = differences.get(key, 0) + sign
+    return {key: number for key, number in differences.items() if number}

@@ -88,7 +88,7 @@ class Color:
 
 
 def sampled(rgb: RgbImage, samples: int) -> RgbImage:
-    """About `samples` pixels of a picture on an even lattice; all of a picture with fewer than 1.5 times that.
+    """About `samples` pixels of a picture on an even lattice; all, where it has under 1.5 times that.
 
     Pixels are picked, never averaged: mixing neighbours moves colors into cells that the picture lacks.
 

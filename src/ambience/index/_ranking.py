@@ -10,6 +10,9 @@ from ambience.errors import QueryError
 
 Distances = NDArray[np.float32]
 
+Answer = tuple[Distances, Ids]
+"""(M,) distances and the ids at them: what one query is answered."""
+
 
 def checked_queries(
     queries: NDArray[Any], spec: FeatureSpec, *, k: int = 1, radius: float = 0.0
@@ -47,7 +50,7 @@ def checked_vectors(vectors: NDArray[Any], spec: FeatureSpec) -> NDArray[Any]:
     return np.ascontiguousarray(vectors)
 
 
-def nearest(distances: Distances, ids: Ids, k: int) -> tuple[Distances, Ids]:
+def nearest(distances: Distances, ids: Ids, k: int) -> Answer:
     """The k smallest distances and their ids, nearest first, ties by id.
 
     Args:
@@ -66,7 +69,7 @@ def nearest(distances: Distances, ids: Ids, k: int) -> tuple[Distances, Ids]:
     return distances[order], ids[order]
 
 
-def within(distances: Distances, ids: Ids, radius: float) -> tuple[Distances, Ids]:
+def within(distances: Distances, ids: Ids, radius: float) -> Answer:
     """Everything at `radius` or nearer, nearest first, ties by id.
 
     Returns:
@@ -76,7 +79,7 @@ def within(distances: Distances, ids: Ids, radius: float) -> tuple[Distances, Id
     return nearest(distances[kept], ids[kept], max(1, int(kept.sum())))
 
 
-def padded(rows: list[tuple[Distances, Ids]], k: int) -> Neighbors:
+def padded(rows: list[Answer], k: int) -> Neighbors:
     """One answer from the rows of all queries.
 
     Args:

@@ -21,18 +21,32 @@ class Rows:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Adds rows at the end, at constant cost a row; the first time, a mapped file is copied to memory."""
-        stop = self._count + len(rows)
+        start = self._count
+        self.extend(len(rows))
+        self._array[start : self._count] = rows
+
+    def extend(self, count: int) -> None:
+        """Makes room for `count` rows at the end, of any content, and for writing into those held."""
+        stop = self._count + count
         if stop > len(self._array) or not self._array.flags.writeable:
-            grown = np.empty((max(stop, stop // 4 * 5, 64), *self._array.shape[1:]), self._array.dtype)
-            grown[: self._count] = self._array[: self._count]
+            grown = _aligned((max(stop, stop // 4 * 5, 64), *self._array.shape[1:]), self._array.dtype)
+            grown[: self._count] = self.view
             self._array = grown
-        self._array[self._count : stop] = rows
         self._count = stop
 
     @property
     def view(self) -> NDArray[Any]:
         """The rows held."""
         return self._array[: self._count]
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array whose data begins at a cache line, so that no vector register is filled from two."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    aligned: NDArray[Any] = raw[start : start + size].view(dtype).reshape(shape)
+    return aligned
 
 
 class IdSlots:
@@ -60,31 +74,33 @@ class IdSlots:
         """Which slots still hold something."""
         return self._live.view
 
-    def append(self, ids: Ids) -> slice:
+    def append(self, ids: Ids, *, count: int) -> None:
         """Gives new ids the next slots.
 
-        Returns:
-            The slots given.
+        Args:
+            ids: (N,), not yet held.
+            count: of the vectors that come with them.
 
         Raises:
-            QueryError: an id is negative, given twice, or held already.
+            QueryError: an id is negative, given twice, or held already, or there are not `count` of them.
         """
         ids = np.asarray(ids, dtype=np.int64)
+        if ids.shape != (count,):
+            raise QueryError(f"{ids.shape} ids came with {count} vectors; there is one id a vector")
         if len(ids) and ids.min() < 0:
             raise QueryError(f"id {ids.min()} is negative; ids of an index are 0 or more")
-        if len(np.unique(ids)) < len(ids):
+        is_rising = bool(np.all(ids[1:] > ids[:-1]))
+        if not is_rising and len(np.unique(ids)) < len(ids):
             raise QueryError(f"{len(ids) - len(np.unique(ids))} ids are given twice; each id is added once")
         held = self.find(ids) >= 0
         if held.any():
             raise QueryError(f"id {ids[held][0]} is held already; remove it before it is added again")
-        start = len(self.ids)
-        last = self.ids[-1] if start else -1
-        self._is_ascending = self._is_ascending and bool(np.all(np.diff(ids, prepend=last) > 0))
+        last = self.ids[-1] if len(self.ids) else -1
+        self._is_ascending = self._is_ascending and is_rising and bool(np.all(ids[:1] > last))
         self._ids.append(ids)
         self._live.append(np.ones(len(ids), np.bool_))
         self._order = None
         self.count += len(ids)
-        return slice(start, start + len(ids))
 
     def find(self, ids: Ids) -> Slots:
         """Slots of ids, in their order; -1 where one is not held."""
@@ -128,7 +144,7 @@ class IdSlots:
 
 
 def read_array(folder: Path, name: str, *, dtype: Any, shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """A saved array, memory-mapped.
+    """A saved array, memory-mapped; what is written to it stays in memory.
 
     Args:
         folder: of the snapshot.
@@ -141,7 +157,7 @@ def read_array(folder: Path, name: str, *, dtype: Any, shape: tuple[int | None, 
     """
     file = folder / f"{name}.npy"
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = np.load(file, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError) as exc:
         raise IndexFileError(f"cannot read {file}: {exc}; `ambience rebuild` makes the index again") from exc
     fits = array.ndim == len(shape) and all(

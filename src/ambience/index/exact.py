@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
 from ambience.errors import SettingsError
-from ambience.index._ranking import Distances, checked_queries, checked_vectors, nearest, padded, within
+from ambience.index._ranking import (
+    Answer,
+    Distances,
+    checked_queries,
+    checked_vectors,
+    nearest,
+    padded,
+    within,
+)
 from ambience.index._slots import IdSlots, Rows, Slots, read_array
 from ambience.index.base import Fetch
 
@@ -51,7 +59,7 @@ class ExactIndex:
             QueryError: ids or vectors are not as the contract says.
         """
         vectors = checked_vectors(features, self._spec)
-        self._slots.append(ids)
+        self._slots.append(ids, count=len(vectors))
         self._vectors.append(vectors)
 
     def remove(self, ids: Ids) -> int:
@@ -76,7 +84,7 @@ class ExactIndex:
 
     def range_search(
         self, queries: NDArray[Any], radius: float, *, allowed: Ids | None = None
-    ) -> list[tuple[Distances, Ids]]:
+    ) -> list[Answer]:
         """Everything at `radius` or nearer (inclusive), nearest first, ties by id.
 
         Returns:
@@ -123,7 +131,7 @@ class ExactIndex:
     def __len__(self) -> int:
         return self._slots.count
 
-    def _measured(self, query: NDArray[Any], allowed: Ids | None) -> tuple[Distances, Ids]:
+    def _measured(self, query: NDArray[Any], allowed: Ids | None) -> Answer:
         slots = self._slots.chosen(allowed)
         parts = [measure(self._spec.metric, query, part) for part in self._pieces(slots)]
         return np.concatenate([np.empty(0, np.float32), *parts]), self._slots.ids[slots]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, RgbImage
+from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, RgbImage, Verdict
 from ambience.errors import EmptyFeatureError
 from ambience.settings import setting
 
@@ -23,6 +23,10 @@ BINS = 8
 
 ORIGINAL_SUM = 10_000_000
 """What the original system's histograms sum to; its distances are ours times this."""
+
+
+HALF_SHARED = 1.0
+"""L1 distance at which half of the pixels have their like in the other picture: 2 − 2·intersection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Color:
             port=33335,
             preprocessing="exact" if exact else "sampled",
             display_scale=float(ORIGINAL_SUM),
+            verdicts=((Verdict.SAME_COLORS, HALF_SHARED),),
         )
         self.need = PixelNeed(None if exact else 1500)
         self._samples = None if exact else options.samples

@@ -7,18 +7,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from ambience.datatypes import MAX_IMAGE_ID
-from ambience.ingest.committer import Committer, Tally, id_from_name, is_absent
+from ambience.ingest.committer import Committer, Tally, id_from_name
 from ambience.ingest.extraction import Extraction, Outcome, Task
 from ambience.ingest.known import KnownTable, batches, is_below, topmost
 from ambience.ingest.pipeline import Pipeline, worker_threads
 from ambience.ingest.progress import IngestProgress, IngestReport, Meter
-from ambience.ingest.scan import Found, Scan, failed_file
+from ambience.ingest.scan import Found, Scan, failed_file, is_absent
 from ambience.settings import IngestSettings
 from ambience.store.base import FailedFile, KnownFile
 from ambience.store.commit import Store
 
 BATCH_FILES = 16
-"""Files that one thread takes at once: extractors work on small batches, a stop waits for no more than one file."""
+"""Files that one thread takes at once: extractors get small batches, a stop waits for one file."""
 LOOKUP_IMAGES = 1000
 
 
@@ -146,8 +146,8 @@ class AddRun:
             failed_file(
                 found.path,
                 "id_not_in_name",
-                f"{found.path}: ids are taken from names, but {name!r} does not begin with a number from 0 to "
-                f"{MAX_IMAGE_ID} before its first dot; rename the file, or add it without ids from names",
+                f"{found.path}: ids are taken from names, but {name!r} does not begin with a number from 0 "
+                f"to {MAX_IMAGE_ID} before its first dot; rename it, or add it without ids from names",
             )
         )
         return False
@@ -175,8 +175,8 @@ class AddRun:
             self._committer.flush()
         for root in sorted(emptied):
             reason = (
-                f"{root} is empty, though the library knows pictures in it; taken for the place of a drive that is "
-                "not plugged in: nothing was marked missing"
+                f"{root} is empty, though the library knows pictures in it; taken for the place of a drive "
+                "that is not plugged in: nothing was marked missing"
             )
             self._tally.failed.append(failed_file(root, "folder_empty", reason))
         gone = [path for path in self._failed_before if self._is_gone(path)]

@@ -1,18 +1,18 @@
 """Outcomes become writes, in groups; which image a file is gets decided here, by one thread.
 
-The same path is the same image. New bytes under a new path are a new image, unless an image of the same bytes lost
-its file: then that image moved.
+The same path is the same image. New bytes under a new path are a new image, unless an image of the same bytes
+lost its file: then that image moved.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ambience.datatypes import ImageRecord
+from ambience.errors import StoreError
 from ambience.ingest.extraction import Extracted, Failure, Outcome
-from ambience.ingest.scan import failed_file
+from ambience.ingest.scan import failed_file, is_absent
 from ambience.settings import IngestSettings
 from ambience.store.base import FailedFile, MarkMissing, MoveImage, PutImage, Write
 from ambience.store.commit import Store
@@ -38,21 +38,6 @@ class Tally:
     current: str = ""
     is_scanned: bool = False
     failed: list[FailedFile] = field(default_factory=list)
-
-
-def is_absent(path: str) -> bool:
-    """Whether nothing is at a path; a disk that cannot be read says nothing about it.
-
-    Returns:
-        True only where the system is sure.
-    """
-    try:
-        os.stat(path)  # noqa: PTH116 - asked once per file of the library
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def id_from_name(name: str) -> int | None:
@@ -141,7 +126,7 @@ class Committer:
     def _commit(self, writes: Sequence[tuple[Write, Effect, str]]) -> None:
         outcomes = self._store.commit([write for write, _, _ in writes])
         for (_, effect, path), outcome in zip(writes, outcomes, strict=True):
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, StoreError):
                 self._tally.failed.append(failed_file(path, outcome.code, outcome))
             elif effect != "back":
                 setattr(self._tally, effect, getattr(self._tally, effect) + 1)
@@ -150,7 +135,7 @@ class Committer:
         """What to write for files that no image was known at."""
         if not fresh:
             return []
-        twins = self._store.records.same_files([each.draft.sha256 for each in fresh])
+        twins = {each.draft.sha256: self._store.records.same_file(each.draft.sha256) for each in fresh}
         records = self._store.records.images(sorted({each for ids in twins.values() for each in ids}))
         taken: set[int] = set()
         seen = {sha256 for sha256, ids in twins.items() if ids}

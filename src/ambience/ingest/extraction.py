@@ -15,7 +15,7 @@ from ambience.decode.image import Decoder
 from ambience.errors import AmbienceError, EmptyFeatureError, ImageError, ImageLimitError
 from ambience.extract.base import Extractor
 from ambience.ingest.pipeline import ByteBudget
-from ambience.ingest.scan import failed_file, printable
+from ambience.ingest.scan import failed_file, is_absent, printable
 from ambience.store.base import FailedFile, FeatureDraft
 
 BUDGET_BYTES = 768 * 2**20
@@ -131,17 +131,19 @@ class Extraction:
     def _open(self, task: Task, redo: bool) -> tuple[ImageDraft, Picture] | Outcome:
         """Draft and pixels of one file, or why there are none."""
         status: os.stat_result | None = None
+        is_read = False
         try:
             status = os.stat(task.path)  # noqa: PTH116 - once per picture; a Path object costs more than the call
             with self._budget.holding(status.st_size):
                 data, status = self._read(task.path, status)
+                is_read = True
                 sha256 = hashlib.sha256(data).digest()
                 if sha256 == task.known_sha256 and not redo:
                     draft = ImageDraft(sha256, len(data), _name(task.path), task.path, status.st_mtime_ns)
                     return Extracted(task, draft, {}, is_unchanged=True)
                 picture = self._decoder.decode(data, name=task.path)
         except Exception as exc:  # noqa: BLE001 - the per-image boundary: one bad file never stops a run
-            return _failure(task, status, exc)
+            return _failure(task, status, exc, is_read=is_read)
         draft = _draft(picture, sha256, len(data), _name(task.path), task.path, status.st_mtime_ns)
         return draft, picture
 
@@ -213,21 +215,22 @@ def _draft(
     )
 
 
-def _failure(task: Task, status: os.stat_result | None, exc: Exception) -> Failure:
+def _failure(task: Task, status: os.stat_result | None, exc: Exception, *, is_read: bool) -> Failure:
     """A failure as the report has it, and whether it is worth remembering."""
-    cause = exc if isinstance(exc, OSError) else exc.__cause__
-    code = exc.code if isinstance(exc, AmbienceError) else "path_unreadable" if cause is exc else "unexpected"
+    is_unreadable = not is_read and isinstance(exc, OSError)
+    code = (
+        exc.code if isinstance(exc, AmbienceError) else "path_unreadable" if is_unreadable else "unexpected"
+    )
     # A limit is a setting and a disk can be mended: only what lies in the bytes themselves is remembered.
-    is_lasting = isinstance(exc, ImageError) and not isinstance(exc, ImageLimitError)
-    is_lasting = is_lasting and not isinstance(cause, OSError) and status is not None
+    is_lasting = is_read and isinstance(exc, ImageError) and not isinstance(exc, ImageLimitError)
     file = failed_file(
         task.path,
         code,
-        exc if isinstance(exc, OSError) else _reason(exc),
+        exc if is_unreadable else _reason(exc),
         size=status.st_size if status else 0,
         mtime_ns=status.st_mtime_ns if status else 0,
     )
-    return Failure(task, file, is_lasting, is_gone=isinstance(cause, FileNotFoundError))
+    return Failure(task, file, is_lasting, is_gone=not is_read and is_absent(task.path))
 
 
 def _reason(exc: Exception) -> str:
@@ -237,4 +240,4 @@ def _reason(exc: Exception) -> str:
 
 
 def _name(path: str) -> str:
-    return path.rpartition(os.sep)[2]
+    return printable(path.rpartition(os.sep)[2])

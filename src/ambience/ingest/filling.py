@@ -4,10 +4,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from ambience.datatypes import FeatureState, ImageRecord, ImageState
-from ambience.ingest.committer import is_absent
+from ambience.datatypes import FeatureState
+from ambience.errors import StoreError
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
 from ambience.ingest.pipeline import Pipeline, worker_threads
+from ambience.ingest.scan import is_absent
 from ambience.settings import IngestSettings
 from ambience.store.base import FeatureDraft, MarkMissing, PutFeatures, PutImage, Write
 from ambience.store.commit import Store
@@ -38,7 +39,6 @@ class FillRun:
         self.failed = 0
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
         self._kind, self._fingerprint = kind, fingerprint
-        self._fileless: list[Write] = []
 
     def run(self, on_progress: Callable[[int, int], None] | None) -> tuple[int, int]:
         """Works until all have been tried once, or `stop` is set.
@@ -62,7 +62,7 @@ class FillRun:
                     waiting = []
                 if on_progress is not None:
                     on_progress(self.done + self.failed, total)
-        self._commit(waiting + self._fileless)
+        self._commit(waiting)
         return self.done, self.failed
 
     def _work(self, tasks: list[Task]) -> list[Outcome]:
@@ -75,18 +75,13 @@ class FillRun:
         ):
             after = ids[-1]
             records = self._store.records.images(ids)
-            tasks = [task for image_id in ids if (task := self._task(records.get(image_id))) is not None]
+            tasks = [
+                Task(record.path, record.image_id, record.sha256)
+                for record in records.values()
+                if record.path is not None
+            ]
             for start in range(0, len(tasks), BATCH_FILES):
                 yield tasks[start : start + BATCH_FILES]
-
-    def _task(self, record: ImageRecord | None) -> Task | None:
-        if record is None:
-            return None
-        if record.path is None or record.state is ImageState.FEATURES_ONLY:
-            reason = "the library keeps no file of this image: add its features again"
-            self._fileless.append(self._refusal(record.image_id, reason))
-            return None
-        return Task(record.path, record.image_id, record.sha256)
 
     def _refusal(self, image_id: int, reason: str) -> PutFeatures:
         draft = FeatureDraft(self._fingerprint, FeatureState.FAILED, reason=reason)
@@ -108,7 +103,7 @@ class FillRun:
     def _commit(self, writes: Sequence[Write]) -> None:
         outcomes = self._store.commit(writes) if writes else []
         for write, outcome in zip(writes, outcomes, strict=True):
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, StoreError):
                 self.failed += 1  # removed meanwhile, for one
             elif isinstance(write, PutFeatures | PutImage) and not _is_refusal(write):
                 self.done += 1

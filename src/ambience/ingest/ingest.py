@@ -90,12 +90,12 @@ class Ingest:
         stop: threading.Event,
         on_report: Callable[[IngestReport], None],
     ) -> None:
-        """Adds files and folders, then follows what appears, changes, moves or goes, until `stop` is set.
+        """Adds files and folders, then follows what appears, changes or goes, until `stop` is set.
 
         Args:
             paths: files and folders; those that do not exist are failures of the first report.
             stop: ends it.
-            on_report: called in this thread, first for what was there, then after each change that did something.
+            on_report: called in this thread, first for what was there, then after each change.
 
         Raises:
             StoreFullError: the disk is full.

@@ -1,7 +1,7 @@
 """What the library already holds below the paths of a run, in 33 bytes a file.
 
-A path is kept as its 64-bit hash: a million files take 33 MB instead of 400. A collision would have to agree in
-size and modification time as well to hide a file, and is otherwise noticed when the record is read.
+A path is kept as its 64-bit hash: a million files take 33 MB instead of 400. A collision would have to agree
+in size and modification time as well to hide a file, and is otherwise noticed when the record is read.
 """
 
 import os
@@ -15,7 +15,7 @@ from ambience.store.base import KnownFile
 
 
 class KnownTable:
-    """Path → what is known, for one run; looked up by the scan, and asked at the end for what it did not meet."""
+    """Path → what is known, for one run; looked up by the scan, asked at the end for what it did not meet."""
 
     def __init__(self, files: Iterable[KnownFile]) -> None:
         hashes, ids, sizes, times, missing = array("q"), array("q"), array("q"), array("q"), bytearray()
@@ -60,7 +60,7 @@ class KnownTable:
         return int(self._ids[row])
 
     def not_met(self) -> NDArray[np.int64]:
-        """Image ids, ascending, of the files that the scan did not meet and that are not recorded as gone yet."""
+        """Image ids, ascending, of files that the scan did not meet and that are not recorded as gone yet."""
         return np.sort(self._ids[~self._met & ~self._missing])
 
 
@@ -71,10 +71,14 @@ def topmost(roots: Sequence[str]) -> list[str]:
         A part of `roots`.
     """
     kept: list[str] = []
-    for root in sorted(set(roots), key=lambda path: path.split(os.sep)):
+    for root in sorted(set(roots), key=_parts):
         if not (kept and is_below(root, kept[-1])):
             kept.append(root)
     return kept
+
+
+def _parts(path: str) -> list[str]:
+    return path.split(os.sep)  # noqa: PTH206 - a sort key; a Path object per path costs more
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -61,8 +61,8 @@ class ByteBudget:
 class Pipeline(Generic[T, R]):
     """Runs `work` over all `tasks` in threads; iterate over it to get the results, in no order.
 
-    `work` decides what a failure of one picture is; an exception that leaves `work` or `tasks` is a failure of
-    the run, and is raised in the thread that iterates. Setting `stop` ends it after the tasks in hand.
+    `work` decides what a failure of one picture is; an exception that leaves `work` or `tasks` is a failure
+    of the run, and is raised in the thread that iterates. Setting `stop` ends it after the tasks in hand.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class Pipeline(Generic[T, R]):
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._abandoned.is_set()
 
-    def __iter__(self) -> Iterator[R | None]:
-        """Results as they come; None whenever nothing came for a tick, so that the caller can look at the clock.
+    def __iter__(self) -> Generator[R | None, None, None]:
+        """Results as they come; None when nothing came for a tick, so that the caller can look at the clock.
 
-        Close the iterator (`contextlib.closing`) to end the threads early; what they hold is thrown away then.
+        Close it (`contextlib.closing`) to end the threads early; what they hold is thrown away then.
         """
         for thread in (self._scanner, *self._workers):
             thread.start()

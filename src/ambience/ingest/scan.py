@@ -1,10 +1,11 @@
-"""Walks files and folders: what is there, in a steady order, without following a loop and without reading pixels.
+"""Walks files and folders: what is there, in a steady order, without following a loop or reading pixels.
 
-Every folder is visited once, however many paths and links lead to it. What cannot be read is reported and passed
-over; the rest goes on.
+Every folder is visited once, however many paths and links lead to it. What cannot be read is reported and
+passed over; the rest goes on.
 """
 
-# ruff: noqa: PTH - os.scandir and os.path over plain strings: a Path object per file costs more than all the rest.
+# os.scandir and os.path over plain strings: a Path object per file costs more than all the rest.
+# ruff: noqa: PTH100, PTH111, PTH112, PTH116, PTH118, PTH122, PTH123
 
 import mimetypes
 import os
@@ -22,14 +23,14 @@ CHUNK_FILES = 1024
 """Files that travel together from the scan; a folder of a million files comes in pieces."""
 HEAD_BYTES = 512
 
-PICTURE_EXTENSIONS = frozenset(
-    """
-    .jpg .jpeg .jpe .jfif .jif .mpo .png .apng .gif .webp .bmp .dib .tif .tiff .heic .heif .hif .avif .avifs .jxl
-    .jp2 .j2k .jpf .jpx .j2c .jpc .ico .cur .icns .psd .tga .pnm .ppm .pgm .pbm .pcx .sgi .rgb .ras .dds .qoi
-    .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl
-    .sr2 .srf .srw .x3f
-    """.split()
+_PLAIN = (
+    "jpg jpeg jpe jfif jif mpo png apng gif webp bmp dib tif tiff heic heif hif avif avifs jxl jp2 j2k jpf "
+    "jpx j2c jpc ico cur icns psd tga pnm ppm pgm pbm pcx sgi rgb ras dds qoi"
 )
+_RAW = (
+    "3fr arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f"
+)
+PICTURE_EXTENSIONS = frozenset(f".{name}" for name in f"{_PLAIN} {_RAW}".split())
 """Files so named are pictures, and worth a word where they are not."""
 
 _WEAK_MAGIC = frozenset({"bmp", "tga", "pcx", "sgi", "pnm", "ico", "cur"})
@@ -53,7 +54,7 @@ class Found:
 
 
 def absolute(path: Path | str) -> str:
-    """The path under which the library knows a file or folder: absolute, links resolved in its parent folders.
+    """The path under which the library knows a file or folder: absolute, links in its parents resolved.
 
     A folder itself is resolved as well; a link to a file keeps its own name.
 
@@ -199,7 +200,7 @@ class Scan:
         if entry.path in self._named:
             return None
         if not entry.is_file():
-            # A fifo, a socket, a device; a link that leads nowhere is worth a word where it is named like a picture.
+            # A fifo, a socket, a device; a link that leads nowhere is worth a word if named like a picture.
             if entry.is_symlink() and os.path.splitext(entry.name)[1].lower() in PICTURE_EXTENSIONS:
                 return failed_file(entry.path, "path_missing", f"{entry.path} is a link that leads nowhere")
             self.skipped_files += 1
@@ -207,12 +208,6 @@ class Scan:
         if not self._is_candidate(entry.path):
             return None
         status = entry.stat()
-        if not _is_storable(entry.path):
-            return failed_file(
-                entry.path,
-                "name_not_utf8",
-                f"{os.fsencode(entry.path)!r}: the name is not valid UTF-8; rename the file",
-            )
         return Found(entry.path, status.st_size, status.st_mtime_ns)
 
     def _is_candidate(self, path: str) -> bool:
@@ -234,14 +229,29 @@ class Scan:
 
 
 def failed_file(path: str, code: str, reason: object, *, size: int = 0, mtime_ns: int = 0) -> FailedFile:
-    """A failure as reports and records hold it: text that any encoding can write.
+    """A failure as reports and records hold it.
 
     Returns:
         A `FailedFile`.
     """
     if isinstance(reason, OSError) and reason.strerror:
         reason = f"{path}: {reason.strerror}"
-    return FailedFile(printable(path), size, mtime_ns, code, printable(str(reason)))
+    return FailedFile(path, size, mtime_ns, code, printable(str(reason)))
+
+
+def is_absent(path: str) -> bool:
+    """Whether nothing is at a path; a disk that cannot be read says nothing about it.
+
+    Returns:
+        True only where the system is sure.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def printable(text: str) -> str:
@@ -251,14 +261,6 @@ def printable(text: str) -> str:
         A string that can be encoded as UTF-8.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _is_storable(path: str) -> bool:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ambience.ingest.known import is_below
 
 SETTLE_S = 1.0
-"""A path counts as at rest once its size and time have not changed for so long: copies in progress are not read."""
+"""A path is at rest once its size and time have not changed for so long: unfinished copies are not read."""
 TICK_MS = 200
 PENDING_PATHS = 50_000
 """More paths than this at once are handled by scanning the watched folders again."""
@@ -116,7 +116,7 @@ def ignores(*, hidden: bool, library: Path, roots: Sequence[str]) -> Callable[[s
         if is_below(path, own):
             return True
         below = next((path[len(root) :] for root in roots if is_below(path, root)), path)
-        return not hidden and any(part.startswith(".") for part in below.split(os.sep))
+        return not hidden and f"{os.sep}." in below
 
     return is_ignored
 

@@ -1,4 +1,4 @@
-"""What keeps a library in order while it is used: indexes that follow the store, and work in the background."""
+"""What keeps a library in order: indexes that follow the store, and work in the background."""
 
 from ambience.maintain.live_index import LiveIndex
 from ambience.maintain.maintenance import Maintenance

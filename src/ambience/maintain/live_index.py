@@ -1,58 +1,39 @@
 """An index that follows the store: opened from a snapshot, brought up to date, kept so, rebuilt at will.
 
-Three locks, always taken in this order: `_rebuilding` (one new engine at a time), `_changing` (one thread moves the
-engine on, or reads it for a snapshot), `_switching` (searches read, the short moment of a change writes).
+Three locks, always taken in this order: `_rebuilding` (one new engine at a time), `_changing` (one thread
+moves the engine on, or reads it for a snapshot), `_switching` (searches read, the short moment of a change
+writes).
 """
 
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, FeatureState, Ids, Neighbors
+from ambience.datatypes import FeatureSpec, Ids, Neighbors
 from ambience.errors import CorruptFeatureError, IndexFileError, StoreError, UnknownImageError
 from ambience.index.base import Index
 from ambience.maintain.locks import ReadWriteLock
+from ambience.maintain.replica import PAGE_CHANGES, Guard, OvertakenError, Replica
 from ambience.maintain.snapshots import Snapshot, SnapshotFolder
+from ambience.maintain.source import NO_IDS, FeatureSource
 from ambience.settings import IndexSettings
-from ambience.store.base import Change, FeatureDraft, Problem, PutFeatures
+from ambience.store.base import Problem
 from ambience.store.commit import Store
 
-PAGE_CHANGES = 10_000
 FILL_ROWS = 8192
 """Vectors in memory at once while an engine is filled."""
 SAMPLE_ROWS = 65_536
 """Vectors that an engine is trained with, at most."""
-OPEN_TRIES = 5
-DROP_TRIES = 100
+TRIES = 5
+MOST_DROPS = 100
 
-_NO_IDS: Ids = np.empty(0, np.int64)
-
+T = TypeVar("T")
 Ranged = list[tuple[NDArray[np.float32], Ids]]
-
-
-class _OvertakenError(Exception):
-    """Removals that this index has not seen may be forgotten already: it must start anew."""
-
-
-@dataclass(slots=True)
-class _Replica:
-    """An engine, and how far it follows the store.
-
-    Attributes:
-        engine: holds everything up to `seq`.
-        seq: change number.
-        filled: ids that were added beside the change log, ascending.
-    """
-
-    engine: Index
-    seq: int = 0
-    filled: Ids = field(default_factory=lambda: _NO_IDS)
 
 
 class LiveIndex:
@@ -60,8 +41,7 @@ class LiveIndex:
 
     Attributes:
         spec: of the kind.
-        seq: change number of the store up to which searches see everything.
-        on_distrust: called when stored bytes proved broken, so that somebody takes `mend` up.
+        source: of its features; remembers those that prove broken.
     """
 
     def __init__(
@@ -87,30 +67,26 @@ class LiveIndex:
             is_writer: whether snapshots are written and broken features are marked from here.
         """
         self.spec = spec
-        self.on_distrust: Callable[[], None] | None = None
+        self.source = FeatureSource(store, spec)
         self._store, self._engine_class, self._options = store, engine, options
         self._settings, self._is_writer = settings, is_writer
         name = f"{engine.__module__}.{engine.__qualname__}"
         self._snapshots = SnapshotFolder(folder, kind=spec.kind, fingerprint=spec.fingerprint, engine=name)
-        self._replica = _Replica(self._empty())
+        self._replica = Replica(self._empty())
         self._needs_rebuild = True
         self._is_changed = False
         self._filled_so_far: tuple[int, int] | None = None
-        self._distrusted: set[int] = set()
-        self._rebuilding, self._changing, self._switching = (
-            threading.Lock(),
-            threading.Lock(),
-            ReadWriteLock(),
-        )
+        self._rebuilding, self._changing = threading.Lock(), threading.Lock()
+        self._switching = ReadWriteLock()
 
     # --- opening ---------------------------------------------------------------------------------------
 
     def open(self, *, wait: bool = True) -> Problem | None:
-        """Takes up the newest good snapshot and applies what changed since; without one, starts from the store.
+        """Takes up the newest good snapshot and what changed since; without one, starts from the store.
 
         Args:
-            wait: whether to rebuild before returning where that is necessary. Otherwise searches answer from what
-                there is, `pending` says so, and `Maintenance` rebuilds.
+            wait: whether to rebuild before returning where that is necessary. Otherwise searches answer from
+                what there is, `pending` says so, and `Maintenance` rebuilds.
 
         Returns:
             What was wrong with the newest snapshot, if it was broken.
@@ -125,7 +101,7 @@ class LiveIndex:
     def _load(self) -> Problem | None:
         """The newest good snapshot that removals were not forgotten beyond; sets `_needs_rebuild`."""
         problem: Problem | None = None
-        for _ in range(OPEN_TRIES):
+        for _ in range(TRIES):
             snapshot = next(iter(self._snapshots.found()), None)
             if snapshot is None:
                 break
@@ -144,7 +120,7 @@ class LiveIndex:
         self._needs_rebuild = True
         return problem
 
-    def _loaded(self, snapshot: Snapshot) -> _Replica | None:
+    def _loaded(self, snapshot: Snapshot) -> Replica | None:
         """What a snapshot holds; None where it is whole but of no use here."""
         if not self._snapshots.is_ours(snapshot):
             return None
@@ -155,8 +131,8 @@ class LiveIndex:
             )
         if self._settings.verify_snapshots:
             self._snapshots.verify(snapshot)
-        engine = self._engine_class.load(snapshot.folder, self.spec, self._options, fetch=self._fetch)
-        return _Replica(engine, snapshot.seq)
+        engine = self._engine_class.load(snapshot.folder, self.spec, self._options, fetch=self.source.fetch)
+        return Replica(engine, snapshot.seq)
 
     def _broken(self, snapshot: Snapshot, exc: Exception) -> Problem:
         message = f"{exc}; the index of {self.spec.kind} is made again from the store"
@@ -200,100 +176,26 @@ class LiveIndex:
             return 0
         try:
             with self._changing:
-                return self._follow(self._replica, self._switching.writing)
-        except _OvertakenError:
-            pass
-        self._load()
-        if self._needs_rebuild:
-            self.rebuild()
-        else:
+                applied = self._follow(self._replica, self._switching.writing)
+                self._is_changed = self._is_changed or applied > 0
+                return applied
+        except OvertakenError:
+            self._load()
+        if not self._needs_rebuild:
             return self.catch_up()
+        self.rebuild()
         return len(self)
 
-    def _follow(self, replica: _Replica, guard: Callable[[], contextlib.AbstractContextManager[None]]) -> int:
-        """Moves a replica on to the last change of the store; how many there were."""
-        applied = 0
-        records, fingerprint = self._store.records, self.spec.fingerprint
-        while (latest := records.last_seq()) > replica.seq:
-            page = records.changes(fingerprint, replica.seq, PAGE_CHANGES)
-            # Asked after the page was read: had the writer forgotten removals before, this would show it.
-            if not self._is_writer and records.snapshots().get(fingerprint, 0) > replica.seq:
-                raise _OvertakenError
-            if page:
-                self._apply(replica, page, guard)
-                applied += len(page)
-            is_last = len(page) < PAGE_CHANGES
-            replica.seq = max(latest, page[-1].seq if page else 0) if is_last else page[-1].seq
-        return applied
-
-    def _apply(
-        self,
-        replica: _Replica,
-        page: list[Change],
-        guard: Callable[[], contextlib.AbstractContextManager[None]],
-    ) -> None:
-        gone = np.array([change.feature_id for change in page if change.is_removal], np.int64)
-        new = np.array([change.feature_id for change in page if not change.is_removal], np.int64)
-        new = np.setdiff1d(np.setdiff1d(new, gone), replica.filled)
-        ids, vectors = self._vectors(new)
-        with guard():
-            if len(gone):
-                replica.engine.remove(gone)
-            if len(ids):
-                replica.engine.add(ids, vectors)
-        if replica is self._replica:
-            self._is_changed = True
-
-    def _vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
-        """Stored vectors of ids, without those that are broken or gone."""
-        while len(ids):
-            try:
-                vectors, _ = self._store.features.get(self.spec, ids)
-            except (CorruptFeatureError, UnknownImageError) as exc:
-                bad = self._distrust(exc)
-                ids = ids[~np.isin(ids, bad)]
-            else:
-                return ids, vectors
-        return _NO_IDS, np.empty((0, self.spec.entries), self.spec.dtype)
-
-    def _fetch(self, ids: Ids) -> NDArray[Any]:
-        return self._store.features.get(self.spec, ids)[0]
-
-    # --- broken features -------------------------------------------------------------------------------
-
-    def _distrust(self, exc: CorruptFeatureError | UnknownImageError) -> Ids:
-        """Remembers broken features; which they are."""
-        if not exc.feature_ids:
-            raise exc
-        self._distrusted.update(exc.feature_ids)
-        if self.on_distrust is not None:
-            self.on_distrust()
-        return np.array(exc.feature_ids, np.int64)
+    def _follow(self, replica: Replica, guard: Guard = contextlib.nullcontext) -> int:
+        return replica.follow(self.source, guard, forgets_itself=self._is_writer)
 
     def mend(self) -> int:
         """Marks features that proved broken as pending, so that they are extracted again from their files.
 
-        Not done where they are met: that may be inside of a commit, or in a process that only reads.
-
         Returns:
-            How many were marked.
+            How many were marked; none where this process only reads.
         """
-        if not self._is_writer:
-            return 0
-        broken = np.array(sorted(self._distrusted), np.int64)
-        if not len(broken):
-            return 0
-        owners = self._store.records.image_ids(self.spec.fingerprint, broken)
-        reason = "the stored bytes were broken"
-        draft = FeatureDraft(self.spec.fingerprint, FeatureState.PENDING, reason=reason)
-        writes = [
-            PutFeatures(image_id, {self.spec.kind: draft}, renews=True)
-            for image_id in owners[owners >= 0].tolist()
-        ]
-        if writes:
-            self._store.commit(writes)
-        self._distrusted.difference_update(broken.tolist())
-        return len(writes)
+        return self.source.mend() if self._is_writer else 0
 
     # --- searching -------------------------------------------------------------------------------------
 
@@ -313,14 +215,14 @@ class LiveIndex:
         """
         return self._asked(lambda engine: engine.range_search(queries, radius, allowed=allowed))
 
-    def _asked(self, question: Callable[[Index], Any]) -> Any:
+    def _asked(self, question: Callable[[Index], T]) -> T:
         """The engine's answer; features that prove broken on the way are dropped, and it is asked again."""
-        for _ in range(DROP_TRIES):
+        for _ in range(MOST_DROPS):
             try:
                 with self._switching.reading():
                     return question(self._replica.engine)
             except (CorruptFeatureError, UnknownImageError) as exc:
-                bad = self._distrust(exc)
+                bad = self.source.distrust(exc)
                 with self._changing, self._switching.writing():
                     self._replica.engine.remove(bad)
                     self._is_changed = True
@@ -409,7 +311,7 @@ class LiveIndex:
         with self._rebuilding:
             try:
                 while True:
-                    with contextlib.suppress(_OvertakenError):
+                    with contextlib.suppress(OvertakenError):
                         return self._rebuild(on_progress, stop or threading.Event())
             finally:
                 self._filled_so_far = None
@@ -417,14 +319,14 @@ class LiveIndex:
     def _rebuild(self, on_progress: Callable[[int, int], None] | None, stop: threading.Event) -> bool:
         seq = self._store.records.last_seq()
         ids = self._store.records.all_feature_ids(self.spec.fingerprint)
-        replica = _Replica(self._empty(), seq, ids)
+        replica = Replica(self._empty(), seq, ids)
         if len(ids):
             chosen = np.sort(np.random.default_rng(0).permutation(ids)[:SAMPLE_ROWS])
-            replica.engine.train(self._vectors(chosen)[1], expected=len(ids))
+            replica.engine.train(self.source.vectors(chosen)[1], expected=len(ids))
         for done, part in self._parts(ids):
             if stop.is_set():
                 return False
-            kept, vectors = self._vectors(part)
+            kept, vectors = self.source.vectors(part)
             if len(kept):
                 replica.engine.add(kept, vectors)
             self._filled_so_far = (done, len(ids))
@@ -434,8 +336,8 @@ class LiveIndex:
             replica, contextlib.nullcontext
         )  # most of what came meanwhile, without holding anybody up
         with self._changing:
-            self._follow(replica, contextlib.nullcontext)
-            replica.filled = _NO_IDS
+            self._follow(replica)
+            replica.filled = NO_IDS
             with self._switching.writing():
                 self._replica, self._needs_rebuild, self._is_changed = replica, False, True
         return True
@@ -447,7 +349,7 @@ class LiveIndex:
             yield start + len(part), part
 
     def _empty(self) -> Index:
-        return self._engine_class(self.spec, self._options, fetch=self._fetch)
+        return self._engine_class(self.spec, self._options, fetch=self.source.fetch)
 
     # --- checking --------------------------------------------------------------------------------------
 
@@ -467,7 +369,7 @@ class LiveIndex:
     def _check_ids(self) -> Iterator[Problem]:
         stored, held = self._same_moment()
         remedy = f"`ambience rebuild {self.spec.kind}` makes it anew from the store"
-        missing = np.setdiff1d(np.setdiff1d(stored, held), np.array(sorted(self._distrusted), np.int64))
+        missing = np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted)
         for code, ids, text in (
             ("index_missing_entry", missing, "is stored, but the index does not hold it"),
             ("index_stale_entry", np.setdiff1d(held, stored), "is in the index, but not in the store"),
@@ -484,7 +386,7 @@ class LiveIndex:
 
     def _same_moment(self) -> tuple[Ids, Ids]:
         """Ids of the store and of the index at one change number, as far as commits leave a moment."""
-        for _ in range(OPEN_TRIES):
+        for _ in range(TRIES):
             self.catch_up()
             with self._changing:
                 stored = self._store.records.all_feature_ids(self.spec.fingerprint)

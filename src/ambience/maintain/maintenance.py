@@ -1,7 +1,7 @@
 """What goes on in the background of a writing process: one thread that tends every index and every kind.
 
-Jobs are durable because the records say what is left to do: a job that was cut off is found again at the next start,
-and the row in the table of jobs only tells people about it.
+Jobs are durable because the records say what is left to do: a job that was cut off is found again at the next
+start, and the row in the table of jobs only tells people about it.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ambience.store.commit import Store
 
 LOOK_EVERY_S = 5.0
 RETRY_EVERY_S = 300.0
-"""What could not be done (a file that is away, a full disk) is tried again after so long, or when woken."""
+"""What could not be done (an unreadable file, a full disk) is tried again after so long, or when woken."""
 TELL_EVERY_S = 0.5
 OWN_JOBS = frozenset({"extract", "rebuild", "train"})
 
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 
 class Maintenance:
-    """Catch-up, rebuilding, training, snapshots, missing features, forgetting what was removed; one thread."""
+    """Catch-up, rebuilding, training, snapshots, missing features, forgetting; one thread."""
 
     def __init__(
         self, store: Store, ingest: Ingest, live: Mapping[str, LiveIndex], settings: Settings
@@ -55,7 +55,7 @@ class Maintenance:
     def start(self) -> None:
         """Begins, with whatever an earlier process left unfinished."""
         for live in self._live.values():
-            live.on_distrust = self._wake.set
+            live.source.on_distrust = self._wake.set
         self._thread.start()
 
     def wake(self) -> None:

@@ -1,11 +1,12 @@
 """Snapshots of one index on disk: written beside, synced, renamed; verified when they are opened.
 
 `<folder>/<seq>/` holds the engine's files and `manifest.json`: {kind, fingerprint, engine, seq, sha256 of each
-file}. A folder of that form is whole: whatever was cut off bears another name. Older ones are unlinked while other
-processes may still have them mapped, which is harmless on POSIX systems.
+file}. A folder of that form is whole: whatever was cut off bears another name. Older ones are unlinked while
+other processes may still have them mapped, which is harmless on POSIX systems.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ambience.errors import IndexFileError, StoreFullError
 
@@ -76,7 +78,7 @@ class SnapshotFolder:
                 yield f"{snapshot.folder / name} cannot be read: {exc.strerror}"
                 continue
             if found != expected[name]:
-                yield f"{snapshot.folder / name} has sha256 {found[:12]}…, written was {str(expected[name])[:12]}…"
+                yield f"{snapshot.folder / name} is not as it was written (its sha256 differs)"
 
     def verify(self, snapshot: Snapshot) -> None:
         """Reads every byte of a snapshot.
@@ -133,7 +135,7 @@ class SnapshotFolder:
                 if each.is_dir() and (kept is None or each != kept.folder):
                     shutil.rmtree(each, ignore_errors=True)
 
-    def _manifest(self, snapshot: Snapshot) -> dict[str, object] | dict[str, dict[str, str]]:
+    def _manifest(self, snapshot: Snapshot) -> dict[str, Any]:
         file = snapshot.folder / MANIFEST
         try:
             manifest = json.loads(file.read_text(encoding="utf-8"))
@@ -166,15 +168,13 @@ def _sync(path: Path) -> None:
 @contextlib.contextmanager
 def _disk_errors(staged: Path) -> Iterator[None]:
     """Errors of the disk as ours; what was half written is removed."""
-    import errno
-
     try:
         yield
     except OSError as exc:
         shutil.rmtree(staged, ignore_errors=True)
         if exc.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFullError(
-                f"the disk is full: no snapshot in {staged.parent}; free some space. Nothing is lost: an index is "
-                "made from the store at any time"
+                f"the disk is full: no snapshot in {staged.parent}; free some space. Nothing is lost: "
+                "an index is made from the store at any time"
             ) from exc
         raise IndexFileError(f"cannot write a snapshot in {staged.parent}: {exc}") from exc

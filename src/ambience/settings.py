@@ -70,6 +70,11 @@ class IngestSettings:
     commit_images: int = setting(512, "images", "Most images that one commit holds.", minimum=1)
     commit_interval_s: float = setting(1.0, "seconds", "A bulk commit waits no longer than this.", minimum=0)
     hidden: bool = setting(False, "", "Add hidden files and folders as well.")
+    watch_polls: bool = setting(
+        False,
+        "",
+        "Watch folders by looking again and again, as network drives need, not by the system's events.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

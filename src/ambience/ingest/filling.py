@@ -1,0 +1,113 @@
+"""Features that images still lack: made from their files, for one kind or several."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from ambience.datatypes import FeatureState
+from ambience.errors import StoreError
+from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
+from ambience.ingest.pipeline import Pipeline, worker_threads
+from ambience.ingest.scan import is_absent
+from ambience.settings import IngestSettings
+from ambience.store.base import FeatureDraft, MarkMissing, PutFeatures, PutImage, Write
+from ambience.store.commit import Store
+
+PAGE_IMAGES = 1000
+BATCH_FILES = 16
+
+
+class FillRun:
+    """One pass over the images that lack a feature of one kind.
+
+    Attributes:
+        done: images that have now what they lacked, or are known to have nothing to give.
+        failed: images whose file gave nothing; those whose file is only away stay pending.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        extraction: Extraction,
+        settings: IngestSettings,
+        *,
+        kind: str,
+        fingerprint: str,
+        stop: threading.Event,
+    ) -> None:
+        self.done = 0
+        self.failed = 0
+        self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
+        self._kind, self._fingerprint = kind, fingerprint
+
+    def run(self, on_progress: Callable[[int, int], None] | None) -> tuple[int, int]:
+        """Works until all have been tried once, or `stop` is set.
+
+        Args:
+            on_progress: called with how many are done (or failed), and how many there are.
+
+        Returns:
+            How many were done, and how many failed.
+        """
+        total = self._store.records.pending_count(self._kind, self._fingerprint)
+        pipeline = Pipeline(
+            self._batches(), self._work, threads=worker_threads(self._settings.threads), stop=self._stop
+        )
+        waiting: list[Write] = []
+        with contextlib.closing(iter(pipeline)) as results:
+            for outcomes in results:
+                waiting += [write for each in outcomes or () if (write := self._write(each)) is not None]
+                if outcomes is None or len(waiting) >= self._settings.commit_images:
+                    self._commit(waiting)
+                    waiting = []
+                if on_progress is not None:
+                    on_progress(self.done + self.failed, total)
+        self._commit(waiting)
+        return self.done, self.failed
+
+    def _work(self, tasks: list[Task]) -> list[Outcome]:
+        return self._extraction.run(tasks, self._stop, kinds=[self._kind], redo=True)
+
+    def _batches(self) -> Iterator[list[Task]]:
+        after = -1
+        while ids := self._store.records.pending(
+            self._kind, self._fingerprint, after=after, limit=PAGE_IMAGES
+        ):
+            after = ids[-1]
+            records = self._store.records.images(ids)
+            tasks = [
+                Task(record.path, record.image_id, record.sha256)
+                for record in records.values()
+                if record.path is not None
+            ]
+            for start in range(0, len(tasks), BATCH_FILES):
+                yield tasks[start : start + BATCH_FILES]
+
+    def _refusal(self, image_id: int, reason: str) -> PutFeatures:
+        draft = FeatureDraft(self._fingerprint, FeatureState.FAILED, reason=reason)
+        return PutFeatures(image_id, {self._kind: draft}, renews=True)
+
+    def _write(self, outcome: Outcome) -> Write | None:
+        """What to write for one file, if anything."""
+        task = outcome.task
+        if isinstance(outcome, Failure):
+            self.failed += 1
+            if outcome.is_gone and is_absent(task.path):
+                return MarkMissing(task.image_id)
+            return self._refusal(task.image_id, outcome.file.reason) if outcome.is_lasting else None
+        if outcome.draft.sha256 == task.known_sha256:
+            return PutFeatures(task.image_id, outcome.features, renews=True)
+        # The file has other bytes by now: they are the image, and its other kinds become pending in turn.
+        return PutImage(outcome.draft, outcome.features, task.image_id, replaces=True)
+
+    def _commit(self, writes: Sequence[Write]) -> None:
+        outcomes = self._store.commit(writes) if writes else []
+        for write, outcome in zip(writes, outcomes, strict=True):
+            if isinstance(outcome, StoreError):
+                self.failed += 1  # removed meanwhile, for one
+            elif isinstance(write, PutFeatures | PutImage) and not _is_refusal(write):
+                self.done += 1
+
+
+def _is_refusal(write: PutFeatures | PutImage) -> bool:
+    return all(draft.state is FeatureState.FAILED for draft in write.features.values())

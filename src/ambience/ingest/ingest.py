@@ -1,0 +1,169 @@
+"""The write path of a library: files become images with features, and stay up to date."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ambience.datatypes import ImageDraft
+from ambience.decode.image import Decoder
+from ambience.errors import UnknownKindError
+from ambience.extract.base import Extractor
+from ambience.ingest.adding import AddRun
+from ambience.ingest.extraction import Extraction
+from ambience.ingest.filling import FillRun
+from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.ingest.scan import absolute
+from ambience.ingest.watching import Watch, ignores
+from ambience.settings import Settings
+from ambience.store.base import FeatureDraft
+from ambience.store.commit import Store
+
+
+class Ingest:
+    """Adds pictures to a store; made once per writing process, used from many threads at a time."""
+
+    def __init__(
+        self, store: Store, decoder: Decoder, extractors: Mapping[str, Extractor], settings: Settings
+    ) -> None:
+        self._store, self._settings = store, settings
+        self._extractors = dict(extractors)
+        self._extraction = Extraction(decoder, extractors)
+
+    def extract(
+        self, data: bytes, *, name: str, kinds: Sequence[str] | None = None
+    ) -> tuple[ImageDraft, dict[str, FeatureDraft]]:
+        """What is known of a picture, and its features by kind, from one decode.
+
+        Args:
+            data: bytes of a picture file.
+            name: what to call it.
+            kinds: all by default.
+
+        Returns:
+            A draft without a path, and for each kind a feature or why there is none.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+            UnknownKindError: a kind is none of those made.
+        """
+        for kind in kinds or ():
+            self._known_kind(kind)
+        return self._extraction.drafts(data, name=name, kinds=kinds)
+
+    def add_paths(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        on_progress: Callable[[IngestProgress], None] | None = None,
+        stop: threading.Event | None = None,
+        ids_from_names: bool = False,
+    ) -> IngestReport:
+        """Adds files and folders; what is known already is skipped without being read.
+
+        A path that does not exist, a folder that cannot be read and a file that is no picture are entries of
+        `failed`; the rest goes on, and nothing is raised for them.
+
+        Args:
+            paths: files and folders, which are walked recursively.
+            on_progress: called in this thread, at most ten times a second and once at the end.
+            stop: ends the run after the pictures in hand; what is done by then is committed.
+            ids_from_names: the id of an image is the number before the first dot of its file's name.
+
+        Returns:
+            What was done.
+
+        Raises:
+            StoreFullError: the disk is full; what was committed stays, a later run adds the rest.
+        """
+        run = self._run(
+            [absolute(path) for path in paths],
+            stop=stop or threading.Event(),
+            ids_from_names=ids_from_names,
+            is_explicit=True,
+        )
+        return run.run(on_progress)
+
+    def watch(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        stop: threading.Event,
+        on_report: Callable[[IngestReport], None],
+    ) -> None:
+        """Adds files and folders, then follows what appears, changes or goes, until `stop` is set.
+
+        Args:
+            paths: files and folders; those that do not exist are failures of the first report.
+            stop: ends it.
+            on_report: called in this thread, first for what was there, then after each change.
+
+        Raises:
+            StoreFullError: the disk is full.
+        """
+        roots = [absolute(path) for path in paths]
+
+        def settled(changed: list[str]) -> None:
+            report = self._run(changed, stop=stop, ids_from_names=False, is_explicit=False).run(None)
+            if report.added or report.updated or report.moved or report.missing or report.failed:
+                on_report(report)
+
+        def first() -> None:
+            on_report(self.add_paths(paths, stop=stop))
+
+        present = [root for root in roots if Path(root).exists()]
+        if not present:
+            first()
+            return
+        is_ignored = ignores(hidden=self._settings.ingest.hidden, library=self._store.folder, roots=present)
+        Watch(
+            present, settled, is_ignored=is_ignored, stop=stop, polls=self._settings.ingest.watch_polls
+        ).run(first)
+
+    def fill_pending(
+        self,
+        kind: str,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> tuple[int, int]:
+        """Makes the features of one kind that images still lack, from their files.
+
+        Args:
+            kind: which.
+            on_progress: called with how many are through, and how many there are.
+            stop: ends it after the pictures in hand.
+
+        Returns:
+            How many images have theirs now, and how many gave none. One whose file is away stays pending.
+
+        Raises:
+            UnknownKindError: no such kind was made.
+            StoreFullError: the disk is full.
+        """
+        run = FillRun(
+            self._store,
+            self._extraction,
+            self._settings.ingest,
+            kind=kind,
+            fingerprint=self._known_kind(kind).spec.fingerprint,
+            stop=stop or threading.Event(),
+        )
+        return run.run(on_progress)
+
+    def _run(
+        self, roots: Sequence[str], *, stop: threading.Event, ids_from_names: bool, is_explicit: bool
+    ) -> AddRun:
+        return AddRun(
+            self._store,
+            self._extraction,
+            self._settings.ingest,
+            roots,
+            stop=stop,
+            ids_from_names=ids_from_names,
+            is_explicit=is_explicit,
+        )
+
+    def _known_kind(self, kind: str) -> Extractor:
+        if kind not in self._extractors:
+            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(sorted(self._extractors)) or 'none'}")
+        return self._extractors[kind]

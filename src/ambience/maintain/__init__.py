@@ -1,0 +1,6 @@
+"""What keeps a library in order: indexes that follow the store, and work in the background."""
+
+from ambience.maintain.live_index import LiveIndex
+from ambience.maintain.maintenance import Maintenance
+
+__all__ = ["LiveIndex", "Maintenance"]

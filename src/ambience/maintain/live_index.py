@@ -1,0 +1,396 @@
+"""An index that follows the store: opened from a snapshot, brought up to date, kept so, rebuilt at will.
+
+Three locks, always taken in this order: `_rebuilding` (one new engine at a time), `_changing` (one thread
+moves the engine on, or reads it for a snapshot), `_switching` (searches read, the short moment of a change
+writes).
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import FeatureSpec, Ids, Neighbors
+from ambience.errors import CorruptFeatureError, IndexFileError, StoreError, UnknownImageError
+from ambience.index.base import Index
+from ambience.maintain.locks import ReadWriteLock
+from ambience.maintain.replica import PAGE_CHANGES, Guard, OvertakenError, Replica
+from ambience.maintain.snapshots import Snapshot, SnapshotFolder
+from ambience.maintain.source import NO_IDS, FeatureSource
+from ambience.settings import IndexSettings
+from ambience.store.base import Problem
+from ambience.store.commit import Store
+
+FILL_ROWS = 8192
+"""Vectors in memory at once while an engine is filled."""
+SAMPLE_ROWS = 65_536
+"""Vectors that an engine is trained with, at most."""
+TRIES = 5
+MOST_DROPS = 100
+
+T = TypeVar("T")
+Ranged = list[tuple[NDArray[np.float32], Ids]]
+
+
+class LiveIndex:
+    """The index of one kind.
+
+    Attributes:
+        spec: of the kind.
+        source: of its features; remembers those that prove broken.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        spec: FeatureSpec,
+        engine: type[Index],
+        options: Any,
+        folder: Path,
+        *,
+        settings: IndexSettings,
+        is_writer: bool,
+    ) -> None:
+        """Prepares an empty index; `open` fills it.
+
+        Args:
+            store: what is followed.
+            spec: of the kind.
+            engine: class of the index.
+            options: an instance of the engine's `options_class`.
+            folder: `index/<fingerprint>/`, for snapshots; made by the first.
+            settings: how indexes are kept.
+            is_writer: whether snapshots are written and broken features are marked from here.
+        """
+        self.spec = spec
+        self.source = FeatureSource(store, spec)
+        self._store, self._engine_class, self._options = store, engine, options
+        self._settings, self._is_writer = settings, is_writer
+        name = f"{engine.__module__}.{engine.__qualname__}"
+        self._snapshots = SnapshotFolder(folder, kind=spec.kind, fingerprint=spec.fingerprint, engine=name)
+        self._replica = Replica(self._empty())
+        self._needs_rebuild = True
+        self._is_changed = False
+        self._filled_so_far: tuple[int, int] | None = None
+        self._rebuilding, self._changing = threading.Lock(), threading.Lock()
+        self._switching = ReadWriteLock()
+
+    # --- opening ---------------------------------------------------------------------------------------
+
+    def open(self, *, wait: bool = True) -> Problem | None:
+        """Takes up the newest good snapshot and what changed since; without one, starts from the store.
+
+        Args:
+            wait: whether to rebuild before returning where that is necessary. Otherwise searches answer from
+                what there is, `pending` says so, and `Maintenance` rebuilds.
+
+        Returns:
+            What was wrong with the newest snapshot, if it was broken.
+        """
+        problem = self._load()
+        if not self._needs_rebuild:
+            self.catch_up()
+        if self._needs_rebuild and wait:
+            self.rebuild()
+        return problem
+
+    def _load(self) -> Problem | None:
+        """The newest good snapshot that removals were not forgotten beyond; sets `_needs_rebuild`."""
+        problem: Problem | None = None
+        for _ in range(TRIES):
+            snapshot = next(iter(self._snapshots.found()), None)
+            if snapshot is None:
+                break
+            try:
+                replica = self._loaded(snapshot)
+            except (IndexFileError, OSError) as exc:
+                if not snapshot.folder.exists():
+                    continue  # the writer has replaced it meanwhile
+                problem = self._broken(snapshot, exc)
+                break
+            if replica is None:
+                break
+            with self._switching.writing():
+                self._replica, self._needs_rebuild, self._is_changed = replica, False, False
+            return problem
+        self._needs_rebuild = True
+        return problem
+
+    def _loaded(self, snapshot: Snapshot) -> Replica | None:
+        """What a snapshot holds; None where it is whole but of no use here."""
+        if not self._snapshots.is_ours(snapshot):
+            return None
+        noted = self._store.records.snapshots().get(self.spec.fingerprint, 0)
+        if not noted <= snapshot.seq <= self._store.records.last_seq():
+            return (
+                None  # older than what was forgotten, or newer than a store that was put back from a backup
+            )
+        if self._settings.verify_snapshots:
+            self._snapshots.verify(snapshot)
+        engine = self._engine_class.load(snapshot.folder, self.spec, self._options, fetch=self.source.fetch)
+        return Replica(engine, snapshot.seq)
+
+    def _broken(self, snapshot: Snapshot, exc: Exception) -> Problem:
+        message = f"{exc}; the index of {self.spec.kind} is made again from the store"
+        if self._is_writer:
+            self._snapshots.keep_only(None)
+        return Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
+
+    # --- following -------------------------------------------------------------------------------------
+
+    @property
+    def seq(self) -> int:
+        """Change number of the store up to which searches see everything."""
+        return self._replica.seq
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether there is nothing to start from but the store itself."""
+        return self._needs_rebuild
+
+    @property
+    def pending(self) -> int:
+        """Changes that searches do not see yet; 0 where the index is up to date."""
+        if self._needs_rebuild:
+            done, total = self._filled_so_far or (
+                0,
+                len(self._store.records.all_feature_ids(self.spec.fingerprint)),
+            )
+            return total - done
+        seq = self._replica.seq
+        if seq == self._store.records.last_seq():
+            return 0
+        return len(self._store.records.changes(self.spec.fingerprint, seq, PAGE_CHANGES))
+
+    def catch_up(self, *_: object) -> int:
+        """Applies what changed in the store; cheap where nothing did.
+
+        Returns:
+            How many changes were applied; 0 while a rebuild is due, which will bring them all.
+        """
+        if self._needs_rebuild:
+            return 0
+        try:
+            with self._changing:
+                applied = self._follow(self._replica, self._switching.writing)
+                self._is_changed = self._is_changed or applied > 0
+                return applied
+        except OvertakenError:
+            self._load()
+        if not self._needs_rebuild:
+            return self.catch_up()
+        self.rebuild()
+        return len(self)
+
+    def _follow(self, replica: Replica, guard: Guard = contextlib.nullcontext) -> int:
+        return replica.follow(self.source, guard, forgets_itself=self._is_writer)
+
+    def mend(self) -> int:
+        """Marks features that proved broken as pending, so that they are extracted again from their files.
+
+        Returns:
+            How many were marked; none where this process only reads.
+        """
+        return self.source.mend() if self._is_writer else 0
+
+    # --- searching -------------------------------------------------------------------------------------
+
+    def search(self, queries: NDArray[Any], k: int, *, allowed: Ids | None = None) -> Neighbors:
+        """The k nearest of each query; see `Index.search`. Broken features are passed over.
+
+        Returns:
+            distances (Q, k) float32 (+inf pads) and ids (Q, k) int64 (-1 pads).
+        """
+        return self._asked(lambda engine: engine.search(queries, k, allowed=allowed))
+
+    def range_search(self, queries: NDArray[Any], radius: float, *, allowed: Ids | None = None) -> Ranged:
+        """Everything at `radius` or nearer; see `Index.range_search`. Broken features are passed over.
+
+        Returns:
+            One (distances, ids) pair per query.
+        """
+        return self._asked(lambda engine: engine.range_search(queries, radius, allowed=allowed))
+
+    def _asked(self, question: Callable[[Index], T]) -> T:
+        """The engine's answer; features that prove broken on the way are dropped, and it is asked again."""
+        for _ in range(MOST_DROPS):
+            try:
+                with self._switching.reading():
+                    return question(self._replica.engine)
+            except (CorruptFeatureError, UnknownImageError) as exc:
+                bad = self.source.distrust(exc)
+                with self._changing, self._switching.writing():
+                    self._replica.engine.remove(bad)
+                    self._is_changed = True
+        raise StoreError(
+            f"too many features of {self.spec.kind} are broken to search them; run `ambience check`, then "
+            f"`ambience rebuild {self.spec.kind} --features`"
+        )
+
+    def ids(self) -> Ids:
+        """Feature ids that searches see, ascending."""
+        with self._switching.reading():
+            return self._replica.engine.ids()
+
+    def is_outgrown(self) -> bool:
+        """Whether an engine trained for as many vectors as there are now would serve better."""
+        with self._switching.reading():
+            return self._replica.engine.is_outgrown()
+
+    def __len__(self) -> int:
+        with self._switching.reading():
+            return len(self._replica.engine)
+
+    # --- writing and making anew -----------------------------------------------------------------------
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the newest snapshot lacks something."""
+        return self._is_changed and not self._needs_rebuild
+
+    def snapshot(self) -> None:
+        """Writes the index to disk, durably, and removes older snapshots; nothing where nothing changed.
+
+        Searches go on meanwhile; commits wait while the engine writes, and no longer.
+
+        Raises:
+            StoreError: this process only reads the library.
+            StoreFullError: the disk is full.
+            IndexFileError: the folder cannot be written.
+        """
+        if not self._is_writer:
+            raise StoreError("only the process that writes a library writes its snapshots")
+        with self._rebuilding:
+            with self._changing:
+                if not self.is_changed:
+                    return
+                seq = self._replica.seq
+                staged = self._snapshots.stage(self._replica.engine.save)
+                self._is_changed = False
+            try:
+                written = self._snapshots.publish(staged, seq)
+            except BaseException:
+                self._is_changed = True
+                raise
+            self._store.records.note_snapshot(self.spec.fingerprint, seq)
+            self._snapshots.keep_only(written)
+
+    def forget_removed(self) -> int:
+        """Deletes what was removed before the newest snapshot: no index needs to hear of it any more.
+
+        Returns:
+            How many features went; 0 while an engine is being made, which still needs the change log.
+        """
+        if not self._is_writer or not self._rebuilding.acquire(blocking=False):
+            return 0
+        try:
+            noted = self._store.records.snapshots().get(self.spec.fingerprint, 0)
+            return self._store.forget_below(self.spec.fingerprint, noted) if noted else 0
+        finally:
+            self._rebuilding.release()
+
+    def rebuild(
+        self,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        stop: threading.Event | None = None,
+    ) -> bool:
+        """Makes a new engine beside the one that serves, from the store, and switches when it has caught up.
+
+        Args:
+            on_progress: called with how many vectors are in, and how many there are.
+            stop: gives it up; the old engine serves on.
+
+        Returns:
+            Whether it came to the end.
+        """
+        with self._rebuilding:
+            try:
+                while True:
+                    with contextlib.suppress(OvertakenError):
+                        return self._rebuild(on_progress, stop or threading.Event())
+            finally:
+                self._filled_so_far = None
+
+    def _rebuild(self, on_progress: Callable[[int, int], None] | None, stop: threading.Event) -> bool:
+        seq = self._store.records.last_seq()
+        ids = self._store.records.all_feature_ids(self.spec.fingerprint)
+        replica = Replica(self._empty(), seq, ids)
+        if len(ids):
+            chosen = np.sort(np.random.default_rng(0).permutation(ids)[:SAMPLE_ROWS])
+            replica.engine.train(self.source.vectors(chosen)[1], expected=len(ids))
+        for done, part in self._parts(ids):
+            if stop.is_set():
+                return False
+            kept, vectors = self.source.vectors(part)
+            if len(kept):
+                replica.engine.add(kept, vectors)
+            self._filled_so_far = (done, len(ids))
+            if on_progress is not None:
+                on_progress(done, len(ids))
+        self._follow(
+            replica, contextlib.nullcontext
+        )  # most of what came meanwhile, without holding anybody up
+        with self._changing:
+            self._follow(replica)
+            replica.filled = NO_IDS
+            with self._switching.writing():
+                self._replica, self._needs_rebuild, self._is_changed = replica, False, True
+        return True
+
+    @staticmethod
+    def _parts(ids: Ids) -> Iterator[tuple[int, Ids]]:
+        for start in range(0, len(ids), FILL_ROWS):
+            part = ids[start : start + FILL_ROWS]
+            yield start + len(part), part
+
+    def _empty(self) -> Index:
+        return self._engine_class(self.spec, self._options, fetch=self.source.fetch)
+
+    # --- checking --------------------------------------------------------------------------------------
+
+    def check(self) -> Iterator[Problem]:
+        """Compares the ids held with those of the store, and snapshot files with their sha256."""
+        yield from self._check_ids()
+        for snapshot in self._snapshots.found()[:1]:
+            try:
+                found = list(self._snapshots.problems(snapshot))
+            except IndexFileError as exc:
+                found = [str(exc)]
+            if found and snapshot.folder.exists():
+                for each in found:
+                    message = f"{each}; `ambience rebuild {self.spec.kind}` writes it anew"
+                    yield Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
+
+    def _check_ids(self) -> Iterator[Problem]:
+        stored, held = self._same_moment()
+        remedy = f"`ambience rebuild {self.spec.kind}` makes it anew from the store"
+        missing = np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted)
+        for code, ids, text in (
+            ("index_missing_entry", missing, "is stored, but the index does not hold it"),
+            ("index_stale_entry", np.setdiff1d(held, stored), "is in the index, but not in the store"),
+        ):
+            owners = self._store.records.image_ids(self.spec.fingerprint, ids) if len(ids) else ids
+            for feature_id, image_id in zip(ids.tolist(), owners.tolist(), strict=True):
+                yield Problem(
+                    code,
+                    "index",
+                    f"feature {feature_id} of {self.spec.kind} {text}; {remedy}",
+                    image_id=image_id if image_id >= 0 else None,
+                    kind=self.spec.kind,
+                )
+
+    def _same_moment(self) -> tuple[Ids, Ids]:
+        """Ids of the store and of the index at one change number, as far as commits leave a moment."""
+        for _ in range(TRIES):
+            self.catch_up()
+            with self._changing:
+                stored = self._store.records.all_feature_ids(self.spec.fingerprint)
+                held = self.ids()
+                if self._needs_rebuild or self._replica.seq == self._store.records.last_seq():
+                    break
+        return stored, held

@@ -1,0 +1,189 @@
+"""What goes on in the background of a writing process: one thread that tends every index and every kind.
+
+Jobs are durable because the records say what is left to do: a job that was cut off is found again at the next
+start, and the row in the table of jobs only tells people about it.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ambience.errors import AmbienceError
+from ambience.ingest import Ingest
+from ambience.maintain.live_index import LiveIndex
+from ambience.settings import Settings
+from ambience.store.base import Job
+from ambience.store.commit import Store
+
+LOOK_EVERY_S = 5.0
+RETRY_EVERY_S = 300.0
+"""What could not be done (an unreadable file, a full disk) is tried again after so long, or when woken."""
+TELL_EVERY_S = 0.5
+OWN_JOBS = frozenset({"extract", "rebuild", "train"})
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+
+class Maintenance:
+    """Catch-up, rebuilding, training, snapshots, missing features, forgetting; one thread."""
+
+    def __init__(
+        self, store: Store, ingest: Ingest, live: Mapping[str, LiveIndex], settings: Settings
+    ) -> None:
+        """Prepares; nothing runs before `start`.
+
+        Args:
+            store: open for writing.
+            ingest: extracts what is pending.
+            live: index of each kind, opened.
+            settings: all of them.
+        """
+        self._store, self._ingest, self._live, self._settings = store, ingest, dict(live), settings
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._snapshot_at = dict.fromkeys(self._live, float("-inf"))
+        self._extract_at = dict.fromkeys(self._live, float("-inf"))
+        self._left = dict.fromkeys(self._live, 0)
+        self._looked_at_seq = -1
+        self._thread = threading.Thread(target=self._run, name="ambience-maintenance", daemon=True)
+
+    def start(self) -> None:
+        """Begins, with whatever an earlier process left unfinished."""
+        for live in self._live.values():
+            live.source.on_distrust = self._wake.set
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Has a look at once, at what waits for another try as well."""
+        self._extract_at = dict.fromkeys(self._live, float("-inf"))
+        self._looked_at_seq = -1
+        self._wake.set()
+
+    def stop(self, timeout_s: float = 30) -> bool:
+        """Ends the step in hand, writes final snapshots where something changed, and ends the thread.
+
+        Returns:
+            Whether it ended in time. Where it did not, nothing is lost: the next process goes on.
+        """
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def jobs(self) -> list[Job]:
+        """Background work, newest first as the records list it."""
+        return self._store.records.jobs()
+
+    # --- the thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        left_over = {
+            job.job_id: job for job in self._store.records.jobs(unfinished=True) if job.name in OWN_JOBS
+        }
+        while not self._stop.is_set():
+            self._wake.clear()
+            is_first = bool(left_over)
+            is_changed = self._store.records.last_seq() != self._looked_at_seq
+            for kind, live in self._live.items():
+                with self._reported(f"the index of {kind}"):
+                    self._tend(kind, live)
+                if is_changed or is_first or self._is_due(kind):
+                    with self._reported(f"pictures without {kind}"):
+                        self._fill(kind, live)
+            self._looked_at_seq = self._store.records.last_seq()
+            if left_over:
+                self._close_jobs(left_over)
+                left_over = {}
+            self._wake.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
+        for kind, live in self._live.items():
+            with self._reported(f"the last snapshot of {kind}"):
+                live.catch_up()
+                if live.is_changed:
+                    live.snapshot()
+                    live.forget_removed()
+
+    def _is_due(self, kind: str) -> bool:
+        return bool(self._left[kind]) and time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
+
+    @contextlib.contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        """One step that fails is told, and tried again later; the others go on."""
+        try:
+            yield
+        except AmbienceError as exc:
+            _log.warning("%s: %s", what, exc)
+
+    def _tend(self, kind: str, live: LiveIndex) -> None:
+        live.mend()
+        if live.needs_rebuild:
+            with self._job("rebuild", kind) as tell:
+                live.rebuild(tell, stop=self._stop)
+        live.catch_up()
+        if not self._stop.is_set() and live.is_outgrown():
+            with self._job("train", kind) as tell:
+                live.rebuild(tell, stop=self._stop)
+        interval = self._settings.index.snapshot_interval_s
+        if (
+            live.is_changed
+            and not self._stop.is_set()
+            and time.monotonic() - self._snapshot_at[kind] >= interval
+        ):
+            self._snapshot_at[kind] = time.monotonic()
+            live.snapshot()
+            live.forget_removed()
+
+    def _fill(self, kind: str, live: LiveIndex) -> None:
+        """Extracts what is pending, unless the last pass left exactly that and no time has passed since."""
+        pending = self._store.records.pending_count(kind, live.spec.fingerprint)
+        is_new = pending > self._left[kind] or time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
+        if not pending or not is_new or self._stop.is_set():
+            self._left[kind] = min(pending, self._left[kind])
+            return
+        self._extract_at[kind] = time.monotonic()
+        with self._job("extract", kind, total=pending) as tell:
+            self._ingest.fill_pending(kind, on_progress=tell, stop=self._stop)
+        self._left[kind] = self._store.records.pending_count(kind, live.spec.fingerprint)
+
+    # --- the table of jobs -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _job(self, name: str, kind: str, *, total: int = 0) -> Iterator[Progress]:
+        """A row in the table of jobs while something runs; what it yields moves the row on."""
+        records = self._store.records
+        job = replace(records.add_job(name, kind, total), state="running", done=0, total=total, message="")
+        records.update_job(_now(job))
+        told_at = time.monotonic()
+
+        def tell(done: int, of: int) -> None:
+            nonlocal job, told_at
+            job = replace(job, done=done, total=of)
+            if time.monotonic() - told_at >= TELL_EVERY_S:
+                told_at = time.monotonic()
+                records.update_job(_now(job))
+
+        try:
+            yield tell
+        except AmbienceError as exc:
+            records.update_job(_now(replace(job, state="failed", message=str(exc))))
+            raise
+        # One that was cut off stays unfinished: the next process takes it up.
+        records.update_job(_now(replace(job, state="waiting" if self._stop.is_set() else "done")))
+
+    def _close_jobs(self, left_over: Mapping[int, Job]) -> None:
+        """Ends rows of an earlier process whose work had been finished, as the records show by now."""
+        for job in self._store.records.jobs(unfinished=True):
+            if job.job_id in left_over and not self._stop.is_set():
+                self._store.records.update_job(
+                    _now(replace(job, state="done", message="nothing was left to do"))
+                )
+
+
+def _now(job: Job) -> Job:
+    return replace(job, updated_at=datetime.now(UTC).isoformat(timespec="seconds"))

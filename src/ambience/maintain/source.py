@@ -1,0 +1,89 @@
+"""What the store holds of one fingerprint, as an index wants it: without what proves broken on the way."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import FeatureSpec, FeatureState, Ids
+from ambience.errors import CorruptFeatureError, UnknownImageError
+from ambience.store.base import FeatureDraft, PutFeatures
+from ambience.store.commit import Store
+
+NO_IDS: Ids = np.empty(0, np.int64)
+
+BrokenFeatureError = CorruptFeatureError | UnknownImageError
+"""Stored bytes that do not agree with their checksum, or are not there: both name `feature_ids`."""
+
+
+class FeatureSource:
+    """The features of one kind, and which of them cannot be trusted.
+
+    Attributes:
+        store: what is read.
+        spec: of the kind.
+        on_distrust: called when features prove broken, so that somebody takes `mend` up.
+    """
+
+    def __init__(self, store: Store, spec: FeatureSpec) -> None:
+        self.store, self.spec = store, spec
+        self.on_distrust: Callable[[], None] | None = None
+        self._distrusted: set[int] = set()
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the kind."""
+        return self.spec.fingerprint
+
+    @property
+    def distrusted(self) -> Ids:
+        """Features that proved broken and wait for `mend`, ascending."""
+        return np.array(sorted(self._distrusted), np.int64)
+
+    def fetch(self, ids: Ids) -> NDArray[Any]:
+        """(N, entries) vectors of ids; for engines that read them while they search.
+
+        Raises:
+            CorruptFeatureError: of some, the bytes are broken.
+            UnknownImageError: some are gone.
+        """
+        return self.store.features.get(self.spec, ids)[0]
+
+    def vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
+        """The ids whose vectors are sound, in order, and (N, entries) their vectors."""
+        while len(ids):
+            try:
+                return ids, self.fetch(ids)
+            except (CorruptFeatureError, UnknownImageError) as exc:
+                ids = ids[~np.isin(ids, self.distrust(exc))]
+        return NO_IDS, np.empty((0, self.spec.entries), self.spec.dtype)
+
+    def distrust(self, exc: BrokenFeatureError) -> Ids:
+        """Remembers the features that an error names; which they are."""
+        if not exc.feature_ids:
+            raise exc
+        self._distrusted.update(exc.feature_ids)
+        if self.on_distrust is not None:
+            self.on_distrust()
+        return np.array(exc.feature_ids, np.int64)
+
+    def mend(self) -> int:
+        """Marks distrusted features as pending, so that they are extracted again from their files.
+
+        Not done where they are met: that may be inside of a commit, or in a process that only reads.
+
+        Returns:
+            How many were marked.
+        """
+        broken = self.distrusted
+        if not len(broken):
+            return 0
+        owners = self.store.records.image_ids(self.fingerprint, broken)
+        reason = "the stored bytes were broken"
+        features = {self.spec.kind: FeatureDraft(self.fingerprint, FeatureState.PENDING, reason=reason)}
+        writes = [PutFeatures(image_id, features, renews=True) for image_id in owners[owners >= 0].tolist()]
+        if writes:
+            self.store.commit(writes)
+        self._distrusted.difference_update(broken.tolist())
+        return len(writes)

@@ -78,7 +78,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     ingest = Ingest(store, decoder, extractors, settings)
     maintenance = Maintenance(store, ingest, live, settings)
     searches = {
-        kind: VectorSearch(spec, live[kind], store, maintenance.note_corrupt) for kind, spec in specs.items()
+        kind: VectorSearch(spec, live[kind], store, live[kind].source.distrust)
+        for kind, spec in specs.items()
     }
     gateway = Gateway(searches, deadline_s=settings.search.deadline_s, threads=2 * max(len(specs), 1))
     return Parts(

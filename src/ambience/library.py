@@ -287,7 +287,7 @@ class Library:
         for kind in kinds or self.kinds:
             self._spec(kind)
             if features:
-                self._parts.maintenance.renew_broken(kind)
+                self._parts.live[kind].mend_all()
                 self._parts.ingest.fill_pending(kind)
             self._parts.live[kind].rebuild(on_progress=_about(kind, on_progress))
             self._parts.live[kind].snapshot()
@@ -489,7 +489,7 @@ class Library:
         return LibraryInfo(
             folder=self.folder,
             images=records.count(),
-            missing=records.count(ImageState.MISSING),
+            missing=records.image_counts()[ImageState.MISSING],
             failed_files=len(records.failed_files()),
             disk_bytes=sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
             seq=records.last_seq(),

@@ -140,6 +140,11 @@ class LiveIndex:
             self._snapshots.keep_only(None)
         return Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
 
+    @property
+    def engine(self) -> str:
+        """Name of the engine: of its file in `index/`."""
+        return self._engine_class.__module__.rpartition(".")[2]
+
     # --- following -------------------------------------------------------------------------------------
 
     @property
@@ -196,6 +201,15 @@ class LiveIndex:
             How many were marked; none where this process only reads.
         """
         return self.source.mend() if self._is_writer else 0
+
+    def mend_all(self) -> int:
+        """Reads every stored feature, and marks those that prove broken as pending.
+
+        Returns:
+            How many were marked; none where this process only reads.
+        """
+        self.source.distrust_broken()
+        return self.mend()
 
     # --- searching -------------------------------------------------------------------------------------
 

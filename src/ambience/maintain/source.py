@@ -68,6 +68,13 @@ class FeatureSource:
             self.on_distrust()
         return np.array(exc.feature_ids, np.int64)
 
+    def distrust_broken(self) -> None:
+        """Reads every stored feature and remembers those that prove broken."""
+        broken = {feature_id for feature_id, _problem in self.store.features.verify(self.spec)}
+        alive = self.store.records.all_feature_ids(self.fingerprint)
+        absent = np.setdiff1d(alive, self.store.features.ids(self.fingerprint))
+        self._distrusted.update(broken, absent.tolist())
+
     def mend(self) -> int:
         """Marks distrusted features as pending, so that they are extracted again from their files.
 

@@ -18,6 +18,10 @@ from ambience.store.commit import Store
 __all__ = ["VectorSearch", "score"]
 
 
+BrokenFeatureError = CorruptFeatureError | UnknownImageError
+"""Stored bytes that do not agree with their checksum, or are not there: both name `feature_ids`."""
+
+
 class SearchableIndex(Protocol):
     """What is asked of an index that follows the store."""
 
@@ -68,7 +72,8 @@ class VectorSearch:
         spec: of the kind.
         index: follows the store.
         store: says whose a feature is, and its quality.
-        on_corrupt: told of feature ids whose stored bytes are broken, so that they are made again.
+        on_broken: told of the error when stored features prove broken, so that they are made again; answers
+            which they are.
     """
 
     def __init__(
@@ -76,12 +81,12 @@ class VectorSearch:
         spec: FeatureSpec,
         index: SearchableIndex,
         store: Store,
-        on_corrupt: Callable[[Sequence[int]], None],
+        on_broken: Callable[[BrokenFeatureError], Ids],
     ) -> None:
         self.spec = spec
         self._index = index
         self._store = store
-        self._on_corrupt = on_corrupt
+        self._on_broken = on_broken
 
     def by_variants(
         self,
@@ -128,8 +133,8 @@ class VectorSearch:
             raise UnknownImageError(f"image {image_id} has no {self.spec.kind} feature")
         try:
             vectors, qualities = self._store.features.get(self.spec, feature_ids)
-        except CorruptFeatureError:
-            self._on_corrupt([int(feature_ids[0])])
+        except (CorruptFeatureError, UnknownImageError) as exc:
+            self._on_broken(exc)
             raise
         return QueryVariant(Feature(vectors[0], float(qualities[0])))
 
@@ -180,21 +185,13 @@ class VectorSearch:
         """Stored qualities; -1 where the row is gone or the stored bytes are broken."""
         qualities = np.full(len(feature_ids), -1.0, np.float32)
         wanted = np.flatnonzero(is_alive)
-        if not len(wanted):
-            return qualities
-        try:
-            qualities[wanted] = self._store.features.get(self.spec, feature_ids[wanted])[1]
-        except (CorruptFeatureError, UnknownImageError):
-            broken = [i for i in wanted if not self._fill_quality(qualities, feature_ids, int(i))]
-            self._on_corrupt([int(feature_ids[i]) for i in broken])
+        while len(wanted):
+            try:
+                qualities[wanted] = self._store.features.get(self.spec, feature_ids[wanted])[1]
+                break
+            except (CorruptFeatureError, UnknownImageError) as exc:
+                wanted = wanted[~np.isin(feature_ids[wanted], self._on_broken(exc))]
         return qualities
-
-    def _fill_quality(self, qualities: NDArray[np.float32], feature_ids: Ids, i: int) -> bool:
-        try:
-            qualities[i] = self._store.features.get(self.spec, feature_ids[i : i + 1])[1][0]
-        except (CorruptFeatureError, UnknownImageError):
-            return False
-        return True
 
 
 def _check_extent(k: int | None, radius: float | None) -> None:

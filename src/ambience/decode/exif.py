@@ -31,7 +31,7 @@ def read_exif(block: bytes) -> ExifFacts:
     """Orientation and capture time of a TIFF-structured block; whatever is broken in it counts as absent.
 
     Args:
-        block: bytes of an EXIF block, with or without the leading "Exif" and two zeros, or of a whole TIFF file.
+        block: an EXIF block, with or without the leading "Exif" and two zeros, or a whole TIFF file.
 
     Returns:
         What could be read.

@@ -63,6 +63,20 @@ class DecodeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchSettings:
+    """How pictures are fetched from the web."""
+
+    timeout_s: float = setting(
+        20.0, "seconds", "A picture that takes longer to fetch is given up.", minimum=0.1
+    )
+    max_bytes: int = setting(100 * 2**20, "bytes", "Largest picture that is fetched.", minimum=1)
+    max_redirects: int = setting(5, "redirects", "Redirects that are followed, each checked anew.", minimum=0)
+    allow_private: bool = setting(
+        False, "", "Fetch from addresses of this machine and its own network as well, not only the internet."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSettings:
     """How pictures are added."""
 
@@ -138,6 +152,7 @@ class Settings:
         metadata={"unit": "", "help": "Folder of the library.", "minimum": None},
     )
     decode: DecodeSettings = DecodeSettings()
+    fetch: FetchSettings = FetchSettings()
     ingest: IngestSettings = IngestSettings()
     index: IndexSettings = IndexSettings()
     search: SearchSettings = SearchSettings()
@@ -145,7 +160,7 @@ class Settings:
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-SECTIONS = ("decode", "ingest", "index", "search", "serve")
+SECTIONS = ("decode", "fetch", "ingest", "index", "search", "serve")
 
 
 def load_settings(

@@ -189,7 +189,6 @@ class Store:
                 with self.records.database.writing() as connection:
                     gone = [{"s": row.seq} for row in rows]
                     connection.execute(sa.delete(table).where(table.c.seq == sa.bindparam("s")), gone)
-                self.records.note_forgotten(fingerprint, rows[-1].seq)
                 deleted += len(rows)
 
     def __enter__(self) -> Self:

@@ -80,25 +80,22 @@ class Notes:
                 _delete_failed(connection, [encoded(path) for path in paths])
 
     def note_snapshot(self, fingerprint: str, seq: int) -> None:
-        """Remembers up to which change a fingerprint's index is safe on disk."""
-        self._note_seq(fingerprint, "seq", seq)
+        """Remembers up to which change a fingerprint's index is safe on disk.
 
-    def note_forgotten(self, fingerprint: str, seq: int) -> None:
-        """Remembers up to which change the removals of a fingerprint are no longer told."""
-        self._note_seq(fingerprint, "forgotten", seq)
+        Raises:
+            StoreFullError: the disk is full.
+        """
+        table = schema.snapshots
+        here = table.c.fingerprint == fingerprint
+        with self.database.writing() as connection:
+            if not connection.execute(sa.update(table).where(here).values(seq=seq)).rowcount:
+                connection.execute(sa.insert(table), [{"fingerprint": fingerprint, "seq": seq}])
 
     def snapshots(self) -> dict[str, int]:
         """Fingerprint → change number of its newest snapshot."""
         table = schema.snapshots
         with self.database.reading() as connection:
             return {row.fingerprint: row.seq for row in connection.execute(sa.select(table))}
-
-    def forgotten(self, fingerprint: str) -> int:
-        """Change number up to which removals are no longer told: an older index must be rebuilt."""
-        table = schema.snapshots
-        query = sa.select(table.c.forgotten).where(table.c.fingerprint == fingerprint)
-        with self.database.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
 
     def add_job(self, name: str, subject: str, total: int = 0) -> Job:
         """A job in the state "waiting".
@@ -169,14 +166,6 @@ class Notes:
         with self.database.writing() as connection:
             connection.execute(sa.delete(table).where(table.c.key == key))
             connection.execute(sa.insert(table), [{"key": key, "value": encoded(value)}])
-
-    def _note_seq(self, fingerprint: str, column: str, seq: int) -> None:
-        table = schema.snapshots
-        values = {"seq": 0, "forgotten": 0, column: seq}
-        here = table.c.fingerprint == fingerprint
-        with self.database.writing() as connection:
-            if not connection.execute(sa.update(table).where(here).values({column: seq})).rowcount:
-                connection.execute(sa.insert(table), [{"fingerprint": fingerprint, **values}])
 
 
 def _delete_failed(connection: sa.Connection, paths: Sequence[bytes]) -> None:

@@ -100,6 +100,7 @@ class Plan:
 
     def __init__(self, kinds: Mapping[str, FeatureSpec], stored: Stored) -> None:
         self.kinds = kinds
+        self._fingerprints = {kind: spec.fingerprint for kind, spec in kinds.items()}
         self.before = stored.entries
         self.entries = {each: _copy(entry) for each, entry in stored.entries.items()}
         self.numbers = dict(stored.numbers)
@@ -292,9 +293,9 @@ class Plan:
         entry = self.entries[image_id]
         if entry.state == ImageState.FEATURES_ONLY:
             return
-        for kind, spec in self.kinds.items():
-            if self.space_id(spec.fingerprint, kind) not in entry.rows:
-                self._put_row(image_id, kind, FeatureDraft(spec.fingerprint, FeatureState.PENDING))
+        for kind, fingerprint in self._fingerprints.items():
+            if self.space_id(fingerprint, kind) not in entry.rows:
+                self._put_row(image_id, kind, FeatureDraft(fingerprint, FeatureState.PENDING))
 
     def _put_row(self, image_id: int, kind: str, made: FeatureDraft) -> None:
         space_id = self.space_id(made.fingerprint, kind)
@@ -313,11 +314,15 @@ class Plan:
             self.tombstones.append(Tombstone(self._next_seq(), space_id, row.feature_id, image_id))
 
     def _check_features(self, features: Features) -> None:
+        if len({made.fingerprint for made in features.values()}) < len(features):
+            raise StoreError(f"two of the kinds {', '.join(features)} have the same fingerprint")
         for kind, made in features.items():
             spec = self.kinds.get(kind)
             if spec is None:
                 raise StoreError(f"no kind {kind!r}; have {', '.join(sorted(self.kinds)) or 'none'}")
-            _check_draft(kind, spec, made)
+            _check_draft(kind, made)
+            if made.feature is not None and made.fingerprint == self._fingerprints[kind]:
+                check_vector(spec, made.feature)
             owner = self._spaces.get(made.fingerprint, (0, kind))[1]
             if owner != kind:
                 raise StoreError(f"the fingerprint {made.fingerprint!r} is of {owner}, not of {kind}")
@@ -421,6 +426,7 @@ def _image_values(draft: ImageDraft) -> dict[str, Any]:
     if not isinstance(draft.sha256, bytes) or len(draft.sha256) != 32:
         raise StoreError(f"the sha256 of {draft.name!r} is {draft.sha256!r}; it is 32 bytes")
     path = None if draft.path is None else _checked_path(draft.path)
+    has_bytes = path is not None or draft.is_upload
     return {
         "sha256": draft.sha256,
         "size": _whole(draft.size, "size", 2**63 - 1),
@@ -432,11 +438,11 @@ def _image_values(draft: ImageDraft) -> dict[str, Any]:
         "width": _whole(draft.width, "width", 2**31 - 1),
         "height": _whole(draft.height, "height", 2**31 - 1),
         "taken_at": None if draft.taken_at is None else draft.taken_at.isoformat(),
-        "state": (ImageState.FEATURES_ONLY if path is None else ImageState.PRESENT).value,
+        "state": (ImageState.PRESENT if has_bytes else ImageState.FEATURES_ONLY).value,
     }
 
 
-def _check_draft(kind: str, spec: FeatureSpec, made: FeatureDraft) -> None:
+def _check_draft(kind: str, made: FeatureDraft) -> None:
     if not 0 < len(made.fingerprint) <= _LONGEST_FINGERPRINT:
         raise StoreError(
             f"a fingerprint has 1 to {_LONGEST_FINGERPRINT} characters, not {made.fingerprint!r}"
@@ -444,8 +450,6 @@ def _check_draft(kind: str, spec: FeatureSpec, made: FeatureDraft) -> None:
     if (made.state == FeatureState.DONE) != (made.feature is not None):
         raise StoreError(f"a {kind} feature is given exactly where its state is done, not {made.state}")
     _text(made.reason, "reason")
-    if made.feature is not None and made.fingerprint == spec.fingerprint:
-        check_vector(spec, made.feature)
 
 
 def summed(plan: Plan) -> dict[tuple[int, str, str], int]:

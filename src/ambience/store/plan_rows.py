@@ -4,6 +4,8 @@ Everything is done for a whole group of writes at a time, a statement per table,
 """
 
 from collections.abc import Collection, Iterable
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -186,8 +188,25 @@ def _save_images(connection: sa.Connection, plan: Plan) -> None:
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(table), rows)
+    """Adds rows that all name the same columns, past SQLAlchemy's work per row, which takes half of the time."""
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    text, order = _compiled_insert(table, columns, connection.dialect)
+    if order is None:
+        connection.exec_driver_sql(text, rows)
+    else:
+        connection.exec_driver_sql(text, [*map(itemgetter(*order), rows)])
+
+
+@cache
+def _compiled_insert(
+    table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, tuple[str, ...] | None]:
+    """The text of an INSERT, and the order of its parameters where they have no names."""
+    compiled = sa.insert(table).compile(dialect=dialect, column_keys=list(columns))
+    order = tuple(compiled.positiontup or ()) if compiled.positional else None
+    return str(compiled), order
 
 
 def _many(connection: sa.Connection, statement: sa.Update | sa.Delete, rows: list[dict[str, Any]]) -> None:

@@ -113,10 +113,12 @@ class Records(Notes):
         with self.database.reading() as connection:
             return [_known_file(row) for row in connection.execute(query.order_by(table.c.image_id))]
 
-    def count(self) -> int:
-        """Images of the library."""
+    def count(self, state: ImageState | None = None) -> int:
+        """Images of the library; only those of one state where it is given."""
         table = schema.tallies
         query = sa.select(sa.func.sum(table.c.number)).where(table.c.space_id == 0)
+        if state is not None:
+            query = query.where(table.c.image_state == state)
         with self.database.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
@@ -133,14 +135,6 @@ class Records(Notes):
             for fingerprint, state, number in connection.execute(query):
                 counted[current[fingerprint]][FeatureState(state)] += number
         return counted
-
-    def image_counts(self) -> dict[ImageState, int]:
-        """State → images; every state is named."""
-        table = schema.tallies
-        query = sa.select(table.c.image_state, table.c.number).where(table.c.space_id == 0)
-        with self.database.reading() as connection:
-            found = {ImageState(state): number for state, number in connection.execute(query)}
-        return dict.fromkeys(ImageState, 0) | found
 
     def last_seq(self) -> int:
         """The newest change number; 0 in a new library."""

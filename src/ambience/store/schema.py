@@ -122,7 +122,6 @@ snapshots = Table(
     metadata,
     Column("fingerprint", String(255), primary_key=True),
     Column("seq", BigInteger, nullable=False),
-    Column("forgotten", BigInteger, nullable=False),
 )
 
 failed_files = Table(

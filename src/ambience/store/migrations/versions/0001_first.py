@@ -95,7 +95,6 @@ def _create_change_log() -> None:
         "snapshots",
         sa.Column("fingerprint", sa.String(255), primary_key=True),
         sa.Column("seq", sa.BigInteger, nullable=False),
-        sa.Column("forgotten", sa.BigInteger, nullable=False),
     )
 
 

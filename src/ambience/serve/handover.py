@@ -248,4 +248,6 @@ def _error(text: str, place: str) -> Exception:
         said = json.loads(text)
         return wire.error_of(str(said["code"]), str(said["detail"]))
     except (ValueError, KeyError, TypeError):
-        return StoreError(f"{place} answered {text[:200]!r}; is it of another version? Stop it and start it again")
+        return StoreError(
+            f"{place} answered {text[:200]!r}; is it of another version? Stop it and start it again"
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from ambience import __version__
@@ -61,6 +62,9 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     for router in (images.router, search.router, system.router, local.router):
         app.include_router(router)
     app.include_router(original_router(library, kind))
+    for route in app.routes:
+        if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
+            route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")
     _guard(app, library)
     return app
 

@@ -162,7 +162,7 @@ def problem_of(error: AmbienceError) -> JSONResponse:
 
 
 def _explained(faults: Sequence[Any]) -> list[dict[str, str]]:
-    """pydantic's list of faults, without the values sent, which may be of any size."""
+    """Pydantic's list of faults, without the values sent, which may be of any size."""
     return [
         {"where": shown(".".join(str(part) for part in fault["loc"])), "message": shown(str(fault["msg"]))}
         for fault in faults

@@ -117,7 +117,10 @@ def send_file(state: State, image_id: ImageId) -> FileResponse:
         media_type=media_type or "application/octet-stream",
         filename=shown(record.name) or f"{image_id}",
         content_disposition_type="inline" if media_type else "attachment",
-        headers={"Content-Security-Policy": "default-src 'none'; sandbox", "Cache-Control": "private, no-cache"},
+        headers={
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, no-cache",
+        },
     )
 
 

@@ -101,9 +101,7 @@ class Gatekeeper:
         await (refusal or self._app)(scope, receive, _with_security_headers(send))
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        sent = [
-            (name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]
-        ]
+        sent = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]]
         named = [value for name, value in sent if name == "host"]
         headers = dict(sent)
         if len(named) != 1 or not self._knows(host_of(named[0])):
@@ -188,7 +186,9 @@ class BodyLimit:
             try:
                 message = await asyncio.wait_for(receive(), self._pause_s)
             except TimeoutError as exc:
-                raise BodyTimeoutError(f"the body stood still for {self._pause_s:g} s; send it again") from exc
+                raise BodyTimeoutError(
+                    f"the body stood still for {self._pause_s:g} s; send it again"
+                ) from exc
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
@@ -200,9 +200,7 @@ class BodyLimit:
 
 
 def _too_large(seen: str, most: int) -> BodyTooLargeError:
-    return BodyTooLargeError(
-        f"the body has {seen}; at most {most} are read (setting serve.max_upload_bytes)"
-    )
+    return BodyTooLargeError(f"the body has {seen}; at most {most} are read (setting serve.max_upload_bytes)")
 
 
 class WorkQueue:

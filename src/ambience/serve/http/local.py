@@ -145,9 +145,7 @@ def _applied(method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         raise QueryError(f"the server cannot be asked like this: {exc}") from exc
 
 
-def _outcome(
-    method: Callable[..., Any], arguments: Mapping[str, Any], tell: Callable[[Any], None]
-) -> None:
+def _outcome(method: Callable[..., Any], arguments: Mapping[str, Any], tell: Callable[[Any], None]) -> None:
     """Runs a method in a worker thread and tells how it ended."""
     try:
         tell({"result": wire.encode(_applied(method, arguments))})

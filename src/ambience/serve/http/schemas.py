@@ -191,9 +191,7 @@ class KindInfoSchema(BaseModel):
 
     @classmethod
     def of(cls, info: KindInfo) -> "KindInfoSchema":
-        return cls(
-            title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states)
-        )
+        return cls(title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states))
 
 
 class InfoSchema(BaseModel):
@@ -308,9 +306,7 @@ class Shaper:
             )
             for status in answer.kinds
         ]
-        return SearchAnswer(
-            matches=self.matches(answer.matches, records), kinds=kinds, took_s=answer.took_s
-        )
+        return SearchAnswer(matches=self.matches(answer.matches, records), kinds=kinds, took_s=answer.took_s)
 
     def added(self, added: AddedImage, look_up: Callable[[list[int]], dict[int, ImageRecord]]) -> AddedSchema:
         """What became of an upload."""
@@ -326,7 +322,8 @@ class Shaper:
 def states_of(states: States) -> dict[str, FeatureStateSchema]:
     """States of features by kind."""
     return {
-        kind: FeatureStateSchema(state=state, reason=shown(reason)) for kind, (state, reason) in states.items()
+        kind: FeatureStateSchema(state=state, reason=shown(reason))
+        for kind, (state, reason) in states.items()
     }
 
 

@@ -121,9 +121,7 @@ class KindService:
             seen = "neither" if k is None else "both"
             raise QueryError(f"{seen} of k and distance_threshold is given; give exactly one")
         if threshold is None:
-            return self.library.search_kind(
-                self.spec.kind, query, k=min(k or 1, LARGEST_K), turned=turned
-            )
+            return self.library.search_kind(self.spec.kind, query, k=min(k or 1, LARGEST_K), turned=turned)
         # Stored distances are float32: rounded the same way, a threshold equal to one is inclusive.
         with np.errstate(over="ignore"):
             radius = min(float(np.float32(threshold / self.spec.display_scale)), float(np.finfo("f4").max))

@@ -4,7 +4,6 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-
 from anyio import fail_after, to_thread
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
@@ -88,9 +87,7 @@ def _read(name: str) -> str:
 
 
 def _page(name: str, policy: str) -> HTMLResponse:
-    return HTMLResponse(
-        _read(name), headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
-    )
+    return HTMLResponse(_read(name), headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
 
 @router.get("/web/{name}", include_in_schema=False)

@@ -38,12 +38,12 @@ function bytesText(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
   const unit = bytes < 1e6 ? ["kB", 1e3] : ["MB", 1e6];
   const value = bytes / unit[1];
-  return `${value >= 100 ? Math.round(value) : value.toFixed(1)} ${unit[0]}`;
+  return `${value >= 100 ? Math.round(value) : value.toFixed(1)}\u00a0${unit[0]}`;
 }
 
 function sizeText(image) {
   const parts = [];
-  if (image.width && image.height) parts.push(`${image.width} × ${image.height}`);
+  if (image.width && image.height) parts.push(`${image.width}\u00a0×\u00a0${image.height}`);
   if (image.format) parts.push(image.format.toUpperCase());
   if (image.size) parts.push(bytesText(image.size));
   return parts.join(" · ");
@@ -184,8 +184,8 @@ const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "color
 
 function distanceText(evidence) {
   if (evidence.kind === "sha256") return "identical";
-  if (evidence.kind === "phash") return plural(Math.round(evidence.distance), "bit differs", "bits differ");
-  return `distance ${Number(evidence.distance.toPrecision(3))}`;
+  if (evidence.kind === "phash") return `${plural(Math.round(evidence.distance), "bit", "bits")} apart`;
+  return `${Number(evidence.distance.toPrecision(2))} apart`;
 }
 
 function whyTable(match) {
@@ -193,7 +193,7 @@ function whyTable(match) {
     const row = element("tr", { class: evidence.verdict ? "matched" : "" },
       element("th", { scope: "row" }, kindName(evidence.kind)),
       element("td", {}, distanceText(evidence)),
-      element("td", {}, `${Math.round(evidence.score * 100)} %`));
+      element("td", {}, `${Math.round(evidence.score * 100)}\u00a0%`));
     row.title = `${evidence.kind}: distance ${evidence.distance}, rank ${evidence.rank}`;
     return row;
   });

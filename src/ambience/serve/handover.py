@@ -172,9 +172,9 @@ class Handover:
 
     # --- how it travels ---------------------------------------------------------------------------------
 
-    def _call(self, name: str, **arguments: Any) -> Any:
+    def _call(self, method: str, /, **arguments: Any) -> Any:
         try:
-            response = self._client.post(f"/local/call/{name}", content=_body(arguments), headers=_JSON)
+            response = self._client.post(f"/local/call/{method}", content=_body(arguments), headers=_JSON)
         except httpx.HTTPError as exc:
             raise self._gone(exc) from exc
         if response.is_error:
@@ -227,7 +227,8 @@ class Handover:
     def _gone(self, exc: Exception | None) -> StoreError:
         reason = f": {exc}" if exc is not None and str(exc) else ""
         return StoreError(
-            f"{self._place} went away in the middle{reason}; what it had committed is kept: run the command again"
+            f"{self._place} went away in the middle{reason}; what it had committed is kept: "
+            "run the command again"
         )
 
 
@@ -249,5 +250,5 @@ def _error(text: str, place: str) -> Exception:
         return wire.error_of(str(said["code"]), str(said["detail"]))
     except (ValueError, KeyError, TypeError):
         return StoreError(
-            f"{place} answered {text[:200]!r}; is it of another version? Stop it and start it again"
+            f"{place} answered {text[:200]!r}; it may be of another version: stop it and start it again"
         )

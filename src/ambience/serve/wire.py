@@ -1,7 +1,8 @@
 """Our datatypes as JSON and back, between the server and the command line on the same machine.
 
 Values carry the name of their class, so that both ends agree without a schema of their own; only classes of
-the modules named here are ever made. Strings survive as they are, bytes of file names that are no UTF-8 included.
+the modules named here are ever made. Strings survive as they are, bytes of file names that are no UTF-8
+included.
 """
 
 import base64
@@ -116,7 +117,7 @@ def _class(name: str) -> type[Any]:
     module, _, own = str(name).partition(":")
     if module not in MODULES:
         raise ValueError(f"{name!r} does not travel")
-    cls: Any = getattr(importlib.import_module(module), own)
+    cls: type[Any] = getattr(importlib.import_module(module), own)
     is_noun = isinstance(cls, type) and (
         dataclasses.is_dataclass(cls) or issubclass(cls, Enum) or hasattr(cls, "_fields")
     )

@@ -1,4 +1,4 @@
-"""A library that lives in memory: the same methods, errors and answers as the real one, with two simple kinds.
+"""A library that lives in memory: methods, errors and answers of the real one, with two simple kinds.
 
 A double that is honest: pictures are decoded, described and compared; nothing is canned.
 """

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from ambience.library import Library
 
 _DESCRIPTION = """\
-Finds pictures: copies, however they were resized, re-encoded, turned or mirrored, and pictures of the same colors.
+Finds pictures: copies, however they were resized, re-encoded, turned or mirrored, and pictures of the same
+colors.
 
-`/v1` is the interface of Ambience. The endpoints of the *original system* keep the names, fields and result keys
-of the services that it replaces. Errors are problem documents (RFC 9457) with a stable `code`.
+`/v1` is the interface of Ambience. The endpoints of the *original system* keep the names, fields and result
+keys of the services that it replaces. Errors are problem documents (RFC 9457) with a stable `code`.
 """
 
 

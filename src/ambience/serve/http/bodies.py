@@ -228,8 +228,8 @@ async def received(request: Request) -> AsyncIterator[Form]:
             yield Form(fields, None if is_empty and not content_type else file)
     else:
         raise MediaTypeError(
-            f"a body of type {content_type[:80]!r} is not read here; send multipart/form-data, JSON, or the bytes "
-            "of a picture"
+            f"a body of type {content_type[:80]!r} is not read here; send multipart/form-data, JSON, or the "
+            "bytes of a picture"
         )
 
 

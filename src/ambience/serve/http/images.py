@@ -27,6 +27,9 @@ MEDIA_TYPES = {
 }
 """Formats that a browser may show in place; whatever else a library holds is only ever downloaded."""
 
+FILE_POLICY = "default-src 'none'; sandbox"
+"""What a file of the library may do when a browser opens it: nothing."""
+
 PICTURE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -118,7 +121,7 @@ def send_file(state: State, image_id: ImageId) -> FileResponse:
         filename=shown(record.name) or f"{image_id}",
         content_disposition_type="inline" if media_type else "attachment",
         headers={
-            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Content-Security-Policy": FILE_POLICY,
             "Cache-Control": "private, no-cache",
         },
     )

@@ -46,7 +46,7 @@ def is_unix_socket(scope: Scope) -> bool:
     The server fills this in from the accepted socket; nothing a client sends can change it.
     """
     server = scope.get("server")
-    return bool(server) and server[1] is None and str(server[0]).startswith("/")
+    return server is not None and server[1] is None and str(server[0]).startswith("/")
 
 
 def host_of(header: str) -> str:
@@ -108,16 +108,16 @@ class Gatekeeper:
             seen = ", ".join(named) or "none"
             return problem_of(
                 UnknownHostError(
-                    f"this server does not answer for host {seen!r}; use localhost or the address it is bound "
-                    "to, or add the name to serve.allowed_hosts"
+                    f"this server does not answer for host {seen!r}; use localhost or the address it is "
+                    "bound to, or add the name to serve.allowed_hosts"
                 )
             )
         if scope["method"] not in SAFE_METHODS and not self._may_change(headers, host=named[0]):
             seen = headers.get("origin", "of another site")
             return problem_of(
                 ForeignOriginError(
-                    f"a page of origin {seen!r} may not change anything here; add it to serve.allowed_origins "
-                    "if it is yours"
+                    f"a page of origin {seen!r} may not change anything here; add it to "
+                    "serve.allowed_origins if it is yours"
                 )
             )
         return None

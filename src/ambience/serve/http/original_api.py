@@ -1,8 +1,8 @@
 """The original system's endpoints, for every kind: clients of the original work unchanged.
 
 Names, fields and result keys are the original's. Mended: the status codes (the old ones come back by the
-setting `serve.original_status_codes`), ids -1 in results, exclusive thresholds, and the deletion of id 0 when an
-unknown name was meant.
+setting `serve.original_status_codes`), ids -1 in results, exclusive thresholds, and the deletion of id 0 when
+an unknown name was meant.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What `/v1` answers, as documents: pydantic models made from our datatypes, which they never are themselves."""
+"""What `/v1` answers: pydantic models made from our datatypes, which they never are themselves."""
 
 import ipaddress
 from collections.abc import Callable, Mapping
@@ -37,6 +37,7 @@ class OrientationSchema(BaseModel):
 
     @classmethod
     def of(cls, orientation: Orientation) -> "OrientationSchema":
+        """From our datatype."""
         return cls.model_validate({"rotation": orientation.rotation, "mirrored": orientation.mirrored})
 
 
@@ -94,6 +95,7 @@ class EvidenceSchema(BaseModel):
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSchema":
+        """From our datatype."""
         return cls(
             kind=evidence.kind,
             distance=evidence.distance,
@@ -191,6 +193,7 @@ class KindInfoSchema(BaseModel):
 
     @classmethod
     def of(cls, info: KindInfo) -> "KindInfoSchema":
+        """From our datatype."""
         return cls(title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states))
 
 

@@ -33,7 +33,7 @@ class KindService:
 
     @property
     def feature_name(self) -> str:
-        """What the original calls this kind's features: `phash_features`, `local_features` …"""
+        """What the original calls this kind's features: `phash_features`, `local_features`."""
         kind = self.spec.kind
         return kind if kind.endswith("_features") else f"{kind}_features"
 

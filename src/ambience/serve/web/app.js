@@ -188,11 +188,17 @@ function distanceText(evidence) {
   return `${Number(evidence.distance.toPrecision(2))} apart`;
 }
 
+// On a phone the number stands alone.
+function distanceCell(evidence) {
+  const [figure, ...unit] = distanceText(evidence).split(" ");
+  return element("td", {}, figure, unit.length ? element("span", { class: "unit" }, ` ${unit.join(" ")}`) : null);
+}
+
 function whyTable(match) {
   const rows = match.evidence.map((evidence) => {
     const row = element("tr", { class: evidence.verdict ? "matched" : "" },
       element("th", { scope: "row" }, kindName(evidence.kind)),
-      element("td", {}, distanceText(evidence)),
+      distanceCell(evidence),
       element("td", {}, `${Math.round(evidence.score * 100)}\u00a0%`));
     row.title = `${evidence.kind}: distance ${evidence.distance}, rank ${evidence.rank}`;
     return row;

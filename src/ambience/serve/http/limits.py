@@ -212,11 +212,15 @@ class WorkQueue:
         workers: requests worked on at the same time.
         waiting: requests that may wait; beyond that BusyError at once.
         name: of the threads.
+
+    Attributes:
+        places: requests that may be worked on or wait.
+        taken: how many do.
     """
 
     def __init__(self, *, workers: int, waiting: int, name: str = "work") -> None:
-        self._workers, self._places = workers, workers + waiting
-        self._taken = 0
+        self._workers = workers
+        self.places, self.taken = workers + waiting, 0
         self._mean_s = 0.5
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"ambience-{name}")
 
@@ -231,17 +235,17 @@ class WorkQueue:
         try:
             yield
         finally:
-            self._taken -= 1
+            self.taken -= 1
 
     def _take(self) -> None:
-        if self._taken >= self._places:
-            wait_s = self._mean_s * self._places / self._workers
+        if self.taken >= self.places:
+            wait_s = self._mean_s * self.places / self._workers
             raise BusyError(
-                f"{self._taken} requests are worked on or wait already, which is the most; try again in "
+                f"{self.taken} requests are worked on or wait already, which is the most; try again in "
                 f"{max(1, round(wait_s))} s (settings serve.workers and serve.queue)",
                 retry_after_s=wait_s,
             )
-        self._taken += 1
+        self.taken += 1
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns, run in a thread of the queue; the caller holds a place.
@@ -275,7 +279,7 @@ class WorkQueue:
         return future
 
     def _give_back(self, _future: "asyncio.Future[Any]") -> None:
-        self._taken -= 1
+        self.taken -= 1
 
     def close(self) -> None:
         """Waits for the work begun and ends the threads."""

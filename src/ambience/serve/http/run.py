@@ -76,6 +76,7 @@ class Server:
         port: instead of the setting's; 0 takes any that is free.
 
     Attributes:
+        app: the ASGI application.
         url: of the TCP port, for people.
         socket_path: of the Unix socket.
 
@@ -85,7 +86,7 @@ class Server:
     """
 
     def __init__(self, library: "Library", *, kind: str | None = None, port: int | None = None) -> None:
-        app = create_app(library, kind=kind)
+        self.app = create_app(library, kind=kind)
         host = library.settings.serve.host
         if port is None:
             port = library.settings.serve.port or (library.kinds[kind].spec.port if kind else PORT)
@@ -98,7 +99,7 @@ class Server:
             self._opened = opened.pop_all()
         self.url = _url(host, self._tcp.getsockname()[1])
         config = uvicorn.Config(
-            app,
+            self.app,
             loop="asyncio",
             log_level="warning",
             access_log=False,
@@ -106,7 +107,7 @@ class Server:
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
-        self._server = _StoppingServer(config, before_shutdown=app.state.server.begin_closing)
+        self._server = _StoppingServer(config, before_shutdown=self.app.state.server.begin_closing)
 
     @property
     def is_listening(self) -> bool:

@@ -73,6 +73,18 @@ def serve(_servers):
         each.stop()
 
 
+@pytest.fixture(scope="session")
+def _shared(_servers, tmp_path_factory):
+    library = MemoryLibrary(tmp_path_factory.mktemp("shared"))
+    running = _servers(library, None)
+    yield library, running
+    running.stop()
+
+
 @pytest.fixture
-def client(library, serve):
-    return serve(library).client
+def client(_shared):
+    """A client of a server of an empty library with default settings."""
+    library, running = _shared
+    library.forget_all()
+    running.client.cookies.clear()
+    return running.client

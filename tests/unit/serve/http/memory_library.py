@@ -104,6 +104,10 @@ class MemoryLibrary:
         self.gate.set()
         self.is_closed = False
 
+    def forget_all(self):
+        self._images.clear()
+        self._next = 0
+
     # --- write
 
     def _decoded(self, data):

@@ -136,6 +136,9 @@ class ServeSettings:
     original_status_codes: bool = setting(
         False, "", "Answer the original system's endpoints with its own status codes (500 for every error)."
     )
+    original_file_names: bool = setting(
+        False, "", "Add file_name to results of the original system's endpoints, as its GET_FILENAMES=1 does."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         section, _, rest = name.partition("_")
         found[f"{section}.{rest}" if section in SECTIONS else _kind_setting(name)] = value
+    if "GET_FILENAMES" in environment:  # the original's own switch: anything but 1 is off
+        found.setdefault("serve.original_file_names", "1" if environment["GET_FILENAMES"] == "1" else "0")
     return found
 
 

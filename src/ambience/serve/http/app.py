@@ -1,0 +1,93 @@
+"""The application: one library, its two faces (`/v1` and the original's endpoints), and the page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+
+from ambience import __version__
+from ambience.errors import UnknownKindError
+from ambience.serve.http import errors, images, local, search, system
+from ambience.serve.http.limits import BodyLimit, Gatekeeper
+from ambience.serve.http.original_api import original_router
+from ambience.serve.http.state import ServerState
+
+if TYPE_CHECKING:
+    from ambience.library import Library
+
+_DESCRIPTION = """\
+Finds pictures: copies, however they were resized, re-encoded, turned or mirrored, and pictures of the same
+colors.
+
+`/v1` is the interface of Ambience. The endpoints of the *original system* keep the names, fields and result
+keys of the services that it replaces. Errors are problem documents (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
+    """The application that serves a library.
+
+    Args:
+        library: opened and closed by the caller; as writer, if anything shall be changed.
+        kind: serve the original's endpoints of this kind alone.
+
+    Returns:
+        An ASGI application; its threads end with its lifespan.
+
+    Raises:
+        UnknownKindError: no such kind.
+    """
+    if kind is not None and kind not in library.kinds:
+        raise UnknownKindError(f"no kind {kind!r} to serve; have {', '.join(library.kinds)}")
+    state = ServerState.of(library, kind)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await to_thread.run_sync(state.close)
+
+    app = FastAPI(
+        title="Ambience",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.server = state
+    errors.install(app)
+    for router in (images.router, search.router, system.router, local.router):
+        app.include_router(router)
+    app.include_router(original_router(library, kind))
+    for route in app.routes:
+        if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
+            route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")
+    _guard(app, library)
+    return app
+
+
+def _guard(app: FastAPI, library: "Library") -> None:
+    """Puts the limits before the application; the last one added is asked first."""
+    serve = library.settings.serve
+    app.add_middleware(
+        BodyLimit,
+        most=serve.max_upload_bytes,
+        most_local=2 * max(library.settings.decode.max_bytes, serve.max_upload_bytes),
+    )
+    if serve.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(serve.allowed_origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["content-type"],
+        )
+    app.add_middleware(
+        Gatekeeper,
+        bound_host=serve.host,
+        hosts=serve.allowed_hosts,
+        origins=serve.allowed_origins,
+    )

@@ -1,0 +1,140 @@
+"""The original system's endpoints, for every kind: clients of the original work unchanged.
+
+Names, fields and result keys are the original's. Mended: the status codes (the old ones come back by the
+setting `serve.original_status_codes`), ids -1 in results, exclusive thresholds, and the deletion of id 0 when
+an unknown name was meant.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from ambience.errors import AmbienceError, UnknownImageError
+from ambience.serve.http.bodies import Form, received
+from ambience.serve.http.errors import original_problem
+from ambience.serve.http.services import KindService
+from ambience.serve.http.state import work_place
+
+if TYPE_CHECKING:
+    from ambience.library import Library
+
+T = TypeVar("T")
+
+_PICTURE = {"type": "string", "format": "binary"}
+_ID = {"type": "integer", "description": "May be a string of digits."}
+_EXTENT = {
+    "k": {"type": "integer", "minimum": 1, "description": "So many hits at most; or"},
+    "distance_threshold": {
+        "type": "number",
+        "minimum": 0,
+        "description": "everything at this distance or nearer. Give exactly one of the two.",
+    },
+}
+
+
+def _body(media_type: str, required: list[str], **fields: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object", "properties": fields}
+    if required:
+        schema["required"] = required
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+_FORM, _JSON = "multipart/form-data", "application/json"
+
+
+class OriginalEndpoints:
+    """The original's endpoints of one kind."""
+
+    def __init__(self, service: KindService) -> None:
+        self._service = service
+        self._has_old_codes = service.library.settings.serve.original_status_codes
+
+    async def calculate(self, request: Request) -> Response:
+        """Adds the feature of a picture under a given id."""
+        return await self._answered(request, self._service.calculate)
+
+    async def delete(self, request: Request) -> Response:
+        """Forgets the feature of one image."""
+        return await self._answered(request, self._service.delete)
+
+    async def similar_by_id(self, request: Request) -> Response:
+        """Images near a stored one, itself included."""
+        return await self._answered(request, self._service.similar_by_id)
+
+    async def similar_by_picture(self, request: Request) -> Response:
+        """Images near a picture sent along, however it is turned or mirrored."""
+        return await self._answered(request, self._service.similar_by_picture)
+
+    async def similar_by_text(self, request: Request) -> Response:
+        """Images near a sentence."""
+        return await self._answered(request, self._service.similar_by_text)
+
+    async def _answered(self, request: Request, work: Callable[[Form], T]) -> Response:
+        try:
+            async with work_place(request) as state, received(request) as form:
+                result = await state.work.run(lambda: work(form))
+        except AmbienceError as exc:
+            if not self._has_old_codes:
+                raise
+            if isinstance(exc, UnknownImageError) and work == self._service.delete:
+                return Response(status_code=200)
+            return original_problem(exc)
+        return Response(status_code=200) if result is None else JSONResponse(result)
+
+    def add_to(self, router: APIRouter) -> None:
+        """Registers the endpoints under the original's names."""
+        kind, feature_name = self._service.spec.kind, self._service.feature_name
+        routes: list[tuple[str, Callable[[Request], Any], dict[str, Any]]] = [
+            (
+                f"/calculate_{feature_name}",
+                self.calculate,
+                _body(_FORM, ["image", "image_id"], image=_PICTURE, image_id=_ID),
+            ),
+            (
+                f"/delete_{feature_name}",
+                self.delete,
+                _body(_JSON, [], image_id=_ID, file_name={"type": "string", "description": "Wins."}),
+            ),
+            (
+                f"/{kind}_get_similar_images_by_id",
+                self.similar_by_id,
+                _body(_JSON, ["image_id"], image_id=_ID, **_EXTENT),
+            ),
+            (
+                f"/{kind}_get_similar_images_by_image_buffer",
+                self.similar_by_picture,
+                _body(_FORM, ["image"], image=_PICTURE, **_EXTENT),
+            ),
+        ]
+        if self._service.spec.accepts_text:
+            by_text = _body(_JSON, ["text"], text={"type": "string"}, **_EXTENT)
+            routes.append((f"/{kind}_get_similar_images_by_text", self.similar_by_text, by_text))
+        for path, endpoint, body in routes:
+            router.add_api_route(
+                path,
+                endpoint,
+                methods=["POST"],
+                response_class=JSONResponse,
+                openapi_extra=body,
+                operation_id=path.removeprefix("/"),
+                summary=(endpoint.__doc__ or "").strip(),
+            )
+
+
+def original_router(library: "Library", kind: str | None) -> APIRouter:
+    """The original's endpoints of every kind, or of one.
+
+    Args:
+        library: what is served.
+        kind: the only kind, or None for all.
+
+    Returns:
+        A router with four or five endpoints per kind.
+    """
+    router = APIRouter(tags=["original system"])
+    for name, extractor in library.kinds.items():
+        if kind in (None, name):
+            OriginalEndpoints(KindService(library, extractor.spec)).add_to(router)
+    return router

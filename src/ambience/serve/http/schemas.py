@@ -1,0 +1,367 @@
+"""What `/v1` answers: pydantic models made from our datatypes, which they never are themselves."""
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from ambience import __version__
+from ambience.datatypes import (
+    AddedImage,
+    Answer,
+    Evidence,
+    FeatureSpec,
+    FeatureState,
+    ImageRecord,
+    ImageState,
+    KindInfo,
+    LibraryInfo,
+    Match,
+    Orientation,
+    Verdict,
+)
+from ambience.serve.http.errors import shown
+from ambience.settings import Settings
+from ambience.store.base import Job
+
+States = Mapping[str, tuple[FeatureState, str]]
+
+
+class OrientationSchema(BaseModel):
+    """How the query had to be turned to match: mirrored left–right first, then rotated."""
+
+    rotation: Literal[0, 90, 180, 270] = Field(description="Degrees counter-clockwise.")
+    mirrored: bool
+
+    @classmethod
+    def of(cls, orientation: Orientation) -> "OrientationSchema":
+        """From our datatype."""
+        return cls.model_validate({"rotation": orientation.rotation, "mirrored": orientation.mirrored})
+
+
+class FeatureStateSchema(BaseModel):
+    """How far the feature of one kind is."""
+
+    state: FeatureState
+    reason: str = Field("", description="Why there is none.")
+
+
+class ImageSummary(BaseModel):
+    """What is needed to show an image."""
+
+    image_id: int
+    name: str
+    format: str = Field(description='Of the file: "jpeg", "png" …')
+    width: int = Field(description="Pixels, after orientation; 0 where unknown.")
+    height: int
+    size: int = Field(description="Bytes of the file.")
+    state: ImageState
+    path: str | None = Field(
+        None, description="Of the file; only told where the server is bound to this machine alone."
+    )
+    file: str | None = Field(description="Link to the picture's bytes; null where only features are kept.")
+    thumbnail: str | None = Field(description="Link to a small JPEG; `&size=` asks for another size.")
+
+
+class ImageSchema(ImageSummary):
+    """All that is known of an image."""
+
+    sha256: str
+    taken_at: datetime | None = Field(None, description="EXIF capture time, without a time zone.")
+    added_at: datetime | None = None
+    is_upload: bool = Field(description="Whether the library keeps the bytes itself.")
+    tags: list[str]
+    features: dict[str, FeatureStateSchema] = Field(description="By kind.")
+
+
+class ImageList(BaseModel):
+    """One page of images."""
+
+    images: list[ImageSchema]
+    next: int | None = Field(description="`after` of the next page; null at the end.")
+
+
+class EvidenceSchema(BaseModel):
+    """Why one kind thinks so."""
+
+    kind: str = Field(description='A kind, or "sha256" for the bytes themselves.')
+    distance: float = Field(description="In the metric's unit; smaller is nearer.")
+    score: float = Field(description="0–1; greater is better.")
+    rank: int = Field(description="From 1, in the ranking of that kind.")
+    verdict: Verdict | None = Field(None, description="Strongest verdict that this alone supports.")
+    orientation: OrientationSchema
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> "EvidenceSchema":
+        """From our datatype."""
+        return cls(
+            kind=evidence.kind,
+            distance=evidence.distance,
+            score=evidence.score,
+            rank=evidence.rank,
+            verdict=evidence.verdict,
+            orientation=OrientationSchema.of(evidence.orientation),
+        )
+
+
+class MatchSchema(BaseModel):
+    """One hit."""
+
+    image_id: int
+    verdict: Verdict
+    score: float = Field(description="0–1.")
+    orientation: OrientationSchema
+    evidence: list[EvidenceSchema]
+    image: ImageSummary
+
+
+class KindStatusSchema(BaseModel):
+    """How one kind fared; one that failed or was late never turns into "no match"."""
+
+    kind: str
+    state: Literal["ok", "failed", "late", "empty"]
+    message: str = ""
+    pending: int = Field(0, description="Images that this kind cannot find yet.")
+    took_s: float = 0.0
+
+
+class SearchAnswer(BaseModel):
+    """Hits by verdict, then score; and how each kind fared."""
+
+    matches: list[MatchSchema]
+    kinds: list[KindStatusSchema]
+    took_s: float
+
+
+class AddedSchema(BaseModel):
+    """What became of an upload."""
+
+    image_id: int
+    same_file_of: list[int] = Field(description="Images whose bytes are the same.")
+    duplicates: list[MatchSchema] = Field(description="Images that are the same picture.")
+    kinds: dict[str, FeatureStateSchema]
+
+
+class KindSchema(BaseModel):
+    """What one kind declares."""
+
+    kind: str
+    title: str
+    dim: int
+    metric: str
+    version: int
+    model: str
+    fingerprint: str
+    port: int = Field(description="Of this kind served alone.")
+    accepts_text: bool
+
+
+class KindList(BaseModel):
+    """The kinds that this server answers for."""
+
+    kinds: list[KindSchema]
+
+
+class JobSchema(BaseModel):
+    """Background work."""
+
+    job_id: int
+    name: str
+    subject: str = Field(description="Kind or fingerprint; empty for the whole library.")
+    state: Literal["waiting", "running", "done", "failed"]
+    done: int
+    total: int = Field(description="0 where unknown.")
+    message: str
+    updated_at: str
+
+
+class JobList(BaseModel):
+    """Background work, newest first."""
+
+    jobs: list[JobSchema]
+
+
+class KindInfoSchema(BaseModel):
+    """How far one kind is."""
+
+    title: str
+    engine: str = Field(description="Of its index.")
+    entries: int = Field(description="Vectors in the index.")
+    states: dict[FeatureState, int] = Field(description="Images by state of their feature.")
+
+    @classmethod
+    def of(cls, info: KindInfo) -> "KindInfoSchema":
+        """From our datatype."""
+        return cls(title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states))
+
+
+class InfoSchema(BaseModel):
+    """The library at a glance."""
+
+    version: str
+    images: int
+    missing: int = Field(description="Images whose file is gone.")
+    failed_files: int = Field(description="Files that could not be read as pictures.")
+    disk_bytes: int = Field(description="Of the library's own folder.")
+    seq: int = Field(description="Last change number.")
+    kinds: dict[str, KindInfoSchema]
+    max_k: int = Field(description="Most hits that `k` may ask for.")
+    max_upload_bytes: int
+    folder: str | None = Field(
+        None, description="Of the library; only told where the server is bound to this machine alone."
+    )
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="What was wrong, the value seen, what is accepted, what to do.")
+    code: str = Field(description="Stable and machine-readable.")
+
+
+class Shaper:
+    """Makes documents of records and answers.
+
+    Args:
+        shows_paths: whether clients are told where files lie.
+    """
+
+    def __init__(self, *, shows_paths: bool) -> None:
+        self.shows_paths = shows_paths
+
+    def _summary_fields(self, record: ImageRecord) -> dict[str, Any]:
+        link = f"/v1/images/{record.image_id}"
+        has_bytes = record.state is ImageState.PRESENT
+        version = record.sha256[:4].hex()
+        return {
+            "image_id": record.image_id,
+            "name": shown(record.name),
+            "format": record.format,
+            "width": record.width,
+            "height": record.height,
+            "size": record.size,
+            "state": record.state,
+            "path": shown(record.path) if self.shows_paths and record.path and not record.is_upload else None,
+            "file": f"{link}/file" if has_bytes else None,
+            "thumbnail": f"{link}/thumbnail?v={version}" if has_bytes else None,
+        }
+
+    def summary(self, record: ImageRecord) -> ImageSummary:
+        """What is needed to show an image."""
+        return ImageSummary(**self._summary_fields(record))
+
+    def image(self, record: ImageRecord) -> ImageSchema:
+        """All that is known of an image."""
+        return ImageSchema(
+            **self._summary_fields(record),
+            sha256=record.sha256.hex(),
+            taken_at=record.taken_at,
+            added_at=record.added_at,
+            is_upload=record.is_upload,
+            tags=[shown(tag) for tag in record.tags],
+            features=states_of(record.features),
+        )
+
+    def info(self, info: LibraryInfo, settings: Settings) -> InfoSchema:
+        """The library at a glance."""
+        return InfoSchema(
+            version=__version__,
+            images=info.images,
+            missing=info.missing,
+            failed_files=info.failed_files,
+            disk_bytes=info.disk_bytes,
+            seq=info.seq,
+            kinds={kind: KindInfoSchema.of(each) for kind, each in info.kinds.items()},
+            max_k=settings.search.max_k,
+            max_upload_bytes=settings.serve.max_upload_bytes,
+            folder=shown(str(info.folder)) if self.shows_paths else None,
+        )
+
+    def matches(self, matches: tuple[Match, ...], records: Mapping[int, ImageRecord]) -> list[MatchSchema]:
+        """Hits with their images; one that was removed since the search is left out."""
+        return [
+            MatchSchema(
+                image_id=match.image_id,
+                verdict=match.verdict,
+                score=match.score,
+                orientation=OrientationSchema.of(match.orientation),
+                evidence=[EvidenceSchema.of(evidence) for evidence in match.evidence],
+                image=self.summary(records[match.image_id]),
+            )
+            for match in matches
+            if match.image_id in records
+        ]
+
+    def answer(self, answer: Answer, records: Mapping[int, ImageRecord]) -> SearchAnswer:
+        """A merged answer."""
+        kinds = [
+            KindStatusSchema(
+                kind=status.kind,
+                state=status.state,
+                message=shown(status.message),
+                pending=status.pending,
+                took_s=status.took_s,
+            )
+            for status in answer.kinds
+        ]
+        return SearchAnswer(matches=self.matches(answer.matches, records), kinds=kinds, took_s=answer.took_s)
+
+    def added(self, added: AddedImage, look_up: Callable[[list[int]], dict[int, ImageRecord]]) -> AddedSchema:
+        """What became of an upload."""
+        records = look_up([match.image_id for match in added.duplicates])
+        return AddedSchema(
+            image_id=added.image_id,
+            same_file_of=list(added.same_file_of),
+            duplicates=self.matches(tuple(added.duplicates), records),
+            kinds=states_of(added.states),
+        )
+
+
+def states_of(states: States) -> dict[str, FeatureStateSchema]:
+    """States of features by kind."""
+    return {
+        kind: FeatureStateSchema(state=state, reason=shown(reason))
+        for kind, (state, reason) in states.items()
+    }
+
+
+def kind_of(spec: FeatureSpec) -> KindSchema:
+    """What a kind declares."""
+    return KindSchema(
+        kind=spec.kind,
+        title=spec.title,
+        dim=spec.dim,
+        metric=spec.metric,
+        version=spec.version,
+        model=spec.model,
+        fingerprint=spec.fingerprint,
+        port=spec.port,
+        accepts_text=spec.accepts_text,
+    )
+
+
+def job_of(job: Job) -> JobSchema:
+    """Background work."""
+    return JobSchema(
+        job_id=job.job_id,
+        name=job.name,
+        subject=job.subject,
+        state=job.state,
+        done=job.done,
+        total=job.total,
+        message=shown(job.message),
+        updated_at=job.updated_at,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to this address can be reached from its own machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

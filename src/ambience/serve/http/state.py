@@ -1,0 +1,88 @@
+"""What every request of one server shares."""
+
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from ambience.serve.http.limits import WorkQueue
+from ambience.serve.http.schemas import Shaper, is_loopback
+
+if TYPE_CHECKING:
+    from ambience.library import Library
+
+LONG_RUNS = 8
+"""Most runs that the command line hands over (add, check, rebuild …) at the same time."""
+
+
+@dataclass
+class ServerState:
+    """What every request of one server shares.
+
+    Attributes:
+        library: what is served; opened and closed by the caller.
+        kind: the only kind served, or None for everything.
+        work: decoding and searching.
+        runs: long runs of the command line.
+        shaper: makes documents.
+        stops: by token, the events that stop the long runs under way.
+        is_closing: set when the server is told to stop.
+    """
+
+    library: "Library"
+    kind: str | None
+    work: WorkQueue
+    runs: WorkQueue
+    shaper: Shaper
+    stops: dict[str, threading.Event] = field(default_factory=dict)
+    is_closing: bool = False
+
+    @classmethod
+    def of(cls, library: "Library", kind: str | None) -> "ServerState":
+        """The state of a server about to start.
+
+        Returns:
+            With thread pools of the sizes that the settings give.
+        """
+        serve = library.settings.serve
+        workers = serve.workers or os.cpu_count() or 1
+        return cls(
+            library,
+            kind,
+            WorkQueue(workers=workers, waiting=serve.queue),
+            WorkQueue(workers=LONG_RUNS, waiting=0, name="run"),
+            Shaper(shows_paths=is_loopback(serve.host)),
+        )
+
+    def begin_closing(self) -> None:
+        """Stops long runs, which commit what they have done; short requests finish."""
+        self.is_closing = True
+        for stop in list(self.stops.values()):
+            stop.set()
+
+    def close(self) -> None:
+        """Waits for the threads."""
+        self.begin_closing()
+        self.runs.close()
+        self.work.close()
+
+
+async def server_state(request: Request) -> ServerState:
+    """The state of the server that got this request."""
+    state: ServerState = request.app.state.server
+    return state
+
+
+State = Annotated[ServerState, Depends(server_state)]
+
+
+@asynccontextmanager
+async def work_place(request: Request) -> AsyncIterator[ServerState]:
+    """A place in the work queue, taken before the body is read."""
+    state = await server_state(request)
+    async with state.work.place():
+        yield state

@@ -1,0 +1,392 @@
+// The page: ask with a picture (dropped, pasted, chosen, or one of the library), see what it is a copy of.
+// Everything goes through /v1 of the same server; text from the server is only ever set as text.
+
+const RECENT_PAGE = 40;
+const MOST_HITS = 60;
+const NAMES = {
+  same_file: ["Same file", "same"],
+  same_picture: ["Same picture", "same"],
+  edited: ["Edited", "changed"],
+  part: ["Part of it", "changed"],
+  same_scene: ["Same scene", ""],
+  look_alike: ["Looks alike", ""],
+  same_colors: ["Same colors", "color"],
+  same_words: ["Same words", ""],
+};
+const TABS = {
+  copies: { fields: {}, keeps: (match) => match.verdict !== "same_colors" },
+  colors: { fields: { by: "color" }, keeps: () => true },
+};
+
+const at = (id) => document.getElementById(id);
+const state = { query: null, tab: "copies", answers: {}, running: null, next: null, preview: null };
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") made.className = value;
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+const plural = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+function bytesText(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const unit = bytes < 1e6 ? ["kB", 1e3] : ["MB", 1e6];
+  const value = bytes / unit[1];
+  return `${value >= 100 ? Math.round(value) : value.toFixed(1)}\u00a0${unit[0]}`;
+}
+
+function sizeText(image) {
+  const parts = [];
+  if (image.width && image.height) parts.push(`${image.width}\u00a0×\u00a0${image.height}`);
+  if (image.format) parts.push(image.format.toUpperCase());
+  if (image.size) parts.push(bytesText(image.size));
+  return parts.join(" · ");
+}
+
+function orientationText({ rotation, mirrored }) {
+  const turn = rotation === 180 ? "180°" : rotation === 90 ? "90° ↺" : rotation === 270 ? "90° ↻" : "";
+  if (mirrored && rotation === 180) return "Upside-down mirrored";
+  if (mirrored) return turn ? `Mirrored, rotated ${turn}` : "Mirrored";
+  return turn ? `Rotated ${turn}` : "";
+}
+
+// --- talking to the server
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer. Is it still running?");
+  }
+  const isJson = (response.headers.get("content-type") || "").includes("json");
+  const said = isJson ? await response.json() : null;
+  if (!response.ok) throw new Error((said && said.detail) || `The server answered ${response.status}.`);
+  return said;
+}
+
+function tellError(error) {
+  if (error.name === "AbortError") return;
+  at("error").textContent = error.message;
+  at("error").hidden = false;
+}
+
+function clearNotices() {
+  at("error").hidden = true;
+  at("notice").hidden = true;
+}
+
+// --- asking
+
+async function answerFor(tab) {
+  const { fields } = TABS[tab];
+  const form = new FormData();
+  if (state.query.file) form.append("image", state.query.file, state.query.name);
+  else {
+    form.append("image_id", state.query.imageId);
+    form.append("exclude_self", "true");
+  }
+  form.append("k", MOST_HITS);
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  return ask("/v1/search", { method: "POST", body: form, signal: state.running.signal });
+}
+
+async function search(query) {
+  state.running?.abort();
+  const running = new AbortController();
+  Object.assign(state, { query, tab: "copies", answers: {}, running });
+  clearNotices();
+  showQuery();
+  selectTab("copies");
+  at("recent").hidden = true;
+  at("results").hidden = false;
+  await fill("copies", running);
+}
+
+async function fill(tab, running) {
+  at("hits").replaceChildren(element("p", { class: "waiting" }, "Looking through the library…"));
+  try {
+    state.answers[tab] ??= await answerFor(tab);
+    if (state.running === running && state.tab === tab) showHits(tab);
+  } catch (error) {
+    if (error.name !== "AbortError") at("hits").replaceChildren();
+    tellError(error);
+  }
+}
+
+function askWithFile(file) {
+  if (!file) return;
+  if (file.type && !file.type.startsWith("image/")) {
+    tellError(new Error(`“${file.name}” is no picture (${file.type}).`));
+    return;
+  }
+  const name = file.name || "pasted picture";
+  if (location.search) history.pushState({}, "", "/");
+  search({ file, name, preview: URL.createObjectURL(file) });
+}
+
+async function askWithImage(imageId, { push = true } = {}) {
+  at("large").close();
+  try {
+    const image = await ask(`/v1/images/${imageId}`);
+    if (push) history.pushState({}, "", `/?id=${imageId}`);
+    scrollTo({ top: 0 });
+    await search({ imageId, name: image.name, preview: image.thumbnail });
+  } catch (error) {
+    tellError(error);
+  }
+}
+
+function startOver() {
+  state.running?.abort();
+  Object.assign(state, { query: null, answers: {} });
+  clearNotices();
+  showQuery();
+  at("results").hidden = true;
+  showRecent();
+}
+
+// --- showing
+
+function showQuery() {
+  const { query } = state;
+  at("ask").classList.toggle("asked", query !== null);
+  at("clear").hidden = query === null;
+  at("preview").hidden = !query?.preview;
+  at("preview").classList.remove("broken");
+  if (state.preview?.startsWith("blob:")) URL.revokeObjectURL(state.preview);
+  state.preview = query?.preview ?? null;
+  if (query?.preview) at("preview-image").src = query.preview;
+  else at("preview-image").removeAttribute("src");
+  at("ask-title").textContent = query ? query.name : "Find copies of a picture";
+  at("ask-hint").textContent = query ? "Drop or paste another picture, or" : "Drop it here, paste it with Ctrl+V, or";
+  document.title = query ? `${query.name} – Ambience` : "Ambience";
+}
+
+function shot(image, label) {
+  const button = element("button", { class: "shot", type: "button", "aria-label": label });
+  if (image.thumbnail) {
+    const picture = element("img", { src: image.thumbnail, alt: "", loading: "lazy", decoding: "async" });
+    picture.addEventListener("error", () => { picture.remove(); button.classList.add("gone"); });
+    button.append(picture);
+  } else button.classList.add("gone");
+  return button;
+}
+
+const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors" })[kind] || kind.replaceAll("_", " ");
+
+function distanceText(evidence) {
+  if (evidence.kind === "sha256") return "identical";
+  if (evidence.kind === "phash") return `${plural(Math.round(evidence.distance), "bit", "bits")} apart`;
+  return `${Number(evidence.distance.toPrecision(2))} apart`;
+}
+
+// On a phone the number stands alone.
+function distanceCell(evidence) {
+  const [figure, ...unit] = distanceText(evidence).split(" ");
+  return element("td", {}, figure, unit.length ? element("span", { class: "unit" }, ` ${unit.join(" ")}`) : null);
+}
+
+function whyTable(match) {
+  const rows = match.evidence.map((evidence) => {
+    const row = element("tr", { class: evidence.verdict ? "matched" : "" },
+      element("th", { scope: "row" }, kindName(evidence.kind)),
+      distanceCell(evidence),
+      element("td", {}, `${Math.round(evidence.score * 100)}\u00a0%`));
+    row.title = `${evidence.kind}: distance ${evidence.distance}, rank ${evidence.rank}`;
+    return row;
+  });
+  return element("table", { class: "why", "aria-label": "What matched: kind, distance, likeness" }, element("tbody", {}, ...rows));
+}
+
+function badges(match) {
+  const [words, look] = NAMES[match.verdict] || [match.verdict.replaceAll("_", " "), ""];
+  const list = [element("span", { class: `badge ${look}` }, words)];
+  const turned = match.verdict === "same_colors" ? "" : orientationText(match.orientation);
+  if (turned) list.push(element("span", { class: "badge changed" }, turned));
+  return element("div", { class: "badges" }, ...list);
+}
+
+function hitCard(match) {
+  const { image } = match;
+  const words = (NAMES[match.verdict] || [match.verdict])[0];
+  const picture = shot(image, `${image.name || `picture ${image.image_id}`}: ${words}. Show large`);
+  picture.addEventListener("click", () => showLarge(image, match));
+  return element("li", { class: "card", "data-image-id": image.image_id },
+    picture,
+    element("div", { class: "about" },
+      badges(match),
+      element("p", { class: "name", title: image.path || image.name }, image.name),
+      element("p", { class: "facts" }, sizeText(image)),
+      whyTable(match),
+      element("button", { class: "button small", type: "button", onclick: () => askWithImage(image.image_id) }, "Find similar")));
+}
+
+function showHits(tab) {
+  const answer = state.answers[tab];
+  const matches = answer.matches.filter(TABS[tab].keeps);
+  at(`count-${tab}`).textContent = matches.length >= MOST_HITS ? `${matches.length}+` : matches.length;
+  if (matches.length) at("hits").replaceChildren(element("ul", { class: "grid" }, ...matches.map(hitCard)));
+  else at("hits").replaceChildren(emptyHits(tab));
+  showStatuses(answer.kinds);
+  const what = tab === "copies" ? ["copy", "copies"] : ["picture of the same colors", "pictures of the same colors"];
+  at("said").textContent = `${matches.length ? plural(matches.length, ...what) : `No ${what[1]}`} found for ${state.query.name}`;
+}
+
+function emptyHits(tab) {
+  const text = tab === "copies" ? "No copy of this picture is in the library." : "No picture of these colors is in the library.";
+  const box = element("div", { class: "empty" }, element("p", {}, text));
+  if (tab === "copies" && !at("tab-colors").hidden) {
+    box.append(element("button", { class: "button", type: "button", onclick: () => openTab("colors") }, "Look for the same colors"));
+  }
+  return box;
+}
+
+function showStatuses(kinds) {
+  const told = [];
+  for (const { kind, state: how, message, pending } of kinds) {
+    const name = kindName(kind);
+    if (how === "failed" || how === "late") told.push(`${name}: ${how === "late" ? "took too long" : "failed"}${message ? ` – ${message}` : ""}. Hits may be missing.`);
+    else if (how === "empty") told.push(`${name}: this picture tells nothing${message ? ` – ${message}` : ""}.`);
+    if (pending) told.push(`${name}: ${plural(pending, "picture is", "pictures are")} not searchable yet.`);
+  }
+  at("notice").hidden = told.length === 0;
+  at("notice").replaceChildren(...told.map((line) => element("p", {}, line)));
+}
+
+function fact(term, value) {
+  return value ? [element("dt", {}, term), element("dd", {}, value)] : [];
+}
+
+function showLarge(image, match = null) {
+  at("large-title").textContent = image.name || `picture ${image.image_id}`;
+  const picture = at("large-image");
+  picture.alt = image.name;
+  picture.src = image.thumbnail ? `${image.thumbnail}&size=1024` : "";
+  picture.hidden = !image.thumbnail;
+  const why = match ? match.evidence.map((each) => `${kindName(each.kind)}: ${distanceText(each)}`).join("; ") : "";
+  const turned = match && match.verdict !== "same_colors" ? orientationText(match.orientation) : "";
+  const verdict = match ? [(NAMES[match.verdict] || [match.verdict])[0], turned].filter(Boolean).join(", ") : "";
+  at("large-facts").replaceChildren(
+    ...fact("Verdict", verdict), ...fact("What matched", why), ...fact("Size", sizeText(image)),
+    ...fact("File", image.path), ...fact("Taken", (image.taken_at || "").replace("T", " ")),
+    ...fact("Tags", (image.tags || []).join(", ")), ...fact("Id", String(image.image_id)));
+  at("large-similar").onclick = () => askWithImage(image.image_id);
+  at("large-file").hidden = !image.file;
+  if (image.file) at("large-file").href = image.file;
+  at("large").showModal();
+}
+
+// --- tabs
+
+function selectTab(tab) {
+  state.tab = tab;
+  for (const name of Object.keys(TABS)) {
+    const button = at(`tab-${name}`);
+    button.setAttribute("aria-selected", String(name === tab));
+    button.tabIndex = name === tab ? 0 : -1;
+    if (!state.answers[name]) at(`count-${name}`).textContent = "";
+  }
+  at("hits").setAttribute("aria-labelledby", `tab-${tab}`);
+}
+
+function openTab(tab) {
+  selectTab(tab);
+  at(`tab-${tab}`).focus();
+  clearNotices();
+  fill(tab, state.running);
+}
+
+// --- the newest pictures
+
+async function showRecent() {
+  at("recent").hidden = false;
+  if (at("recent-grid").childElementCount) return;
+  await moreRecent(-1);
+}
+
+async function moreRecent(after) {
+  try {
+    const page = await ask(`/v1/images?order=newest&limit=${RECENT_PAGE}&after=${after}`);
+    state.next = page.next;
+    at("more").hidden = page.next === null;
+    at("recent-grid").append(...page.images.map(recentCard));
+    if (!at("recent-grid").childElementCount) {
+      at("recent").replaceChildren(element("p", { class: "empty" },
+        "The library is empty. Add a folder of pictures with ", element("code", {}, "ambience add FOLDER"), "; it shows up here."));
+    }
+  } catch (error) {
+    tellError(error);
+  }
+}
+
+function recentCard(image) {
+  const picture = shot(image, `${image.name || `picture ${image.image_id}`}. Show large`);
+  picture.addEventListener("click", () => showLarge(image));
+  return element("li", { class: "card", "data-image-id": image.image_id },
+    picture,
+    element("div", { class: "about" },
+      element("p", { class: "name", title: image.path || image.name }, image.name),
+      element("p", { class: "facts" }, sizeText(image))));
+}
+
+async function showSummary() {
+  try {
+    const [info, { kinds }] = await Promise.all([ask("/v1/info"), ask("/v1/kinds")]);
+    const waiting = Object.values(info.kinds).reduce((most, kind) => Math.max(most, kind.states.pending || 0), 0);
+    at("summary").textContent = plural(info.images, "picture", "pictures") + (waiting ? `, ${waiting.toLocaleString("en")} being prepared` : "");
+    at("tab-colors").hidden = !kinds.some((kind) => kind.kind === "color");
+  } catch (error) {
+    tellError(error);
+  }
+}
+
+// --- wiring
+
+function takeDrop(event) {
+  event.preventDefault();
+  at("drop").hidden = true;
+  const file = event.dataTransfer.files[0];
+  if (file) askWithFile(file);
+  else tellError(new Error("What was dropped is no file. Save the picture first, or copy it and paste it here."));
+}
+
+addEventListener("dragover", (event) => { event.preventDefault(); at("drop").hidden = false; });
+addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").hidden = true; });
+addEventListener("drop", takeDrop);
+addEventListener("paste", (event) => {
+  const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+  if (file) askWithFile(file);
+  else tellError(new Error("The clipboard holds no picture."));
+});
+addEventListener("popstate", route);
+at("file").addEventListener("change", (event) => { askWithFile(event.target.files[0]); event.target.value = ""; });
+at("clear").addEventListener("click", () => { if (location.search) history.pushState({}, "", "/"); startOver(); });
+at("more").addEventListener("click", () => moreRecent(state.next));
+at("preview-image").addEventListener("error", () => at("preview").classList.add("broken"));
+at("large").addEventListener("click", (event) => { if (event.target === at("large")) at("large").close(); });
+for (const tab of Object.keys(TABS)) {
+  at(`tab-${tab}`).addEventListener("click", () => openTab(tab));
+  at(`tab-${tab}`).addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      const other = tab === "copies" ? "colors" : "copies";
+      if (!at(`tab-${other}`).hidden) openTab(other);
+    }
+  });
+}
+
+function route() {
+  const id = new URLSearchParams(location.search).get("id");
+  if (id !== null && /^\d{1,16}$/.test(id)) askWithImage(Number(id), { push: false });
+  else startOver();
+}
+
+showSummary();
+route();

@@ -1,0 +1,95 @@
+import pytest
+
+
+@pytest.fixture
+def filled(client, picture):
+    """A server with five unlike pictures."""
+    for seed in range(5):
+        answer = client.post("/v1/images", files={"image": (f"{seed}.png", picture(seed))})
+        assert answer.status_code == 201
+    return client
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_picture_finds_its_original_and_says_how_it_was_turned(filled, picture, turn):
+    answer = filled.post("/v1/search", files={"image": ("q.png", picture(3, turn=turn))}).json()
+    first = answer["matches"][0]
+    assert (first["image_id"], first["verdict"]) == (3, "same_picture")
+    assert first["orientation"] == {"rotation": (360 - turn) % 360, "mirrored": False}
+    assert first["image"]["name"] == "3.png"
+    assert filled.get(first["image"]["thumbnail"]).status_code == 200
+    assert {each["kind"] for each in first["evidence"]} == {"phash", "color"}
+    assert [status["state"] for status in answer["kinds"]] == ["ok", "ok"]
+
+
+def test_the_ways_to_ask_agree(filled, picture):
+    by_form = filled.post("/v1/search", data={"image_id": "2", "k": "3"}).json()
+    by_json = filled.post("/v1/search", json={"image_id": 2, "k": 3}).json()
+    by_link = filled.get("/v1/search", params={"id": 2, "k": 3}).json()
+    by_bytes = filled.post("/v1/search?k=3", content=picture(2), headers={"content-type": "image/png"}).json()
+    found = [match["image_id"] for match in by_form["matches"]]
+    assert found[0] == 2
+    for other in (by_json, by_link, by_bytes):
+        assert [match["image_id"] for match in other["matches"]] == found
+
+
+def test_knobs_narrow_the_answer(filled, picture):
+    def ask(**fields):
+        return filled.post("/v1/search", files={"image": ("q", picture(1))}, data=fields).json()["matches"]
+
+    assert {len(match["evidence"]) for match in ask(by="color")} == {1}
+    assert {match["verdict"] for match in ask(verdicts="same_file,same_picture")} == {"same_picture"}
+    assert all(match["score"] >= 0.9 for match in ask(min_score="0.9"))
+    assert len(ask(k="1")) == 1
+    ids = filled.post("/v1/search", json={"image_id": 1, "exclude_self": True}).json()["matches"]
+    assert 1 not in [match["image_id"] for match in ids]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "exactly one"),
+        ({"image_id": 1, "text": "x"}, "image_id and text"),
+        ({"image_id": -1}, "image_id"),
+        ({"image_id": 2**53}, "image_id"),
+        ({"image_id": 1.5}, "image_id"),
+        ({"image_id": True}, "image_id"),
+        ({"image_id": [1]}, "image_id"),
+        ({"image_id": 1, "k": 0}, "k = 0"),
+        ({"image_id": 1, "k": 10**9}, "1000"),
+        ({"image_id": 1, "k": "many"}, "'many'"),
+        ({"image_id": 1, "by": "smell"}, "phash"),
+        ({"image_id": 1, "by": [1]}, "by"),
+        ({"image_id": 1, "verdicts": "twin"}, "same_picture"),
+        ({"image_id": 1, "min_score": 2}, "min_score"),
+        ({"image_id": 1, "min_score": "1e999"}, "min_score"),
+        ({"image_id": 1, "exclude_self": "perhaps"}, "exclude_self"),
+        ({"text": "sea"}, "empty"),
+    ],
+)
+def test_a_malformed_question_is_named(filled, fields, says):
+    answer = filled.post("/v1/search", json=fields)
+    assert answer.status_code == 400
+    assert says in answer.json()["detail"]
+
+
+def test_an_unknown_id_is_not_found(filled):
+    assert filled.get("/v1/search?id=99").json()["code"] == "unknown_image"
+    assert filled.get("/v1/search?id=99").status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"null", b'{"k": NaN}', b"\xff\xfe", b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_refused(filled, body):
+    answer = filled.post("/v1/search", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "query_malformed")
+
+
+def test_two_pictures_in_one_question_are_refused(filled, picture):
+    files = [("image", ("a", picture(1))), ("image", ("b", picture(2)))]
+    answer = filled.post("/v1/search", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (400, "query_malformed")
+
+
+def test_a_body_of_another_kind_is_refused(filled):
+    answer = filled.post("/v1/search", content=b"<a/>", headers={"content-type": "text/xml"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

@@ -1,4 +1,4 @@
-"""Every setting, those of kinds and index engines included, with its value: for `info --settings` and the docs."""
+"""Every setting, of kinds and index engines as well, with its value: for `info --settings` and the docs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields

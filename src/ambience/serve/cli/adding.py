@@ -48,9 +48,9 @@ def add(
     report: Path | None,
     no_wait: bool,
 ) -> int:
-    """Adds pictures and folders (with all folders below).
+    """Adds pictures and whole folders.
 
-    The files stay where they are and are never changed. Run it again at any time: what is known is passed
+    Folders are taken with everything below. The files stay where they are and are never changed. Run it again at any time: what is known is passed
     over, what changed, moved or vanished is noticed. Ctrl-C loses nothing: the next run goes on from there.
     """
     with (
@@ -169,10 +169,10 @@ def _without_path(failed: "FailedFile") -> str:
 @no_wait_option
 @click.pass_obj
 def remove(session: Session, image_ids: tuple[int, ...], purge: bool, no_wait: bool) -> int:
-    """Forgets pictures by id (as `ambience search` shows them).
+    """Forgets pictures, by id.
 
-    Files in folders that were added are never touched (the next `ambience add` finds them again); files that
-    were uploaded go to the library's trash.
+    `ambience search` shows the ids. Files in folders that were added are never touched (the next `ambience
+    add` finds them again); files that were uploaded go to the library's trash.
     """
     unknown = 0
     with session.writing("remove", wait=not no_wait) as library:

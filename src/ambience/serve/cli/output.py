@@ -6,6 +6,7 @@ Names of files are hostile: they may hold bytes that are no text, line breaks, a
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -163,12 +164,7 @@ def terminal_width(stream: TextIO) -> int | None:
     Returns:
         COLUMNS where that is set, else what the terminal says.
     """
-    if not stream.isatty():
-        return None
-    named = (
-        os.get_terminal_size(stream.fileno()).columns if not os.environ.get("COLUMNS", "").isdigit() else 0
-    )
-    return named or int(os.environ.get("COLUMNS") or 80)
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def has_color(stream: TextIO) -> bool:

@@ -47,7 +47,7 @@ class Interruption:
 
 
 class AddingProgress:
-    """Shows how far a run of `add` is: a bar on a terminal, now and then a line elsewhere; silent where quiet."""
+    """Shows how far a run of `add` is: a bar on a terminal, now and then a line elsewhere."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet

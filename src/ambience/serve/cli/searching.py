@@ -58,7 +58,9 @@ def search(
     paths: bool,
     opens: bool,
 ) -> int:
-    """Finds pictures like a file, a URL, standard input (-) or a picture of the library (its id).
+    """Finds pictures like the one given.
+
+    That is a file, a URL, standard input (-) or the id of a picture of the library.
 
     A file whose name is a number is said as ./123. Exit status, as of grep: 0 found, 1 nothing found or an
     error.

@@ -18,9 +18,10 @@ from ambience.serve.cli.session import Session
 )
 @click.pass_obj
 def serve(session: Session, kind: str | None, host: str | None, port: int | None) -> None:
-    """Serves the page, /v1, and the endpoints of the original system; with KIND (such as phash) that kind alone.
+    """Serves the page and the HTTP interface.
 
-    The server is the library's one writer; `ambience add`, `search` and the others hand it their work meanwhile.
+    With KIND (such as phash), that kind alone. The server is the library's one writer; `ambience add`, `search`
+    and the others hand it their work meanwhile.
     """
     from ambience.serve.http.run import serve as run_server
 

@@ -1,4 +1,4 @@
-"""`ambience info`, `check`, `rebuild`, `train` and `jobs`: what the library holds, and keeping it in order."""
+"""`ambience info`, `check`, `rebuild`, `train`, `jobs`: what the library holds, and keeping it in order."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ SHOWN_PROBLEMS = 20
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def info(session: Session, shows_settings: bool, is_json: bool) -> None:
-    """Says what the library holds, how far each kind is, and where it lies."""
+    """Says what the library holds, and where."""
     if shows_settings:
         _show_settings(session, is_json=is_json)
         return
@@ -79,13 +79,14 @@ def _said(value: Any) -> str:
 
 
 @click.command()
-@click.option(
-    "--quick", is_flag=True, help="Look at records and indexes only, not at every feature and file."
-)
+@click.option("--quick", is_flag=True, help="Do not read every feature and look at every file.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def check(session: Session, quick: bool, is_json: bool) -> int:
-    """Finds and names every inconsistency. Exit status: 0 all is well, 1 problems found."""
+    """Finds and names every inconsistency.
+
+    Exit status: 0 all is well, 1 problems found.
+    """
     with session.reading() as library:
         problems = library.check(deep=not quick, on_progress=lambda subject: _tell(f"checking {subject}"))
     _tell("")
@@ -106,7 +107,10 @@ def check(session: Session, quick: bool, is_json: bool) -> int:
 @no_wait_option
 @click.pass_obj
 def rebuild(session: Session, kinds: tuple[str, ...], features: bool, no_wait: bool) -> None:
-    """Makes the indexes (of all kinds, or of those named) anew from what the library stores."""
+    """Makes indexes anew from the store.
+
+    Of all kinds, or of those named.
+    """
     with session.writing("rebuild", wait=not no_wait) as library:
         library.rebuild(list(kinds) or None, features=features, on_progress=_rebuild_progress())
         built = list(kinds) or list(library.info().kinds)
@@ -119,7 +123,10 @@ def rebuild(session: Session, kinds: tuple[str, ...], features: bool, no_wait: b
 @no_wait_option
 @click.pass_obj
 def train(session: Session, kind: str, no_wait: bool) -> None:
-    """Trains the index of a kind for as many pictures as there are now; searches go on meanwhile."""
+    """Trains the index of a kind anew.
+
+    It then fits as many pictures as there are now; searches go on meanwhile.
+    """
     with session.writing("train", wait=not no_wait) as library:
         library.train(kind)
     click.echo(f"trained: {kind}")
@@ -136,7 +143,7 @@ def _rebuild_progress() -> "Callable[[str, int, int], None]":
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def jobs(session: Session, is_json: bool) -> None:
-    """Lists background work, newest first: what, how far, and what failed."""
+    """Lists background work, newest first."""
     with session.reading() as library:
         listed = library.jobs()
     if is_json:

@@ -50,8 +50,9 @@ def add(
 ) -> int:
     """Adds pictures and whole folders.
 
-    Folders are taken with everything below. The files stay where they are and are never changed. Run it again at any time: what is known is passed
-    over, what changed, moved or vanished is noticed. Ctrl-C loses nothing: the next run goes on from there.
+    Folders are taken with everything below. The files stay where they are and are never changed. Run it again
+    at any time: what is known is passed over; what changed, moved or vanished is noticed. Ctrl-C loses
+    nothing: the next run goes on from there.
     """
     with (
         session.writing("add", wait=not no_wait) as library,

@@ -20,8 +20,8 @@ from ambience.serve.cli.session import Session
 def serve(session: Session, kind: str | None, host: str | None, port: int | None) -> None:
     """Serves the page and the HTTP interface.
 
-    With KIND (such as phash), that kind alone. The server is the library's one writer; `ambience add`, `search`
-    and the others hand it their work meanwhile.
+    With KIND (such as phash), that kind alone. The server is the library's one writer; `ambience add`,
+    `search` and the others hand it their work meanwhile.
     """
     from ambience.serve.http.run import serve as run_server
 

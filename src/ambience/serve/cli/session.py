@@ -111,10 +111,10 @@ class Session:
                 if not wait:
                     raise
             holder = WriterLock.holder(self.settings.library)
-            if holder is not None and holder.pid != told_of:
+            if holder is not None and holder.pid and holder.pid != told_of:
                 told_of = holder.pid
                 say(
-                    f"process {holder.pid} ({holder.purpose}) is writing to {self.settings.library}; "
+                    f"{holder} is writing to {self.settings.library}; "
                     "waiting until it is done (Ctrl-C to give up, --no-wait to fail at once)"
                 )
             time.sleep(WAIT_STEP_S)

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from ambience import registry
-from ambience.serve.setting_rows import EXTRACTORS, engines_for, setting_rows
+from ambience.composition import make_extractors
+from ambience.serve.setting_rows import engines_for, setting_rows
 from ambience.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -60,9 +60,8 @@ def settings_page() -> str:
 def kinds_page() -> str:
     """The table of kinds."""
     lines = []
-    for kind in registry.names(EXTRACTORS):
-        extractor = registry.load(EXTRACTORS, kind)
-        spec = extractor(extractor.options_class()).spec
+    for kind, extractor in make_extractors(Settings()).items():
+        spec = extractor.spec
         link = f"[{kind}]({kind}.md)" if (DOCS / "kinds" / f"{kind}.md").is_file() else kind
         unit = "bits" if spec.metric == "hamming" else f"× {spec.dtype}"
         lines.append(

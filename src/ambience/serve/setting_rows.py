@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ambience import registry
+from ambience.composition import ENGINES, engine_settings, make_extractors
+from ambience.extract.base import Extractor
 from ambience.settings import Settings, options_from, rows
-
-EXTRACTORS, ENGINES = "ambience.extract", "ambience.index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,51 +47,30 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         for part in name.split("."):
             value = getattr(value, part)
         listed.append(SettingRow(name, value, default, unit, help))
-    for kind in registry.names(EXTRACTORS):
-        listed += _kind_rows(kind, settings.kinds.get(kind, {}))
+    for kind, extractor in make_extractors(settings).items():
+        listed += _kind_rows(settings, kind, extractor)
     return listed
 
 
-def _kind_rows(kind: str, given: Mapping[str, Any]) -> Iterator[SettingRow]:
-    extractor = registry.load(EXTRACTORS, kind)
-    own = {name: value for name, value in given.items() if not _is_engine_setting(name)}
-    options = options_from(extractor.options_class, own, where=f"kinds.{kind}")
-    yield from _option_rows(options, f"kinds.{kind}.")
-    metric = extractor(options).spec.metric
-    usual = default_engine(metric)
-    engine = str(given.get("index", usual))
-    yield SettingRow(
-        f"kinds.{kind}.index", engine, usual, "", f"Index engine: {', '.join(engines_for(metric))}."
-    )
-    engine_class = registry.load(ENGINES, engine)
-    engine_given = {
-        name.removeprefix("index_"): value for name, value in given.items() if name.startswith("index_")
-    }
-    engine_options = options_from(engine_class.options_class, engine_given, where=f"kinds.{kind}.index")
-    yield from _option_rows(engine_options, f"kinds.{kind}.index_")
+def _kind_rows(settings: Settings, kind: str, extractor: Extractor) -> Iterator[SettingRow]:
+    given = settings.kinds.get(kind, {})
+    own = {name: value for name, value in given.items() if name != "index" and not name.startswith("index_")}
+    yield from _option_rows(extractor.options_class, own, f"kinds.{kind}", "")
+    usual, _ = engine_settings(Settings(), extractor.spec)
+    engine, engine_given = engine_settings(settings, extractor.spec)
+    engines = ", ".join(engines_for(extractor.spec.metric))
+    yield SettingRow(f"kinds.{kind}.index", engine, usual, "", f"Index engine; one of: {engines}.")
+    options_class = registry.load(ENGINES, engine).options_class
+    yield from _option_rows(options_class, engine_given, f"kinds.{kind}", "index_")
 
 
-def _is_engine_setting(name: str) -> bool:
-    return name == "index" or name.startswith("index_")
-
-
-def _option_rows(options: Any, prefix: str) -> Iterator[SettingRow]:
+def _option_rows(
+    options_class: type[Any], given: Mapping[str, Any], section: str, prefix: str
+) -> Iterator[SettingRow]:
+    options = options_from(options_class, given, where=section)
     for row in fields(options):
-        yield SettingRow(
-            f"{prefix}{row.name}",
-            getattr(options, row.name),
-            row.default,
-            row.metadata["unit"],
-            row.metadata["help"],
-        )
-
-
-def default_engine(metric: str) -> str:
-    """The engine that is chosen for a metric where nothing else is said."""
-    for name in registry.names(ENGINES):
-        if metric in registry.load(ENGINES, name).default_for:
-            return name
-    return "exact"
+        name, value = f"{section}.{prefix}{row.name}", getattr(options, row.name)
+        yield SettingRow(name, value, row.default, row.metadata["unit"], row.metadata["help"])
 
 
 def engines_for(metric: str) -> list[str]:

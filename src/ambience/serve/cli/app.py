@@ -120,6 +120,11 @@ def _explain(exc: Exception, *, with_traceback: bool) -> None:
         say(f"{exc} (try again in {exc.retry_after_s:g} s)")
     elif isinstance(exc, AmbienceError):
         say(str(exc))
+    elif isinstance(exc, ImportError):
+        say(
+            f"Ambience is not wholly installed: {exc}; "
+            "install it again: python -m pip install --force-reinstall ambience"
+        )
     elif isinstance(exc, OSError):
         say(f"the operating system refuses: {exc}")
     else:

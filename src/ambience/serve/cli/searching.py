@@ -185,7 +185,7 @@ def _write_notes(statuses: "Sequence[KindStatus]", *, has_matches: bool, name: s
 
 def _open(record: "ImageRecord") -> None:
     if record.path is None:
-        raise AmbienceError(f"picture {record.image_id} has no file to open: only its features are kept")
+        raise AmbienceError(f"picture {record.image_id} is no file of yours to open; the page shows uploads")
     click.launch(record.path)
 
 
@@ -195,7 +195,7 @@ def _as_document(
     matches: "Sequence[Match]",
     records: "Mapping[int, ImageRecord]",
 ) -> dict[str, Any]:
-    """The answer as `/v1/search` shapes it, with the path of each picture."""
+    """The whole answer, with name and path of each picture."""
     return {
         "query": question.name,
         "matches": [

@@ -22,7 +22,7 @@ from ambience.serve.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ambience.library import LibraryInfo
+    from ambience.datatypes import LibraryInfo
 
 SHOWN_PROBLEMS = 20
 

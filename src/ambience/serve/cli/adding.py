@@ -118,18 +118,21 @@ def summary(report: "IngestReport", *, report_file: Path | None = None) -> list[
         first += f", {size(report.bytes_read)} read"
     if report.was_stopped:
         first += ", stopped before the end; the same command goes on from here"
+    twins = f" ({report.same_file:,} of them the same file as another)" if report.same_file else ""
     figures = [
-        (report.added, "added"),
+        (report.added, f"added{twins}"),
         (report.updated, "updated"),
         (report.moved, "moved"),
         (report.unchanged, "unchanged"),
         (report.missing, "missing"),
-        (report.same_file, "same file as another"),
         (len(report.failed), "failed"),
-        (report.skipped_known_failed, "failed before and unchanged since, passed over"),
     ]
     said = [f"{number:,} {word}" for number, word in figures if number]
     lines = [first, "  " + (", ".join(said) or "nothing to add")]
+    if report.skipped_known_failed:
+        lines.append(
+            f"  {counted(report.skipped_known_failed, 'file')} passed over: failed before, unchanged since"
+        )
     return lines + _failures(report.failed, report_file)
 
 

@@ -16,6 +16,9 @@ from typing import Any, TextIO
 
 import click
 
+LAST_COLUMN_MINIMUM = 40
+"""Columns of the terminal; the last column of a table (a path, a sentence) is not squeezed further."""
+
 
 def say(message: str) -> None:
     """One line on standard error, under the program's name."""
@@ -111,7 +114,10 @@ def _plain(value: Any) -> Any:
 def write_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()
 ) -> None:
-    """A table on standard output; its last column is shortened in the middle where a terminal is too narrow.
+    """A table on standard output.
+
+    Where it is too wide for the terminal its last column is shortened in the middle, and where too little of it
+    would be left it goes to lines of its own, whole.
 
     Args:
         header: one title per column.
@@ -122,16 +128,16 @@ def write_table(
 
     widths = [max(cell_len(line[column]) for line in (header, *rows)) for column in range(len(header))]
     room = terminal_width(sys.stdout)
-    if room is not None:
-        widths[-1] = max(12, min(widths[-1], room - sum(widths[:-1]) - 2 * (len(widths) - 1)))
+    last_room = widths[-1] if room is None else room - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    is_apart = last_room < min(widths[-1], LAST_COLUMN_MINIMUM)
     for number, line in enumerate((header, *rows)):
-        cells = [
-            _aligned(cell, widths[column], flush_right=column in right)
-            for column, cell in enumerate(line[:-1])
-        ]
-        last = shortened(line[-1], widths[-1]) if room is not None else line[-1]
-        text = "  ".join([*cells, last]).rstrip()
+        cells = [_aligned(cell, widths[i], flush_right=i in right) for i, cell in enumerate(line[:-1])]
+        if not is_apart:
+            cells.append(shortened(line[-1], last_room))
+        text = "  ".join(cells).rstrip()
         click.echo(click.style(text, bold=True) if number == 0 and has_color(sys.stdout) else text)
+        if is_apart and number > 0:
+            click.echo(f"   {line[-1]}")
 
 
 def _aligned(cell: str, width: int, *, flush_right: bool) -> str:

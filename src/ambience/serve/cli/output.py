@@ -116,8 +116,8 @@ def write_table(
 ) -> None:
     """A table on standard output.
 
-    Where it is too wide for the terminal its last column is shortened in the middle, and where too little of it
-    would be left it goes to lines of its own, whole.
+    Where it is too wide for the terminal, its last column is shortened in the middle; where too little of it
+    would be left, it goes to lines of its own, whole.
 
     Args:
         header: one title per column.

@@ -129,6 +129,8 @@ def summary(report: "IngestReport", *, report_file: Path | None = None) -> list[
     ]
     said = [f"{number:,} {word}" for number, word in figures if number]
     lines = [first, "  " + (", ".join(said) or "nothing to add")]
+    if report.skipped_files:
+        lines.append(f"  {counted(report.skipped_files, 'other file')} passed over: no pictures")
     if report.skipped_known_failed:
         lines.append(
             f"  {counted(report.skipped_known_failed, 'file')} passed over: failed before, unchanged since"

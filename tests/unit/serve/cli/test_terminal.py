@@ -13,7 +13,8 @@ import ambience
 
 TABLE = """
 from ambience.serve.cli.output import write_table
-write_table(["#", "what it is", "picture"], [["1", "same picture", "a/" * 30 + "b.jpg"], ["2", "same file", "c.jpg"]])
+rows = [["1", "same picture", "a/" * 30 + "b.jpg"], ["2", "same file", "c.jpg"]]
+write_table(["#", "what it is", "picture"], rows)
 """
 
 

@@ -1,19 +1,49 @@
 # The CI steps and the two commands of the README are the same targets.
-PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PORT ?= 44444
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv test lint fix docs bench demo clean
+# The first Python that is new enough; name another one with PYTHON=.
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python
+IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(or $(shell for each in $(CANDIDATES); do \
+	$$each $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$each; break; }; done),python3)
+
+.PHONY: help demo test lint fix docs clean
 
 help:           ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
-# Reinstalled only when pyproject.toml changes.
-$(VENV)/.test: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
-	touch $@
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo 'make: there is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3' >&2; \
+		exit 1; }
+	@$(PYTHON) $(IS_NEW_ENOUGH) || { \
+		echo "make: Ambience needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+			"Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 1; }
+	@echo 'make: making a virtual environment in $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+
+# Installed again only when pyproject.toml changes.
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo 'make: installing Ambience into $(VENV) (a few minutes the first time)'
+	@$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	@echo 'make: installing Ambience and the tools of its tests into $(VENV) (a few minutes the first time)'
+	@$(BIN)/python -m pip install --quiet --editable '.[demo,test,lint]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## add PHOTOS=DIR (or the photographs of scikit-image), serve at PORT=44444; ONCE=1: search and end
+	@$(BIN)/python tools/demo.py --port $(PORT) $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(ONCE),--once)
+
+test: $(VENV)/.test  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
+	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
 
 lint: $(VENV)/.test  ## style, types and import layers
 	$(BIN)/ruff check .
@@ -25,5 +55,8 @@ fix: $(VENV)/.test  ## what the linter can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: $(VENV)/.test  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
-	$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
+docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code
+	$(BIN)/python tools/write_docs.py
+
+clean:          ## remove the virtual environment, the demo's library and caches
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,28 @@
+"""Fixtures of all tests: real photographs that ship with scikit-image."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
+
+
+@pytest.fixture(scope="session")
+def shipped_photographs() -> Path:
+    """The folder of scikit-image that its pictures lie in."""
+    package = find_spec("skimage")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "data"
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, shipped_photographs: Path) -> Path:
+    """A folder with five real photographs of its own."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name in PHOTOGRAPHS:
+        shutil.copy(shipped_photographs / name, folder)
+    return folder

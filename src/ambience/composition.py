@@ -111,7 +111,7 @@ def _use_one_blas_thread() -> None:
 
 
 def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: bool) -> LiveIndex:
-    name, options = _engine_settings(settings, spec)
+    name, options = engine_settings(settings, spec)
     engine = registry.load(ENGINES, name)
     return LiveIndex(
         store,
@@ -125,7 +125,14 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:
-    """Every kind found, made with its own settings; `index` and `index_*` are its engine's."""
+    """Every kind found, made with its own settings; `index` and `index_*` are its engine's.
+
+    Returns:
+        Extractors by the name of their kind, sorted.
+
+    Raises:
+        UnknownKindError: the settings name a kind that does not exist.
+    """
     names = registry.names(EXTRACTORS)
     for kind in settings.kinds:
         if kind not in names:
@@ -143,8 +150,16 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
     return made
 
 
-def _engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:
-    """Name of the engine of a kind, and that engine's own settings."""
+def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:
+    """The index engine of a kind.
+
+    Args:
+        settings: `kinds.<kind>.index` names the engine; without it, the metric decides.
+        spec: of the kind.
+
+    Returns:
+        Name of the engine, and what was set of its own options.
+    """
     given = settings.kinds.get(spec.kind, {})
     options = {
         name.removeprefix("index_"): value for name, value in given.items() if name.startswith("index_")

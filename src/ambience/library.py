@@ -344,6 +344,9 @@ class Library:
     def file_path(self, image_id: int) -> Path:
         """Where the bytes of an image are.
 
+        Returns:
+            An absolute path, which may be gone by now.
+
         Raises:
             UnknownImageError: no such image, or only features of it are kept.
         """
@@ -367,6 +370,9 @@ class Library:
 
     def thumbnail(self, image_id: int, size: int) -> bytes:
         """A JPEG of an image whose longest side is at most `size` pixels.
+
+        Returns:
+            Bytes of the JPEG, upright and sRGB; from memory where it was made before.
 
         Raises:
             ImageError: the file is no usable picture any more.
@@ -473,7 +479,11 @@ class Library:
         return search.by_variants(variants if turned else variants[:1], k=k, radius=radius)
 
     def info(self) -> LibraryInfo:
-        """What the library holds and how far each kind is."""
+        """What the library holds and how far each kind is.
+
+        Returns:
+            Counts as of now; in a reading process, what the writer has committed so far.
+        """
         self._follow()
         records = self._parts.store.records
         counts = records.counts()

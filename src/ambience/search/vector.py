@@ -125,6 +125,9 @@ class VectorSearch:
     def stored_variant(self, image_id: int) -> QueryVariant:
         """The stored feature of an image, as a query.
 
+        Returns:
+            An upright variant; its other orientations need the picture.
+
         Raises:
             UnknownImageError: the image has no feature of this kind.
         """

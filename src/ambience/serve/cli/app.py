@@ -1,0 +1,148 @@
+"""The command `ambience`: global options, the list of commands, and what an error looks like.
+
+Exit codes: 0 done; 1 an error, or the answer is no (`search` found nothing, `check` found problems, `add`
+could use none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+"""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+import ambience
+from ambience.errors import AmbienceError, BusyError
+from ambience.serve.cli import adding, searching, serving, upkeep
+from ambience.serve.cli.output import say
+from ambience.serve.cli.session import Session, parse_overrides
+
+EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 130
+
+_EPILOG = """\
+Results go to standard output, progress and messages to standard error.
+
+Exit status: 0 done; 1 an error, or the answer is no (search found nothing, check found problems, add could
+use none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EPILOG)
+@click.option(
+    "--library",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the library; else AMBIENCE_LIBRARY, else your platform's data folder.",
+)
+@click.option(
+    "--settings",
+    "settings_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="TOML file with settings (docs/settings.md).",
+)
+@click.option(
+    "--set",
+    "overrides",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=parse_overrides,
+    help="One setting, such as ingest.threads=2; may be repeated.",
+)
+@click.option("-v", "--verbose", count=True, help="Say more on standard error; twice: tracebacks too.")
+@click.version_option(ambience.__version__, prog_name="ambience", message="%(prog)s %(version)s")
+@click.pass_context
+def root(
+    context: click.Context,
+    library: Path | None,
+    settings_file: Path | None,
+    overrides: dict[str, str],
+    verbose: int,
+) -> None:
+    """Finds pictures: copies, turned and mirrored copies, and pictures with the same colors.
+
+    Start with `ambience add ~/Pictures`, then `ambience search photo.jpg`, or `ambience serve` for the page.
+    """
+    _start_logging(verbose)
+    context.obj = Session(
+        library=library, settings_file=settings_file, overrides=overrides, verbosity=verbose
+    )
+
+
+for _command in (
+    adding.add,
+    searching.search,
+    serving.serve,
+    adding.remove,
+    upkeep.info,
+    upkeep.check,
+    upkeep.rebuild,
+    upkeep.train,
+    upkeep.jobs,
+):
+    root.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line and leaves the process with its exit code.
+
+    Args:
+        arguments: without the program's name; by default those of the process.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = root.main(args=arguments, prog_name="ambience", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has all it wanted; without this, Python complains once more while it exits.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(EXIT_ERROR)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except click.Abort:
+        say("stopped")
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as exc:  # noqa: BLE001 - the last boundary: people get one line, -vv the rest
+        _explain(exc, with_traceback=_is_very_verbose(arguments))
+        sys.exit(EXIT_ERROR)
+    sys.exit(code or EXIT_DONE)
+
+
+def _explain(exc: Exception, *, with_traceback: bool) -> None:
+    if with_traceback:
+        traceback.print_exception(exc)
+    if isinstance(exc, BusyError):
+        say(f"{exc} (try again in {exc.retry_after_s:g} s)")
+    elif isinstance(exc, AmbienceError):
+        say(str(exc))
+    elif isinstance(exc, ImportError):
+        say(
+            f"Ambience is not wholly installed: {exc}; "
+            "install it again: python -m pip install --force-reinstall ambience"
+        )
+    elif isinstance(exc, OSError):
+        say(f"the operating system refuses: {exc}")
+    else:
+        say(
+            f"a fault of Ambience itself: {type(exc).__name__}: {exc}; "
+            "please report it with what `ambience -vv …` prints for the same command"
+        )
+
+
+def _is_very_verbose(arguments: list[str]) -> bool:
+    """Counted here once more: the error may come before the options are parsed."""
+    words = [word for word in arguments if word == "--verbose" or word.startswith("-v")]
+    return sum(1 if word == "--verbose" else word.count("v") for word in words) >= 2
+
+
+def _start_logging(verbose: int) -> None:
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("ambience").setLevel(level)

@@ -1,0 +1,216 @@
+"""`ambience search`: one question, one ranked answer."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ambience.errors import AmbienceError, QueryError
+from ambience.serve.cli.output import (
+    counted,
+    distance,
+    say,
+    shown,
+    shown_path,
+    write_json,
+    write_raw_line,
+    write_table,
+)
+from ambience.serve.cli.session import Session
+
+if TYPE_CHECKING:
+    from ambience.datatypes import Answer, ImageRecord, KindStatus, Match, Orientation, Query
+    from ambience.settings import Settings
+
+VERDICT_WORDS = {
+    "same_file": "same file",
+    "same_picture": "same picture",
+    "edited": "edited copy",
+    "part": "part of it",
+    "same_scene": "same scene",
+    "look_alike": "looks alike",
+    "same_colors": "same colors",
+    "same_words": "same words",
+}
+
+FILE_KIND = "sha256"
+"""Evidence of the bytes themselves: always distance 0, and said by the verdict already."""
+
+
+@click.command()
+@click.argument("query", metavar="FILE|URL|ID")
+@click.option(
+    "--by", "kinds", metavar="KIND", multiple=True, help="Ask this kind only, such as color; may be repeated."
+)
+@click.option("-k", "k", metavar="N", type=click.IntRange(min=1), help="At most so many hits.")
+@click.option("--json", "is_json", is_flag=True, help="Print the whole answer as JSON.")
+@click.option("--paths", is_flag=True, help="Print the paths alone, one a line, best first.")
+@click.option("--open", "opens", is_flag=True, help="Open the best hit with your picture viewer.")
+@click.pass_obj
+def search(
+    session: Session,
+    query: str,
+    kinds: tuple[str, ...],
+    k: int | None,
+    is_json: bool,
+    paths: bool,
+    opens: bool,
+) -> int:
+    """Finds pictures like the one given.
+
+    That is a file, a URL, standard input (-) or the id of a picture of the library.
+
+    A file whose name is a number is said as ./123. Exit status, as of grep: 0 found, 1 nothing found or an
+    error.
+    """
+    if is_json and paths:
+        raise click.UsageError("--json and --paths are two forms of the same answer; give one of them")
+    question = _question(query, session.settings)
+    by = [name for word in kinds for name in word.split(",") if name] or None
+    with session.reading() as library:
+        answer = library.search(question, by=by, k=k, exclude_self=question.image_id is not None)
+        records = library.images([match.image_id for match in answer.matches])
+    matches = [match for match in answer.matches if match.image_id in records]
+    if is_json:
+        write_json(_as_document(question, answer, matches, records))
+    elif paths:
+        for match in matches:
+            write_raw_line(records[match.image_id].path or records[match.image_id].name)
+    elif matches:
+        _write_matches(answer, matches, records)
+    _write_notes(answer.kinds, has_matches=bool(matches), name=question.name)
+    if opens and matches:
+        _open(records[matches[0].image_id])
+    return 0 if matches else 1
+
+
+def _question(word: str, settings: "Settings") -> "Query":
+    """What the user means: an address, standard input, an id, or a file.
+
+    Raises:
+        QueryError: it is none of them.
+        ImageError: the file is over the limit.
+    """
+    from ambience.datatypes import Query
+
+    if word.lower().startswith(("http://", "https://")):
+        from ambience.decode.url import fetch
+
+        return Query(data=fetch(word, max_bytes=settings.decode.max_bytes), name=word)
+    if word == "-":
+        return Query(data=sys.stdin.buffer.read(settings.decode.max_bytes + 1), name="standard input")
+    if word.isascii() and word.isdigit():
+        return Query(image_id=int(word), name=f"picture {word}")
+    return Query(data=_file_bytes(Path(word), settings.decode.max_bytes), name=word)
+
+
+def _file_bytes(path: Path, limit: int) -> bytes:
+    """The bytes of a query file; its first few where it is over the limit, which decoding then names.
+
+    Raises:
+        QueryError: it is no regular file, or cannot be read.
+    """
+    if path.is_dir():
+        raise QueryError(f"{path} is a folder; `ambience search` asks with one picture at a time")
+    if not path.exists():
+        raise QueryError(
+            f"no file {path}; a question is a picture file, a http(s) URL, or the id of a picture"
+        )
+    if not path.is_file():
+        raise QueryError(f"{path} is no regular file")
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as exc:
+        raise QueryError(f"cannot read {path}: {exc.strerror or exc}") from exc
+
+
+def verdict_words(verdict: str, orientation: "Orientation") -> str:
+    """What a match is, in words: "same picture, mirrored, rotated 90°".
+
+    Returns:
+        Words for people; a verdict of a newer server is shown by its name.
+    """
+    parts = [VERDICT_WORDS.get(verdict, verdict.replace("_", " "))]
+    if verdict not in ("same_file", "same_colors", "same_words"):
+        parts += ["mirrored"] if orientation.mirrored else []
+        parts += [f"rotated {orientation.rotation}°"] if orientation.rotation else []
+    return ", ".join(parts)
+
+
+def _write_matches(
+    answer: "Answer", matches: "Sequence[Match]", records: "Mapping[int, ImageRecord]"
+) -> None:
+    known = {each.kind for match in matches for each in match.evidence}
+    kinds = [status.kind for status in answer.kinds if status.kind in known and status.kind != FILE_KIND]
+    rows = []
+    for rank, match in enumerate(matches, start=1):
+        distances = {each.kind: distance(each.distance) for each in match.evidence}
+        rows.append(
+            [
+                str(rank),
+                str(match.image_id),
+                verdict_words(match.verdict, match.orientation),
+                f"{match.score:.2f}",
+                *(distances.get(kind, "–") for kind in kinds),
+                _place(records[match.image_id]),
+            ]
+        )
+    header = ["#", "id", "what it is", "score", *kinds, "picture"]
+    write_table(header, rows, right=frozenset({0, 1, 3, *range(4, 4 + len(kinds))}))
+
+
+def _place(record: "ImageRecord") -> str:
+    if record.path is None or record.is_upload:
+        return f"{shown(record.name)} ({'uploaded' if record.is_upload else 'features only'})"
+    is_gone = record.state.value == "missing"
+    return shown_path(record.path) + (" (missing)" if is_gone else "")
+
+
+def _write_notes(statuses: "Sequence[KindStatus]", *, has_matches: bool, name: str) -> None:
+    """What the answer lacks, on standard error: kinds that failed or cannot find everything yet."""
+    for status in statuses:
+        if status.state in ("failed", "late"):
+            say(f"{status.kind} {status.state}: {status.message}; the answer is without it")
+        elif status.state == "empty":
+            say(f"{status.kind} has nothing to go by: {status.message or 'the query is too plain'}")
+        if status.pending:
+            say(f"{status.kind} cannot find {counted(status.pending, 'picture')} yet, still in work")
+    if not has_matches:
+        asked = ", ".join(status.kind for status in statuses) or "no kind"
+        say(f"nothing found that is like {name} (asked {asked})")
+
+
+def _open(record: "ImageRecord") -> None:
+    if record.path is None:
+        raise AmbienceError(f"picture {record.image_id} is no file of yours to open; the page shows uploads")
+    click.launch(record.path)
+
+
+def _as_document(
+    question: "Query",
+    answer: "Answer",
+    matches: "Sequence[Match]",
+    records: "Mapping[int, ImageRecord]",
+) -> dict[str, Any]:
+    """The whole answer, with name and path of each picture."""
+    return {
+        "query": question.name,
+        "matches": [
+            {
+                "rank": rank,
+                "image_id": match.image_id,
+                "path": records[match.image_id].path,
+                "name": records[match.image_id].name,
+                "verdict": match.verdict,
+                "score": match.score,
+                "orientation": match.orientation,
+                "evidence": match.evidence,
+            }
+            for rank, match in enumerate(matches, start=1)
+        ],
+        "kinds": answer.kinds,
+        "took_s": answer.took_s,
+    }

@@ -1,0 +1,175 @@
+"""`ambience info`, `check`, `rebuild`, `train`, `jobs`: what the library holds, and keeping it in order."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ambience.serve.cli.adding import no_wait_option
+from ambience.serve.cli.output import (
+    counted,
+    has_color,
+    say,
+    shown,
+    shown_path,
+    size,
+    write_json,
+    write_table,
+)
+from ambience.serve.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ambience.datatypes import LibraryInfo
+
+SHOWN_PROBLEMS = 20
+
+
+@click.command()
+@click.option("--settings", "shows_settings", is_flag=True, help="List every setting and its value instead.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def info(session: Session, shows_settings: bool, is_json: bool) -> None:
+    """Says what the library holds, and where."""
+    if shows_settings:
+        _show_settings(session, is_json=is_json)
+        return
+    with session.reading() as library:
+        held = library.info()
+    if is_json:
+        write_json(held)
+        return
+    click.echo(f"library  {shown(str(held.folder))}, {size(held.disk_bytes)}")
+    notes = [f"{held.missing:,} missing"] if held.missing else []
+    notes += [f"{counted(held.failed_files, 'file')} unreadable"] if held.failed_files else []
+    click.echo("  ".join(["holds   ", ", ".join([counted(held.images, "picture"), *notes])]))
+    click.echo("")
+    _write_kinds(held)
+
+
+def _write_kinds(held: "LibraryInfo") -> None:
+    rows = []
+    for kind, row in held.kinds.items():
+        states = {state.value: count for state, count in row.states.items()}
+        figures = [f"{states.get(state, 0):,}" for state in ("done", "pending", "empty", "failed")]
+        rows.append([kind, *figures, f"{row.entries:,}", row.engine, shown(row.spec.title)])
+    header = ["kind", "done", "pending", "empty", "failed", "indexed", "engine", "finds"]
+    write_table(header, rows, right=frozenset(range(1, 6)))
+
+
+def _show_settings(session: Session, *, is_json: bool) -> None:
+    from ambience.serve.setting_rows import setting_rows
+
+    rows = setting_rows(session.settings)
+    if is_json:
+        write_json({row.name: {"value": row.value, "default": row.default, "help": row.help} for row in rows})
+        return
+    table = [
+        [row.name, _said(row.value), "" if row.value == row.default else "changed", row.help] for row in rows
+    ]
+    write_table(["setting", "value", "", "what it does"], table)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Path):
+        return shown_path(str(value))
+    return ",".join(value) or "–" if isinstance(value, tuple) else str(value)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Do not read every feature and look at every file.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def check(session: Session, quick: bool, is_json: bool) -> int:
+    """Finds and names every inconsistency.
+
+    Exit status: 0 all is well, 1 problems found.
+    """
+    with session.reading() as library:
+        problems = library.check(deep=not quick, on_progress=lambda subject: _tell(f"checking {subject}"))
+    _tell("")
+    if is_json:
+        write_json(problems)
+        return 1 if problems else 0
+    for problem in problems[:SHOWN_PROBLEMS]:
+        click.echo(f"{problem.place}: {shown(problem.message)} [{problem.code}]")
+    if len(problems) > SHOWN_PROBLEMS:
+        click.echo(f"and {len(problems) - SHOWN_PROBLEMS:,} more; --json lists them all")
+    click.echo(f"{counted(len(problems), 'problem')} found" if problems else "all is well")
+    return 1 if problems else 0
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, metavar="[KIND]…")
+@click.option("--features", is_flag=True, help="Extract broken and missing features from the pictures first.")
+@no_wait_option
+@click.pass_obj
+def rebuild(session: Session, kinds: tuple[str, ...], features: bool, no_wait: bool) -> None:
+    """Makes indexes anew from the store.
+
+    Of all kinds, or of those named.
+    """
+    with session.writing("rebuild", wait=not no_wait) as library:
+        library.rebuild(list(kinds) or None, features=features, on_progress=_rebuild_progress())
+        built = list(kinds) or list(library.info().kinds)
+    _tell("")
+    click.echo(f"rebuilt: {', '.join(built)}")
+
+
+@click.command()
+@click.argument("kind")
+@no_wait_option
+@click.pass_obj
+def train(session: Session, kind: str, no_wait: bool) -> None:
+    """Trains the index of a kind anew.
+
+    It then fits as many pictures as there are now; searches go on meanwhile.
+    """
+    with session.writing("train", wait=not no_wait) as library:
+        library.train(kind)
+    click.echo(f"trained: {kind}")
+
+
+def _rebuild_progress() -> "Callable[[str, int, int], None]":
+    def show(kind: str, done: int, total: int) -> None:
+        _tell(f"rebuilding {kind}: {done:,} of {total:,}")
+
+    return show
+
+
+@click.command()
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def jobs(session: Session, is_json: bool) -> None:
+    """Lists background work, newest first."""
+    with session.reading() as library:
+        listed = library.jobs()
+    if is_json:
+        write_json(listed)
+    elif not listed:
+        say("no background work yet")
+    else:
+        rows = [
+            [
+                str(job.job_id),
+                job.name,
+                shown(job.subject),
+                job.state,
+                f"{job.done:,} of {job.total:,}" if job.total else f"{job.done:,}",
+                job.updated_at[:19].replace("T", " "),
+                shown(job.message),
+            ]
+            for job in listed
+        ]
+        write_table(
+            ["job", "what", "of", "state", "done", "changed (UTC)", "note"], rows, right=frozenset({0, 4})
+        )
+
+
+def _tell(message: str) -> None:
+    """A line on the terminal that the next one overwrites; nothing where nobody watches."""
+    if sys.stderr.isatty():
+        text = click.style(message, dim=True) if has_color(sys.stderr) else message
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)

@@ -1,0 +1,78 @@
+"""Every setting, of kinds and index engines as well, with its value: for `info --settings` and the docs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ambience import registry
+from ambience.composition import ENGINES, engine_settings, make_extractors
+from ambience.extract.base import Extractor
+from ambience.settings import Settings, options_from, rows
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting.
+
+    Attributes:
+        name: dotted, as it is given on the command line.
+        value: in force.
+        default: where nothing else is said.
+        unit: "bytes", "seconds" …
+        help: one sentence.
+    """
+
+    name: str
+    value: Any
+    default: Any
+    unit: str
+    help: str
+
+
+def setting_rows(settings: Settings) -> list[SettingRow]:
+    """Every setting of the core, of each kind found, and of the engine that each kind uses.
+
+    Args:
+        settings: whose values are shown.
+
+    Returns:
+        Core settings in the order of `settings.py`, then each kind's.
+
+    Raises:
+        SettingsError: the settings name a kind, an option or an engine that does not exist.
+    """
+    listed = []
+    for name, default, unit, help in rows():
+        value: Any = settings
+        for part in name.split("."):
+            value = getattr(value, part)
+        listed.append(SettingRow(name, value, default, unit, help))
+    for kind, extractor in make_extractors(settings).items():
+        listed += _kind_rows(settings, kind, extractor)
+    return listed
+
+
+def _kind_rows(settings: Settings, kind: str, extractor: Extractor) -> Iterator[SettingRow]:
+    given = settings.kinds.get(kind, {})
+    own = {name: value for name, value in given.items() if name != "index" and not name.startswith("index_")}
+    yield from _option_rows(extractor.options_class, own, f"kinds.{kind}", "")
+    usual, _ = engine_settings(Settings(), extractor.spec)
+    engine, engine_given = engine_settings(settings, extractor.spec)
+    engines = ", ".join(engines_for(extractor.spec.metric))
+    yield SettingRow(f"kinds.{kind}.index", engine, usual, "", f"Index engine; one of: {engines}.")
+    options_class = registry.load(ENGINES, engine).options_class
+    yield from _option_rows(options_class, engine_given, f"kinds.{kind}", "index_")
+
+
+def _option_rows(
+    options_class: type[Any], given: Mapping[str, Any], section: str, prefix: str
+) -> Iterator[SettingRow]:
+    options = options_from(options_class, given, where=section)
+    for row in fields(options):
+        name, value = f"{section}.{prefix}{row.name}", getattr(options, row.name)
+        yield SettingRow(name, value, row.default, row.metadata["unit"], row.metadata["help"])
+
+
+def engines_for(metric: str) -> list[str]:
+    """Names of the engines that can measure a metric, sorted."""
+    return [name for name in registry.names(ENGINES) if metric in registry.load(ENGINES, name).metrics]

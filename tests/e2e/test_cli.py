@@ -1,0 +1,295 @@
+"""The command line over a library of real photographs."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+
+def _photograph_names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_add_then_search_finds_copies_and_colors(terminal, photographs: Path, tmp_path: Path) -> None:
+    added = terminal.run("add", photographs)
+    assert "5 added" in added.out
+    again = terminal.run("add", photographs)
+    assert "5 unchanged" in again.out
+    assert "added" not in again.out
+
+    copy = tmp_path / "turned copy.jpg"
+    with Image.open(photographs / "coffee.png") as picture:
+        picture.resize((300, 200)).transpose(Image.Transpose.ROTATE_90).save(copy, quality=70)
+    found = terminal.run("search", copy)
+    header, first, *_ = found.out.splitlines()
+    assert header.split()[:2] == ["#", "id"]
+    assert "same picture, rotated" in first
+    assert first.endswith("photographs/coffee.png")
+
+    document = json.loads(terminal.run("search", copy, "--json", "-k", "3").out)
+    assert document["matches"][0]["name"] == "coffee.png"
+    assert document["matches"][0]["orientation"]["rotation"] in (90, 270)
+    assert {status["kind"] for status in document["kinds"]} == {"phash", "color"}
+
+    colors = json.loads(terminal.run("search", copy, "--by", "color", "--json").out)
+    assert [status["kind"] for status in colors["kinds"]] == ["color"]
+    assert colors["matches"][0]["name"] == "coffee.png"
+
+
+def test_a_picture_of_the_library_is_a_question_too(terminal, photographs: Path) -> None:
+    shutil.copy(photographs / "chelsea.png", photographs / "chelsea again.png")
+    terminal.run("add", photographs)
+    paths = terminal.run("search", photographs / "chelsea.png", "--paths").out.splitlines()
+    assert {Path(path).name for path in paths[:2]} == {"chelsea.png", "chelsea again.png"}
+    asked = json.loads(terminal.run("search", photographs / "chelsea.png", "--json").out)["matches"][0]
+    by_id = json.loads(terminal.run("search", str(asked["image_id"]), "--json").out)["matches"]
+    assert asked["image_id"] not in [match["image_id"] for match in by_id]
+    assert by_id[0]["verdict"] == "same_file"
+
+
+def test_nothing_found_is_said_and_told_by_the_exit_code(terminal, photographs: Path, tmp_path: Path) -> None:
+    terminal.run("add", photographs / "rocket.jpg")
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (64, 64), (0, 255, 0)).save(plain)
+    nothing = terminal.run("search", plain, code=1)
+    assert nothing.out == ""
+    assert "nothing found that is like" in nothing.err
+    assert json.loads(terminal.run("search", plain, "--json", code=1).out)["matches"] == []
+
+
+def test_info_check_remove_rebuild_train_and_jobs(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    assert "5 pictures" in terminal.run("info").out
+    held = json.loads(terminal.run("info", "--json").out)
+    assert held["images"] == 5
+    assert {kind: row["entries"] for kind, row in held["kinds"].items()} == {"phash": 5, "color": 5}
+
+    assert terminal.run("check").out == "all is well\n"
+    image_id = json.loads(terminal.run("search", photographs / "rocket.jpg", "--json").out)["matches"][0][
+        "image_id"
+    ]
+    assert terminal.run("remove", str(image_id)).out == "1 picture removed\n"
+    assert str(image_id) in terminal.run("remove", str(image_id), code=1).err
+    assert (photographs / "rocket.jpg").exists()
+    assert json.loads(terminal.run("info", "--json").out)["images"] == 4
+
+    assert "rebuilt: phash" in terminal.run("rebuild", "phash").out
+    assert "trained: color" in terminal.run("train", "color").out
+    assert isinstance(json.loads(terminal.run("jobs", "--json").out), list)
+    assert terminal.run("check").out == "all is well\n"
+
+
+def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    (photographs / "coffee.png").unlink()
+    broken = terminal.run("check", code=1)
+    assert "coffee.png" in broken.out
+    assert "1 problem found" in broken.out
+
+
+def test_bad_files_are_grouped_and_reported(terminal, photographs: Path, tmp_path: Path) -> None:
+    (photographs / "empty.jpg").touch()
+    whole = (photographs / "rocket.jpg").read_bytes()
+    for number in range(5):
+        (photographs / f"cut{number}.jpg").write_bytes(whole[: 3000 + number])
+    report = tmp_path / "report.json"
+    added = terminal.run("add", photographs, "--report", report)
+    assert "5 added" in added.out
+    assert "6 failed" in added.out
+    assert "and 2 more" in added.out
+    assert len(json.loads(report.read_text())["failed"]) == 6
+
+    again = json.loads(terminal.run("add", photographs, "--json").out)
+    assert (again["skipped_known_failed"], again["failed"]) == (6, [])
+    alone = terminal.run("add", photographs / "empty.jpg", "--no-wait")
+    assert "passed over" in alone.out
+
+
+def test_a_run_that_could_use_nothing_fails(terminal, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    assert "1 failed" in terminal.run("add", bad, code=1).out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["search", "no-such.jpg"], 1, "no file no-such.jpg"),
+        (["search", "."], 1, "is a folder"),
+        (["search", "12", "--by", "hash"], 1, "hash"),
+        (["search"], 2, "Missing argument"),
+        (["search", "1", "--json", "--paths"], 2, "two forms"),
+        (["search", "1", "-k", "0"], 2, "0"),
+        (["search", "1", "-k", "100000"], 1, "search.max_k"),
+        (["search", "999999"], 1, "999999"),
+        (["remove", "-1"], 2, "-1"),
+        (["add", "no-such-folder"], 1, "no-such-folder"),
+        (["rebuild", "hash"], 1, "hash"),
+        (["serve", "hash"], 1, "hash"),
+        (["--set", "search.k", "info"], 2, "NAME=VALUE"),
+        (["--set", "search.kk=1", "info"], 1, "search.kk"),
+        (["--settings", "no-such.toml", "info"], 1, "no-such.toml"),
+        (["search", "http://127.0.0.1:9/a.jpg"], 1, "127.0.0.1"),
+        (["searhc"], 2, "searhc"),
+    ],
+)
+def test_errors_are_one_line_that_names_what_was_wrong(
+    terminal, photographs: Path, words: list[str], code: int, message: str
+) -> None:
+    if words[0] in ("search", "rebuild") and code == 1:
+        terminal.run("add", photographs / "rocket.jpg")
+    failed = terminal.run(*words, code=code)
+    assert message in failed.err
+    assert failed.out == ""
+    if code == 1:
+        assert len([line for line in failed.err.splitlines() if line.startswith("ambience: ")]) == 1
+
+
+@pytest.mark.parametrize("words", [["search", "1"], ["info"], ["check"], ["jobs"]])
+def test_without_a_library_it_says_how_to_make_one(terminal, words: list[str]) -> None:
+    failed = terminal.run(*words, code=1)
+    assert "ambience add" in failed.err
+    assert str(terminal.library) in failed.err
+    assert not terminal.library.exists()
+
+
+def test_verbose_twice_shows_where_an_error_comes_from(terminal) -> None:
+    process = terminal.start("-vv", "info")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"Traceback" in err
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system refuses such names")
+def test_names_with_odd_bytes_are_found_and_printed(terminal, photographs: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(photographs) + b"/caf\xe9 \x1b[31m\n.png"
+    shutil.copy(photographs / "chelsea.png", odd)
+    terminal.run("add", photographs)
+    table = terminal.run("search", odd).out
+    assert "caf�" in table
+    assert "\x1b" not in table
+    raw = os.fsencode(terminal.run("search", odd, "--paths").out)
+    assert b"caf\xe9" in raw
+    names = [match["name"] for match in json.loads(terminal.run("search", odd, "--json").out)["matches"]]
+    assert os.fsdecode(b"caf\xe9 \x1b[31m\n.png") in names
+
+
+def test_a_reader_that_goes_away_is_no_error(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    process = terminal.start("search", photographs / "coffee.png")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.wait(timeout=60)
+
+
+def _many_pictures(folder: Path, count: int) -> None:
+    folder.mkdir()
+    for number in range(count):
+        color = (number % 256, number // 256 * 40 % 256, 128)
+        Image.radial_gradient("L").resize((700, 500 + number % 9)).convert("RGB").point(
+            lambda value, color=color: value
+        ).save(folder / f"{number}.png", compress_level=0)
+
+
+def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    _many_pictures(folder, 400)
+    process = terminal.start("--set", "ingest.commit_images=8", "add", folder)
+    records = terminal.library / "records.sqlite"
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end and _count(records) == 0:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert b"finishing the pictures in work" in err
+    assert b"stopped before the end" in out
+    assert 0 < _count(records) < 400
+    terminal.run("add", folder)
+    assert json.loads(terminal.run("info", "--json").out)["images"] == 400
+    assert terminal.run("check").out == "all is well\n"
+
+
+def _count(records: Path) -> int:
+    try:
+        with sqlite3.connect(f"file:{records}?mode=ro", uri=True) as database:
+            return int(database.execute("select count(*) from images").fetchone()[0])
+    except sqlite3.Error:
+        return 0
+
+
+def test_a_second_command_waits_for_the_first_or_fails_at_once(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs / "coffee.png")
+    watcher = terminal.start("add", "--watch", photographs)
+    try:
+        refused = None
+        for _ in range(200):
+            process = terminal.start("remove", "99999", "--no-wait")
+            _, refused = process.communicate(timeout=60)
+            if b"(add" in refused:
+                break
+        assert refused is not None
+        assert str(watcher.pid).encode() in refused
+        waiting = terminal.start("add", photographs / "chelsea.png")
+        assert waiting.stderr is not None
+        told = waiting.stderr.readline()
+        assert f"process {watcher.pid} (add".encode() in told
+        assert b"waiting until it is done" in told
+        assert json.loads(terminal.run("info", "--json").out)["images"] >= 1
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        watcher.communicate(timeout=60)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+
+
+def test_watching_adds_what_appears(terminal, photographs: Path, shipped_photographs: Path) -> None:
+    watcher = terminal.start("add", "--watch", photographs)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and _count(terminal.library / "records.sqlite") < 5:
+            time.sleep(0.1)
+        time.sleep(1)
+        shutil.copy(shipped_photographs / "moon.png", photographs)
+        while time.monotonic() < end and _count(terminal.library / "records.sqlite") < 6:
+            time.sleep(0.1)
+    finally:
+        watcher.send_signal(signal.SIGINT)
+        out, err = watcher.communicate(timeout=60)
+    assert watcher.returncode == 0, err
+    assert b"watching" in err
+    assert b"1 added" in out
+    assert json.loads(terminal.run("info", "--json").out)["images"] == 6
+
+
+def test_output_for_pipes_has_no_colors_and_settings_are_listed(terminal) -> None:
+    terminal.environment |= {"TERM": "xterm-256color"}
+    listed = terminal.run("--set", "search.k=7", "info", "--settings")
+    assert "\x1b" not in listed.out
+    (line,) = [line for line in listed.out.splitlines() if line.startswith("search.k ")]
+    assert line.split()[1:3] == ["7", "changed"]
+    as_json = json.loads(terminal.run("info", "--settings", "--json").out)
+    assert as_json["search.k"]["value"] == 20
+
+
+def test_it_answers_at_once(terminal) -> None:
+    terminal.run("--help")
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "ambience", "--help"],
+        env=terminal.environment,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert time.monotonic() - started < 2  # 0.11 s on an idle machine; a heavy import alone takes longer

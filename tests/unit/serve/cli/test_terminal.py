@@ -1,0 +1,63 @@
+"""What a terminal of a given width shows: these run in a process with a real (pseudo) terminal."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import ambience
+
+TABLE = """
+from ambience.serve.cli.output import write_table
+rows = [["1", "same picture", "a/" * 30 + "b.jpg"], ["2", "same file", "c.jpg"]]
+write_table(["#", "what it is", "picture"], rows)
+"""
+
+
+def _on_terminal(code: str, columns: int, **environment: str) -> str:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    source = str(Path(ambience.__file__).parents[1])
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": source, "TERM": "xterm", **environment}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=variables
+    )
+    os.close(slave)
+    shown = b""
+    try:
+        while piece := os.read(master, 4096):
+            shown += piece
+    except OSError:  # the end of a pseudo terminal, on Linux
+        pass
+    os.close(master)
+    assert process.wait(timeout=60) == 0, shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_wide_terminal_shows_everything() -> None:
+    header, first, _ = _on_terminal(TABLE, 100, NO_COLOR="1").splitlines()
+    assert header == "#  what it is    picture"
+    assert first == "1  same picture  " + "a/" * 30 + "b.jpg"
+
+
+def test_a_narrower_one_shortens_the_path_in_its_middle() -> None:
+    lines = _on_terminal(TABLE, 70, NO_COLOR="1").splitlines()
+    assert max(map(len, lines)) == 70
+    assert "…" in lines[1]
+    assert lines[1].endswith("b.jpg")
+
+
+def test_a_narrow_one_gives_paths_lines_of_their_own() -> None:
+    header, first, path, *_ = _on_terminal(TABLE, 50, NO_COLOR="1").splitlines()
+    assert (header, first) == ("#  what it is", "1  same picture")
+    assert path.strip() == "a/" * 30 + "b.jpg"
+
+
+def test_colors_are_for_terminals_that_want_them() -> None:
+    assert "\x1b[1m" in _on_terminal(TABLE, 100)
+    assert "\x1b" not in _on_terminal(TABLE, 100, NO_COLOR="1")
+    assert "\x1b" not in _on_terminal(TABLE, 100, TERM="dumb")

@@ -1,0 +1,228 @@
+"""What `make demo` does once Ambience is installed: serve a library of its own, add photographs, show a page.
+
+Without `--photos` these are the real photographs that ship inside the scikit-image package. With `--once` a
+turned and re-encoded copy of one of them is searched for through the running server, and then its colors;
+the process ends with 0 only if both first hits are right.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image, ImageOps
+
+PROJECT = Path(__file__).parents[1]
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 60.0
+
+PHOTOGRAPHS = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "chelsea.png",
+    "clock_motion.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "moon.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "retina.jpg",
+    "rocket.jpg",
+)
+"""The files of `skimage/data` that are photographs; the others are drawings, tables and test patterns."""
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why and what to do."""
+
+
+def main() -> int:
+    """Runs the demo; the process's exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--photos", type=Path, help="folder to add in place of the shipped photographs")
+    parser.add_argument("--port", type=int, default=44444)
+    parser.add_argument("--once", action="store_true", help="search twice, print the answers, and end")
+    options = parser.parse_args()
+    try:
+        return demo(options.photos, options.port, once=options.once)
+    except DemoError as exc:
+        print(f"demo: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def demo(photos: Path | None, port: int, *, once: bool) -> int:
+    """Serves, adds, and waits, or with `once` searches and ends.
+
+    Returns:
+        Exit code: 1 where a search did not find what it must.
+
+    Raises:
+        DemoError: there is nothing to add, the port is taken, or the server does not start.
+    """
+    paths = _photographs(photos)
+    # A library for each folder, so that the pictures of one demo are not found in another.
+    mark = hashlib.sha256(os.fsencode(photos.absolute()) if photos else b"").hexdigest()[:8]
+    library = PROJECT / ".demo" / f"library-{mark}"
+    _require_free(port)
+    address = f"http://{HOST}:{port}"
+    with _server(library, port):
+        added = subprocess.run(_ambience(library, "add", *paths), check=False).returncode
+        if added != 0:
+            raise DemoError("the photographs could not be added; the reason is above")
+        if once:
+            return _search_twice(address)
+        print(f"\nAmbience shows your pictures at  {address}  (Ctrl-C ends it)", flush=True)
+        print(f"from another terminal: {_said(_ambience(library, 'search', '…'))}", flush=True)
+        signal.pause()
+    return 0
+
+
+def _photographs(photos: Path | None) -> list[Path]:
+    if photos is not None:
+        if not photos.exists():
+            raise DemoError(f"there is no {photos}; say make demo PHOTOS=/path/to/pictures")
+        return [photos.absolute()]
+    package = find_spec("skimage")
+    if package is None or package.origin is None:
+        raise DemoError("scikit-image, whose photographs are shown, is not installed; run make clean demo")
+    data = Path(package.origin).parent / "data"
+    found = [data / name for name in PHOTOGRAPHS if (data / name).is_file()]
+    if len(found) < len(PHOTOGRAPHS) // 2:
+        raise DemoError(
+            f"{data} holds {len(found)} of {len(PHOTOGRAPHS)} photographs; say make demo PHOTOS=DIR"
+        )
+    return found
+
+
+def _ambience(library: Path, *words: str | Path) -> list[str]:
+    command = [sys.executable, "-m", "ambience", "--library", library, *words]
+    return [str(word) for word in command]
+
+
+def _said(command: Sequence[str]) -> str:
+    program = Path(sys.executable).with_name("ambience")
+    with contextlib.suppress(ValueError):
+        program = program.relative_to(Path.cwd())
+    return " ".join([str(program), *command[3:]])
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as exc:
+            raise DemoError(
+                f"port {port} is taken ({exc.strerror}), maybe by another demo; "
+                f"end that, or choose another one: make demo PORT={port + 1}"
+            ) from exc
+
+
+@contextlib.contextmanager
+def _server(library: Path, port: int) -> Iterator[None]:
+    """A server that answers, and that ends with the demo."""
+    library.parent.mkdir(exist_ok=True)
+    log_path = library.with_suffix(".log")
+    with log_path.open("wb") as log:
+        server = subprocess.Popen(
+            _ambience(library, "serve", "--port", str(port)),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # a Ctrl-C is for the demo, which then ends the server in good order
+        )
+    try:
+        _wait_until_ready(server, f"http://{HOST}:{port}/readyz", log_path)
+        yield
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until_ready(server: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise DemoError(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(address, timeout=2, trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    raise DemoError(f"the server does not answer after {START_TIMEOUT_S:g} s; see {log}")
+
+
+def _search_twice(address: str) -> int:
+    with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
+        image = _first_photograph(client)
+        original = client.get(image["file"]).raise_for_status().content
+        copy = _edited(original)
+        print(f"\nthe question: {image['name']}, made smaller, turned by 90° and saved again as JPEG")
+        is_found = _ask(client, copy, image, by=None, title="reverse search")
+        has_colors = _ask(client, copy, image, by="color", title="color search")
+    if is_found and has_colors:
+        print("\nboth first hits are right")
+        return 0
+    print("\na first hit is wrong", file=sys.stderr)
+    return 1
+
+
+def _first_photograph(client: httpx.Client) -> dict[str, Any]:
+    for image in client.get("/v1/images", params={"limit": 100}).raise_for_status().json()["images"]:
+        if image["file"] and min(image["width"], image["height"]) >= 200:
+            found: dict[str, Any] = image
+            return found
+    raise DemoError("the library holds no picture of at least 200 × 200 pixels to search with")
+
+
+def _edited(original: bytes) -> bytes:
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(original))).convert("RGB")
+    smaller = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
+    saved = io.BytesIO()
+    smaller.transpose(Image.Transpose.ROTATE_90).save(saved, "JPEG", quality=70)
+    return saved.getvalue()
+
+
+def _ask(client: httpx.Client, data: bytes, image: dict[str, Any], *, by: str | None, title: str) -> bool:
+    """Asks the server, prints what it says, and tells whether the first hit is the picture asked for."""
+    fields = {"k": "5"} | ({"by": by} if by else {})
+    answer = client.post("/v1/search", files={"image": ("copy.jpg", data)}, data=fields)
+    matches = answer.raise_for_status().json()["matches"]
+    print(f"\n{title}:")
+    for rank, match in enumerate(matches, start=1):
+        turned = match["orientation"]
+        notes = ["mirrored"] if turned["mirrored"] else []
+        notes += [f"turned by {turned['rotation']}°"] if turned["rotation"] else []
+        words = ", ".join([match["verdict"].replace("_", " "), *notes])
+        print(f"  {rank}  {match['image']['name']:<24} {match['score']:.2f}  {words}")
+    if not matches:
+        print("  nothing found")
+    # A folder may hold the same file twice, or a copy that is nearer: the same bytes are as right as the id.
+    return bool(matches) and (
+        matches[0]["image_id"] == image["image_id"] or matches[0]["verdict"] in ("same_file", "same_picture")
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

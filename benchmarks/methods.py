@@ -5,7 +5,7 @@ upright first; a gallery keeps the first row alone. `score(queries, gallery)` gi
 better. Every method sees the same pixels, decoded once by Pillow at full size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,30 +88,53 @@ class HashMethod:
         return -hamming(queries, gallery).astype(np.float32)
 
 
+@dataclass
+class UprightOnly:
+    """Another method's features, with the query as it is: its first variant alone, not extracted twice.
+
+    Attributes:
+        base: whose features these are.
+        key: see `Method`.
+        title: see `Method`.
+        accepts_from: see `Method`.
+    """
+
+    base: Method
+    key: str
+    title: str
+    accepts_from: float | None = None
+
+    def extract(self, rgb: RgbImage) -> Array:
+        """The first row of the base's feature."""
+        return self.base.extract(rgb)[:1]
+
+    def score(self, queries: Array, gallery: Array) -> Scores:
+        """As the base."""
+        return self.base.score(queries[:, :1], gallery)
+
+
 class AmbiencePHash:
-    """Our `phash`: 576 bits; all eight orientations of the query, or the upright one alone.
+    """Our `phash`: 576 bits, all eight orientations of the query.
 
     A picture whose texture measure is below the kind's `min_quality` matches nothing, as in the product: its
     scores are below those of every other picture. The measure travels as one byte after the bits.
     """
 
+    key = "phash"
+    title = "Ambience phash, 8 orientations"
     accepts_from: float | None = None
 
-    def __init__(self, *, turned: bool) -> None:
+    def __init__(self) -> None:
         from ambience.extract.phash import PHash
 
-        self.key = "phash" if turned else "phash_upright"
-        self.title = "Ambience phash" + (", 8 orientations" if turned else ", upright only")
-        self._turned = turned
         self._extractor = PHash(PHash.options_class())
 
     def extract(self, rgb: RgbImage) -> Array:
-        """(8 or 1, 73) uint8: packed bits, then whether the hash tells enough."""
+        """(8, 73) uint8: packed bits, then whether the hash tells enough."""
         variants = self._extractor.query_variants(_picture(rgb))
         told = [variant.feature.quality >= self._extractor.min_quality for variant in variants]
         bits = np.stack([variant.feature.vector for variant in variants])
-        features = np.concatenate([bits, np.array(told, np.uint8)[:, None]], axis=1)
-        return features if self._turned else features[:1]
+        return np.concatenate([bits, np.array(told, np.uint8)[:, None]], axis=1)
 
     def score(self, queries: Array, gallery: Array) -> Scores:
         """Minus the smallest distance; 577 less where either picture is too flat to tell."""
@@ -164,19 +187,16 @@ def _imagehash(kind: str, hash_size: int) -> Callable[[RgbImage], Array]:
 
 
 def _original_phash(rgb: RgbImage) -> Array:
-    """The original's query: the hash of the 96×96 plane and that of the plane mirrored (float64, scipy)."""
+    """The original's query: the hash of the 96×96 plane and that of the plane mirrored; (2, 72).
+
+    The first is imagehash's `phash(hash_size=24)`, whose own plane this is.
+    """
     import imagehash
     from PIL import Image
 
     plane = Image.fromarray(rgb).convert("L").resize((96, 96), Image.Resampling.LANCZOS)
     turned = (plane, plane.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
     return np.stack([np.packbits(imagehash.phash(side, hash_size=24).hash.ravel()) for side in turned])
-
-
-def _pdq(rgb: RgbImage) -> Array:
-    import pdqhash
-
-    return np.packbits(pdqhash.compute(rgb)[0])[None]
 
 
 def _pdq_dihedral(rgb: RgbImage) -> Array:
@@ -187,21 +207,19 @@ def _pdq_dihedral(rgb: RgbImage) -> Array:
 
 def all_methods() -> list[Method]:
     """Every method that runs in this environment, ours first."""
+    phash = AmbiencePHash()
+    original = HashMethod(
+        "original_phash", "the original's phash (+ mirrored)", _original_phash, accepts_from=-63.0
+    )
+    pdq = HashMethod("pdq_8", "PDQ, 8 orientations", _pdq_dihedral, accepts_from=-31.0)
     return [
-        AmbiencePHash(turned=True),
-        AmbiencePHash(turned=False),
+        phash,
+        UprightOnly(phash, "phash_upright", "Ambience phash, upright only"),
         AmbienceColor(),
-        HashMethod(
-            "original_phash", "the original's phash (+ mirrored)", _original_phash, accepts_from=-63.0
-        ),
-        HashMethod("imagehash", "imagehash phash, 576 bits", _imagehash("phash", 24)),
+        original,
+        UprightOnly(original, "imagehash", "imagehash phash, 576 bits"),
         HashMethod("imagehash_64", "imagehash phash, 64 bits", _imagehash("phash", 8), accepts_from=-10.0),
         HashMethod("imagehash_dhash", "imagehash dhash, 64 bits", _imagehash("dhash", 8)),
-        HashMethod("pdq", "PDQ, 256 bits", _pdq, accepts_from=-31.0),
-        HashMethod("pdq_8", "PDQ, 8 orientations", _pdq_dihedral, accepts_from=-31.0),
+        UprightOnly(pdq, "pdq", "PDQ, 256 bits", accepts_from=-31.0),
+        pdq,
     ]
-
-
-def method_named(methods: Sequence[Method], key: str) -> Method:
-    """The method of that key."""
-    return next(method for method in methods if method.key == key)

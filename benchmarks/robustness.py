@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from methods import HashMethod, Method, all_methods
+from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
 from report import IMAGES, Report, Table, cache_folder, cores, finish, versions
 from rule import Outcome, evaluate, related_masks
@@ -44,7 +45,7 @@ PACKAGES = (
     "imagededup",
 )
 FULL = {"gallery": 2000, "queries": 240, "outsiders": 260}
-QUICK = {"gallery": 300, "queries": 60, "outsiders": 60}
+QUICK = {"gallery": 300, "queries": 50, "outsiders": 50}
 FULL_AT_LEAST = {"gallery": 1000, "queries": 200}
 """Below these, figures are only indicative."""
 
@@ -114,11 +115,11 @@ _methods: list[Method] = []
 
 
 def start_worker() -> None:
-    """Makes the methods of a worker process; OpenCV keeps to one thread."""
+    """Makes the methods of a worker process that extract anything; OpenCV keeps to one thread."""
     import cv2
 
     cv2.setNumThreads(1)
-    _methods[:] = all_methods()
+    _methods[:] = [method for method in all_methods() if not isinstance(method, UprightOnly)]
 
 
 def gallery_features(photo: Photo) -> Features:
@@ -139,6 +140,8 @@ def query_features(case: Case) -> Features:
 
 def extract_all(photos: Sequence[Photo], split: Split, cases: Sequence[Case]) -> tuple[Features, Features]:
     """Features of the gallery, key → (N, D), and of all queries, key → (P, 41, V, D)."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # the workers share the cores among themselves
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), mp_context=context, initializer=start_worker) as pool:
         asked = list(pool.map(query_features, cases, chunksize=4))
@@ -302,6 +305,9 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
     cases = make_cases(photos, split, arguments.seed)
     kept, asked = extract_all(photos, split, cases)
     methods, missing = all_methods(), ""
+    for method in methods:
+        if isinstance(method, UprightOnly):
+            kept[method.key], asked[method.key] = kept[method.base.key], asked[method.base.key]
     peer = imagededup_features(photos, split, cases, is_quick=arguments.quick)
     if isinstance(peer, str):
         missing = peer

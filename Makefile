@@ -27,3 +27,16 @@ fix: $(VENV)/.test  ## what the linter can mend by itself
 
 test: $(VENV)/.test  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
 	$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
+
+$(VENV)/.bench: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	touch $@
+
+# Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
+bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
+	for name in ingest robustness search; do \
+	  photos='$(PHOTOS)'; test $$name != search || photos=; \
+	  $(BIN)/python benchmarks/$$name.py $${photos:+--photos "$$photos"} $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
+	done

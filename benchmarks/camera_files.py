@@ -1,8 +1,8 @@
 """JPEG files of camera sizes, cut from real photographs: what the rate of adding pictures is measured on.
 
-Each file is a distinct crop of a photograph, sometimes mirrored, brought to the size wanted. Where a set names
-a range of bytes, the JPEG quality is the one that lands in it. The same sources and library versions give the
-same files; they are kept in the cache folder.
+Each file is a distinct crop of a photograph, sometimes mirrored, brought to the size wanted. Where a set
+names a range of bytes, the JPEG quality is the one that lands in it. The same sources
+and library versions give the same files; they are kept in the cache folder.
 """
 
 import hashlib

@@ -2,11 +2,11 @@
 
     python benchmarks/ingest.py [--photos DIR] [--quick] [--update-docs]
 
-Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, phash and color, on
-all cores. In the same run, taken in turn so that noise of the machine falls on all alike: reading and decoding
-alone at the scale that the kinds need; reading and simplejpeg at 1/8 alone; imagehash's 576-bit hash alone; the
-original's recipe (each of two services decodes for itself, one hashes, one counts the full-size histogram). Files
-are in the page cache. Each rate is pictures a second; each ratio is the median of the ratios of single turns.
+Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, phash and color,
+on all cores. In the same run, taken in turn so that noise of the machine falls on all alike: reading and
+decoding alone at the scale that the kinds need; reading and simplejpeg at 1/8 alone; imagehash's 576-bit hash
+alone; the original's recipe (each of two services decodes for itself, one hashes, one counts the full-size
+histogram). Files are in the page cache. Rates are pictures a second; a ratio is the median over the turns.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from PIL import Image
 
 from camera_files import SETS, FileSet, camera_files
 from photos import find_photos, skimage_paths
-from report import Report, Table, cache_folder, cores, finish
+from report import Report, Table, cache_folder, command_of, cores, finish
 
 PACKAGES = (
     "ambience",
@@ -41,7 +41,7 @@ SKIMAGE_COLOR = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.
 """Color photographs inside the scikit-image package."""
 
 SOURCE_PIXELS = 1_000_000
-"""Photographs of --photos with at least as many pixels are sources, and those of scikit-image are not needed."""
+"""Photographs of --photos with at least as many pixels are the sources; else those of scikit-image."""
 
 FILES = {True: {"12mp": 32, "2mp": 120, "03mp": 600, "12mp_4mb": 12},
          False: {"12mp": 96, "2mp": 400, "03mp": 3000, "12mp_4mb": 48}}  # fmt: skip
@@ -308,18 +308,24 @@ def main() -> None:
         name: profile(paths[: PROFILED[name]], statistics.median(rates[name][AMBIENCE]))
         for name, paths in files.items()
     }
-    folder = arguments.photos.resolve().name if arguments.photos else ""
     report = Report(
         name="ingest",
-        command="python benchmarks/ingest.py" + (f" --photos {folder}" if folder else "") + (" --quick" if arguments.quick else ""),
+        command=command_of("ingest", arguments.photos, is_quick=arguments.quick),
         figures=figures_of(rates),
-        parameters={"files": counts, "turns": turns, "sources": len(sources), "is_quick": arguments.quick,
-                    "longest_side_decoded_at_least": needed_side(), "processes_and_threads": cores()},
+        parameters={
+            "files": counts,
+            "turns": turns,
+            "is_quick": arguments.quick,
+            "longest_side_decoded_at_least": needed_side(),
+            "processes_and_threads": cores(),
+        },
         packages=PACKAGES,
         tables=tables_of(rates, profiles, files),
-        notes=[f"Crops of {len(sources)} photographs; {turns} turns; files in the page cache; {cores()} cores."],
+        notes=[
+            f"Crops of {len(sources)} photographs; {turns} turns; {cores()} cores; files in the page cache."
+        ],
         details={"rates": rates, "profiles_ms": profiles},
-    )  # fmt: skip
+    )
     finish(report, update_docs=arguments.update_docs)
 
 

@@ -116,23 +116,23 @@ class UprightOnly:
 class AmbiencePHash:
     """Our `phash`: 576 bits, all eight orientations of the query.
 
-    A picture whose texture measure is below the kind's `min_quality` matches nothing, as in the product: its
-    scores are below those of every other picture. The measure travels as one byte after the bits.
+    A picture whose texture measure is below the kind's `min_quality` gets no verdict in the product; here its
+    scores are below those of every other picture. Whether it is travels as one byte after the bits.
     """
 
     key = "phash"
     title = "Ambience phash, 8 orientations"
-    accepts_from: float | None = None
 
     def __init__(self) -> None:
         from ambience.extract.phash import PHash
 
         self._extractor = PHash(PHash.options_class())
+        self.accepts_from: float | None = -max(bound for _, bound in self._extractor.spec.verdicts)
 
     def extract(self, rgb: RgbImage) -> Array:
         """(8, 73) uint8: packed bits, then whether the hash tells enough."""
         variants = self._extractor.query_variants(_picture(rgb))
-        told = [variant.feature.quality >= self._extractor.min_quality for variant in variants]
+        told = [variant.feature.quality >= self._extractor.spec.min_quality for variant in variants]
         bits = np.stack([variant.feature.vector for variant in variants])
         return np.concatenate([bits, np.array(told, np.uint8)[:, None]], axis=1)
 

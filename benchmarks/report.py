@@ -80,6 +80,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def command_of(name: str, photos: Path | None, *, is_quick: bool) -> str:
+    """What makes these figures, with the last name of the folder of photographs alone."""
+    words = ["python", f"benchmarks/{name}.py"]
+    words += ["--photos", photos.resolve().name] if photos else []
+    return " ".join(words + (["--quick"] if is_quick else []))
+
+
 def finish(report: Report, *, update_docs: bool) -> None:
     """Prints the report, its figures last on one line; keeps it where asked."""
     stored = as_dict(report)

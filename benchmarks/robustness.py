@@ -30,7 +30,7 @@ from PIL import Image
 
 from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
-from report import IMAGES, Report, Table, cache_folder, cores, finish, versions
+from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish, versions
 from rule import Outcome, evaluate, related_masks
 from transforms import TRANSFORMS, transformed
 

@@ -326,8 +326,7 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
     folder = arguments.photos.resolve().name if arguments.photos else "the scikit-image package"
     report = Report(
         name="robustness",
-        command=f"python benchmarks/robustness.py --photos {folder}"
-        + (" --quick" if arguments.quick else ""),
+        command=command_of("robustness", arguments.photos, is_quick=arguments.quick),
         figures=figures_of(outcomes),
         parameters={"seed": arguments.seed, "photos": folder, "is_quick": arguments.quick, **reached},
         packages=PACKAGES,

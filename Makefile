@@ -10,7 +10,7 @@ IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(or $(shell for each in $(CANDIDATES); do \
 	$$each $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$each; break; }; done),python3)
 
-.PHONY: help demo test lint fix docs clean
+.PHONY: help demo test lint fix bench docs clean
 
 help:           ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -54,6 +54,18 @@ lint: $(VENV)/.test  ## style, types and import layers
 fix: $(VENV)/.test  ## what the linter can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo 'make: installing Ambience and the peers it is measured against into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	@touch $@
+
+# Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
+bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
+	for name in ingest robustness search; do \
+	  photos='$(PHOTOS)'; test $$name != search || photos=; \
+	  $(BIN)/python benchmarks/$$name.py $${photos:+--photos "$$photos"} $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
+	done
 
 docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code
 	$(BIN)/python tools/write_docs.py

@@ -1,0 +1,367 @@
+"""Which copies are still found: 26 transforms and 15 harder ones, our kinds and their peers in one run.
+
+    python benchmarks/robustness.py --photos DIR [--quick] [--update-docs]
+
+Photos are split by a seed into gallery, query sources (also in the gallery) and outsiders. Negatives are
+every outsider, and every query with its true picture masked, under all 41 transforms; pairs that truly show
+the same thing (`photos.related_pairs`; for insets also what the photo behind shows) are counted apart.
+What is then counted: `rule.py`. Transformed queries are kept in the cache folder, results never are.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from methods import HashMethod, Method, UprightOnly, all_methods
+from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
+from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish, versions
+from rule import Outcome, evaluate, related_masks
+from transforms import TRANSFORMS, transformed
+
+PACKAGES = (
+    "ambience",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "faiss-cpu",
+    "ImageHash",
+    "pdqhash",
+    "imagededup",
+)
+FULL = {"gallery": 2000, "queries": 240, "outsiders": 260}
+QUICK = {"gallery": 300, "queries": 50, "outsiders": 50}
+FULL_AT_LEAST = {"gallery": 1000, "queries": 200}
+"""Below these, figures are only indicative."""
+
+IMAGEDEDUP_INSTALL_S = {True: 150, False: 600}
+"""Seconds that installing imagededup with PyTorch may take, by whether the run is quick."""
+
+SUMMARY = (
+    "method", "recall by the rule, 26", "recall@1, 26", "recall by the rule, 15 harder", "threshold",
+    "false accepts, half B", "related above it", "at its documented threshold: recall, 26",
+)  # fmt: skip
+ROWS = ("transform", "recall@1", "recall by the rule", "95 % interval", "false accepts")
+
+Features = dict[str, NDArray[Any]]
+
+
+# --- inputs -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A photo that is transformed, the photo that its insets lie on, and where its queries are kept."""
+
+    photo: Photo
+    other: Photo
+    seed: int
+    fixture: Path
+
+
+def make_cases(photos: Sequence[Photo], split: Split, seed: int) -> list[Case]:
+    """Queries, then outsiders; insets lie on an outsider drawn by the seed, never on the photo itself."""
+    code = Path(sys.modules["transforms"].__file__ or "").read_bytes()
+    stamp = json.dumps(versions(("numpy", "pillow", "opencv-python-headless"))).encode()
+    folder = cache_folder("robustness") / hashlib.sha256(code + stamp + str(seed).encode()).hexdigest()[:16]
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng([seed, 2])
+    cases = []
+    for index in (*split.queries, *split.outsiders):
+        other = photos[int(rng.choice(split.outsiders[split.outsiders != index]))]
+        photo = photos[index]
+        cases.append(Case(photo, other, seed, folder / f"{photo.key[:20]}-{other.key[:12]}.npz"))
+    return cases
+
+
+def make_fixture(case: Case) -> None:
+    """Writes the JPEG bytes of a photo under every transform, unless they are there."""
+    if case.fixture.is_file():
+        return
+    image, other = load_rgb(case.photo.path), load_rgb(case.other.path)
+    files = [transformed(image, other, each, seed=case.seed, key=case.photo.key) for each in TRANSFORMS]
+    beside = case.fixture.with_suffix(".part")
+    with beside.open("wb") as out:
+        np.savez(out, *[np.frombuffer(file, np.uint8) for file in files])
+    beside.replace(case.fixture)
+
+
+def fixture_pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The transformed pictures of a fixture, in the order of `TRANSFORMS`."""
+    with np.load(path) as files:
+        for name in files.files:
+            with Image.open(io.BytesIO(files[name].tobytes())) as file:
+                yield np.asarray(file.convert("RGB"))
+
+
+# --- features ---------------------------------------------------------------------------------------------
+
+_methods: list[Method] = []
+
+
+def start_worker() -> None:
+    """Makes the methods of a worker process that extract anything; OpenCV keeps to one thread."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    _methods[:] = [method for method in all_methods() if not isinstance(method, UprightOnly)]
+
+
+def gallery_features(photo: Photo) -> Features:
+    """The upright feature of a photo by every method: key → (D,)."""
+    rgb = load_rgb(photo.path)
+    return {method.key: method.extract(rgb)[0] for method in _methods}
+
+
+def query_features(case: Case) -> Features:
+    """The features of a photo under every transform by every method: key → (41, V, D)."""
+    make_fixture(case)
+    found: dict[str, list[NDArray[Any]]] = {method.key: [] for method in _methods}
+    for rgb in fixture_pictures(case.fixture):
+        for method in _methods:
+            found[method.key].append(method.extract(rgb))
+    return {key: np.stack(features) for key, features in found.items()}
+
+
+def extract_all(photos: Sequence[Photo], split: Split, cases: Sequence[Case]) -> tuple[Features, Features]:
+    """Features of the gallery, key → (N, D), and of all queries, key → (P, 41, V, D)."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # the workers share the cores among themselves
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), mp_context=context, initializer=start_worker) as pool:
+        asked = list(pool.map(query_features, cases, chunksize=4))
+        kept = list(pool.map(gallery_features, [photos[index] for index in split.gallery], chunksize=16))
+    keys = asked[0].keys()
+    return {key: np.stack([one[key] for one in kept]) for key in keys}, {
+        key: np.stack([one[key] for one in asked]) for key in keys
+    }
+
+
+# --- imagededup, in an environment of its own -------------------------------------------------------------
+
+
+def imagededup_features(
+    photos: Sequence[Photo], split: Split, cases: Sequence[Case], *, is_quick: bool
+) -> tuple[Features, Features] | str:
+    """The same as `extract_all` for imagededup's hashes, or why there are none."""
+    python = imagededup_python(IMAGEDEDUP_INSTALL_S[is_quick])
+    if isinstance(python, str):
+        return python
+    with tempfile.TemporaryDirectory() as folder:
+        tasks, out = Path(folder) / "tasks.json", Path(folder) / "out.npz"
+        files = [str(case.fixture) for case in cases] + [str(photos[index].path) for index in split.gallery]
+        tasks.write_text(json.dumps(files), encoding="utf-8")
+        script = Path(__file__).with_name("imagededup_peer.py")
+        done = subprocess.run([python, script, tasks, out], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return f"failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        with np.load(out) as arrays:
+            found = {f"imagededup_{name}": arrays[name] for name in arrays.files}
+    asked = len(cases) * len(TRANSFORMS)
+    shape = (len(cases), len(TRANSFORMS), 1, -1)
+    kept = {key: bits[asked:] for key, bits in found.items()}
+    return kept, {key: bits[:asked].reshape(shape) for key, bits in found.items()}
+
+
+def imagededup_python(timeout_s: float) -> Path | str:
+    """The interpreter of an environment with imagededup, made at first use, or why there is none."""
+    folder = cache_folder("imagededup-env")
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    ready = folder / "ready"
+    if ready.is_file():
+        return python
+    venv.create(folder, with_pip=True, clear=True)
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "imagededup"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return f"not installed: pip took longer than {timeout_s:g} s"
+    if done.returncode != 0:
+        return f"not installed: {(done.stderr.strip().splitlines() or ['pip said nothing'])[-1]}"
+    ready.touch()
+    return python
+
+
+# --- report -----------------------------------------------------------------------------------------------
+
+
+def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The one line at the end."""
+    figures: dict[str, Any] = {}
+    for outcome in outcomes:
+        figures[f"recall_all_{outcome.key}"] = round(outcome.mean(is_hard=False), 4)
+    for outcome in outcomes:
+        figures[f"recall_hard_{outcome.key}"] = round(outcome.mean(is_hard=True), 4)
+    for outcome in outcomes:
+        figures[f"false_accepts_{outcome.key}"] = round(outcome.false_accepts / outcome.negatives, 6)
+    return figures
+
+
+def tables_of(outcomes: Sequence[Outcome]) -> list[Table]:
+    """Summary; recall by the rule of every row and method; every figure of the first method's rows."""
+    summary = [
+        [
+            one.title, f"{one.mean(is_hard=False):.3f}", f"{one.mean_at_1(is_hard=False):.3f}",
+            f"{one.mean(is_hard=True):.3f}", f"{one.threshold + 0.0:g}",
+            f"{one.false_accepts} of {one.negatives:,}",
+            f"{one.related_above} of {one.related:,}",
+            f"{one.documented[0]:.3f}, {one.documented[1]} false" if one.documented else "–",
+        ]
+        for one in outcomes
+    ]  # fmt: skip
+    by_row = [
+        [
+            ("◆ " if first.is_hard else "") + first.transform,
+            *(f"{one.rows[number].recall:.2f}" for one in outcomes),
+        ]
+        for number, first in enumerate(outcomes[0].rows)
+    ]
+    ours = [
+        [
+            row.transform, f"{row.recall_at_1:.3f}", f"{row.recall:.3f}", f"{row.low:.3f} – {row.high:.3f}",
+            f"{row.false_accepts} of {row.negatives}",
+        ]
+        for row in outcomes[0].rows
+    ]  # fmt: skip
+    return [
+        Table("Means over the transforms", SUMMARY, summary),
+        Table("Recall by the rule (◆ = harder)", ("transform", *(one.key for one in outcomes)), by_row),
+        Table(outcomes[0].title, ROWS, ours),
+    ]
+
+
+def draw(outcomes: Sequence[Outcome], file: Path) -> None:
+    """A map of recall by the rule: transforms down, methods across."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    values = np.array([[row.recall for row in one.rows] for one in outcomes]).T
+    easy = sum(not each.is_hard for each in TRANSFORMS)
+    figure, axes = plt.subplots(figsize=(2.9 + 0.62 * len(outcomes), 11.4), layout="constrained")
+    axes.imshow(values, cmap="YlGnBu", vmin=0, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        text = "1" if value == 1 else "0" if value == 0 else f"{value:.2f}".lstrip("0")
+        axes.text(
+            column, row, text, ha="center", va="center", fontsize=8, color="white" if value > 0.55 else "#444"
+        )
+    axes.set_yticks(range(len(TRANSFORMS)), [each.name for each in TRANSFORMS], fontsize=9)
+    axes.set_xticks(
+        range(len(outcomes)),
+        [one.title.replace(", ", "\n") for one in outcomes],
+        fontsize=9,
+        rotation=60,
+        ha="left",
+    )
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.axhline(easy - 0.5, color="#c33", linewidth=1.5)
+    axes.set_xlabel("Recall by the rule: true picture first and above every negative of half A.\n"
+                    "Below the red line: the 15 harder transforms.", fontsize=9)  # fmt: skip
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)
+
+
+def notes_of(
+    photos: Sequence[Photo], split: Split, folder: str, missing: str, is_indicative: bool
+) -> list[str]:
+    """What was measured, in sentences."""
+    negatives = (len(split.queries) + len(split.outsiders)) * len(TRANSFORMS)
+    notes = [
+        f"{len(photos):,} photos of {folder}: gallery {len(split.gallery):,}, query sources "
+        f"{len(split.queries)}, outsiders {len(split.outsiders)}; {negatives:,} negatives."
+    ]
+    if is_indicative:
+        notes.append(
+            "Fewer photos than the rule asks for (gallery 1,000, query sources 200): only indicative."
+        )
+    if missing:
+        notes.append(f"imagededup is left out: {missing}.")
+    return notes
+
+
+def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
+    """Measures everything."""
+    photos = find_photos(arguments.photos)
+    sizes = QUICK if arguments.quick else FULL
+    split = split_photos(photos, seed=arguments.seed, **sizes)
+    cases = make_cases(photos, split, arguments.seed)
+    kept, asked = extract_all(photos, split, cases)
+    methods, missing = all_methods(), ""
+    for method in methods:
+        if isinstance(method, UprightOnly):
+            kept[method.key], asked[method.key] = kept[method.base.key], asked[method.base.key]
+    peer = imagededup_features(photos, split, cases, is_quick=arguments.quick)
+    if isinstance(peer, str):
+        missing = peer
+    else:
+        kept, asked = kept | peer[0], asked | peer[1]
+        methods += [_imagededup_method(key) for key in peer[0]]
+    place = {photo.key: index for index, photo in enumerate(photos)}
+    subjects = [place[case.photo.key] for case in cases]
+    masks = related_masks(subjects, [place[case.other.key] for case in cases], split, related_pairs(photos))
+    outcomes = [evaluate(method, kept[method.key], asked[method.key], split, masks) for method in methods]
+    reached = {
+        "gallery": len(split.gallery),
+        "queries": len(split.queries),
+        "outsiders": len(split.outsiders),
+    }
+    folder = arguments.photos.resolve().name if arguments.photos else "the scikit-image package"
+    report = Report(
+        name="robustness",
+        command=command_of("robustness", arguments.photos, is_quick=arguments.quick),
+        figures=figures_of(outcomes),
+        parameters={"seed": arguments.seed, "photos": folder, "is_quick": arguments.quick, **reached},
+        packages=PACKAGES,
+        tables=tables_of(outcomes),
+        notes=notes_of(photos, split, folder, missing, any(reached[k] < n for k, n in FULL_AT_LEAST.items())),
+        details={"outcomes": [asdict(one) for one in outcomes]},
+    )
+    return report, outcomes
+
+
+def _imagededup_method(key: str) -> HashMethod:
+    """Scores imagededup's hashes; its features come from its own environment."""
+
+    def elsewhere(rgb: NDArray[np.uint8]) -> NDArray[Any]:
+        raise NotImplementedError(f"{key} is extracted by imagededup_peer.py")
+
+    return HashMethod(key, key.replace("_", " ") + ", 64 bits", elsewhere, accepts_from=-10.0)
+
+
+def main() -> None:
+    """Reads the command line, measures, reports."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
+    parser.add_argument("--quick", action="store_true", help=f"a seeded subset: {QUICK}")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--update-docs", action="store_true", help="write results/, docs/benchmarks.md and its plot"
+    )
+    arguments = parser.parse_args()
+    report, outcomes = run(arguments)
+    if arguments.update_docs:
+        report.image = "robustness.png"
+        draw(outcomes, IMAGES / report.image)
+    finish(report, update_docs=arguments.update_docs)
+
+
+if __name__ == "__main__":
+    main()

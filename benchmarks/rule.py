@@ -1,0 +1,162 @@
+"""The rule that robustness is measured by: pure functions of scores.
+
+A method's threshold is the highest negative score on half A of the photos. "Recall by the rule" is the share
+of queries whose true picture is first, strictly, and above that threshold; false accepts are the negatives of
+half B above it. Pairs that truly show the same thing count in neither; they are counted apart.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from methods import Method
+from photos import Split
+from transforms import TRANSFORMS
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method reached under one transform.
+
+    Attributes:
+        transform: its name.
+        is_hard: one of the 15.
+        recall_at_1: share of queries whose true picture is first.
+        recall: the same, and above the threshold: recall by the rule.
+        low: of the 95 % interval of `recall` (Wilson).
+        high: of that interval.
+        false_accepts: negatives of half B above the threshold.
+        negatives: of half B.
+    """
+
+    transform: str
+    is_hard: bool
+    recall_at_1: float
+    recall: float
+    low: float
+    high: float
+    false_accepts: int
+    negatives: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one method reached.
+
+    Attributes:
+        key: of the method.
+        title: of the method.
+        threshold: highest negative score on half A.
+        rows: one per transform.
+        related_above: queries that rank a related picture, not their own, above the threshold.
+        related: queries that have a related picture in the gallery.
+        documented: mean recall over the 26 and false accepts (both halves) at the threshold that the method's
+            own documentation names, if any.
+    """
+
+    key: str
+    title: str
+    threshold: float
+    rows: tuple[Row, ...]
+    related_above: int
+    related: int
+    documented: tuple[float, int] | None
+
+    def mean(self, *, is_hard: bool) -> float:
+        """Mean recall by the rule over the 26 transforms or the 15."""
+        return float(np.mean([row.recall for row in self.rows if row.is_hard == is_hard]))
+
+    def mean_at_1(self, *, is_hard: bool) -> float:
+        """Mean recall@1 over the 26 transforms or the 15."""
+        return float(np.mean([row.recall_at_1 for row in self.rows if row.is_hard == is_hard]))
+
+    @property
+    def false_accepts(self) -> int:
+        """Negatives of half B above the threshold, over all transforms."""
+        return sum(row.false_accepts for row in self.rows)
+
+    @property
+    def negatives(self) -> int:
+        """Negatives of half B."""
+        return sum(row.negatives for row in self.rows)
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a share.
+
+    Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    z = 1.959964
+    share, weight = successes / trials, z * z / trials
+    middle = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(share * (1 - share) / trials + weight / (4 * trials))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def related_masks(
+    subjects: Sequence[int], others: Sequence[int], split: Split, related: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Whether a gallery picture shows what a query shows, the query itself included.
+
+    Args:
+        subjects: for each query photo, then each outsider, its place among the photos.
+        others: for each of them, the place of the photo that its insets lie on.
+        split: who is who.
+        related: which photos truly show the same thing.
+
+    Returns:
+        (P, 41, N).
+    """
+    own = related[np.asarray(subjects)][:, split.gallery]
+    behind = related[np.asarray(others)][:, split.gallery]
+    shows_other = np.array(["inset" in each.name for each in TRANSFORMS])
+    masks: NDArray[np.bool_] = own[:, None, :] | (behind[:, None, :] & shows_other[None, :, None])
+    return masks
+
+
+def evaluate(
+    method: Method, kept: NDArray[Any], asked: NDArray[Any], split: Split, related: NDArray[np.bool_]
+) -> Outcome:
+    """Applies the rule to one method.
+
+    Args:
+        method: scores.
+        kept: (N, D) features of the gallery, query sources first.
+        asked: (P, 41, V, D) features of queries, then outsiders.
+        split: who is who.
+        related: (P, 41, N), see `related_masks`.
+
+    Returns:
+        Threshold, rows and counts.
+    """
+    count, queries = len(asked), len(split.queries)
+    scores = method.score(asked.reshape(-1, *asked.shape[2:]), kept).reshape(count, len(TRANSFORMS), -1)
+    negative = np.where(related, -np.inf, scores).max(axis=2)
+    sources = np.arange(queries)
+    true = scores[sources, :, sources]
+    rivals = scores[:queries].copy()
+    rivals[sources, :, sources] = -np.inf
+    is_first = true > rivals.max(axis=2)
+    threshold = float(negative[split.is_half_a].max())
+    accepted, false = is_first & (true > threshold), negative[~split.is_half_a] > threshold
+    rows = []
+    for number, each in enumerate(TRANSFORMS):
+        found = int(accepted[:, number].sum())
+        rows.append(Row(each.name, each.is_hard, float(is_first[:, number].mean()), found / queries,
+                        *wilson(found, queries), int(false[:, number].sum()), len(false)))  # fmt: skip
+    akin = related.copy()
+    akin[sources, :, sources] = False
+    documented = None
+    if method.accepts_from is not None:
+        easy = np.array([not each.is_hard for each in TRANSFORMS])
+        hits = is_first & (true >= method.accepts_from)
+        documented = (float(hits[:, easy].mean()), int((negative >= method.accepts_from).sum()))
+    return Outcome(
+        key=method.key, title=method.title, threshold=threshold, rows=tuple(rows),
+        related_above=int((np.where(akin, scores, -np.inf).max(axis=2) > threshold).sum()),
+        related=int(akin.any(axis=2).sum()), documented=documented,
+    )  # fmt: skip

@@ -3,16 +3,12 @@
 `ambience.open(folder)` opens a library; nothing heavy is imported before that.
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from ambience.version import __version__
 
 if TYPE_CHECKING:
     from ambience.library import open as open
-
-try:
-    __version__ = version("ambience")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0.0.0"
 
 __all__ = ["__version__", "open"]
 

@@ -177,7 +177,7 @@ def load_settings(
     Args:
         file: a TOML file; by default `ambience.toml` in the platform's configuration folder, if there.
         environment: by default `os.environ`; `AMBIENCE_LIBRARY`, `AMBIENCE_DECODE_MAX_BYTES`,
-            `AMBIENCE_KINDS_PHASH_…` and so on; `AMBIENCE_SETTINGS` names the TOML file.
+            `AMBIENCE_KINDS__PHASH__INDEX` and so on; `AMBIENCE_SETTINGS` names the TOML file.
         overrides: dotted name → value, from the command line ("decode.max_bytes": "1000").
 
     Returns:
@@ -248,23 +248,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         section, _, rest = name.partition("_")
-        found[f"{section}.{rest}" if section in SECTIONS else _kind_setting(name)] = value
-    if "GET_FILENAMES" in environment:  # the original's own switch: anything but 1 is off
-        found.setdefault("serve.original_file_names", "1" if environment["GET_FILENAMES"] == "1" else "0")
+        # A kind's own name may hold underscores, so two of them part the names below `kinds`.
+        found[f"{section}.{rest}" if section in SECTIONS else name.replace("__", ".")] = value
     return found
-
-
-def _kind_setting(name: str) -> str:
-    """Dotted name of `kinds_<kind>_<option>`: a kind's own name may hold underscores."""
-    if not name.startswith("kinds_"):
-        return name
-    from ambience.registry import names
-
-    rest = name.removeprefix("kinds_")
-    for kind in sorted(names("ambience.extract"), key=len, reverse=True):
-        if rest.startswith(f"{kind}_"):
-            return f"kinds.{kind}.{rest.removeprefix(kind + '_')}"
-    return name
 
 
 def _build(flat: Mapping[str, Any]) -> Settings:

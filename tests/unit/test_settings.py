@@ -46,7 +46,7 @@ def test_environment_over_toml_and_command_line_over_both(toml: Path) -> None:
 
 
 def test_environment_reaches_the_options_of_a_kind(toml: Path) -> None:
-    settings = load_settings(file=toml, environment={"AMBIENCE_KINDS_PHASH_INDEX": "binary"})
+    settings = load_settings(file=toml, environment={"AMBIENCE_KINDS__PHASH__INDEX": "binary"})
     assert settings.kinds["phash"]["index"] == "binary"
 
 

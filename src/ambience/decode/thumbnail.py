@@ -3,6 +3,8 @@
 import threading
 from collections import OrderedDict
 
+import numpy as np
+
 from ambience.datatypes import Picture
 
 QUALITY = 85
@@ -27,7 +29,7 @@ def thumbnail(picture: Picture, size: int) -> bytes:
     scale = size / max(height, width)
     if scale < 1:
         target = (max(round(width * scale), 1), max(round(height * scale), 1))
-        rgb = cv2.resize(rgb, target, interpolation=cv2.INTER_AREA)
+        rgb = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     encoded: bytes = simplejpeg.encode_jpeg(rgb, quality=QUALITY, colorspace="RGB")
     return encoded
 

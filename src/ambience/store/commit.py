@@ -56,7 +56,7 @@ class Store:
         self.features = features
         self.is_writer = is_writer
         self.repairs = repairs
-        self.on_commit: list[Callable[[], None]] = []
+        self.on_commit: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._orphans: list[tuple[str, int]] = []
         self._group = _Group(self.commit)

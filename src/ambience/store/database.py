@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ambience import __version__
+from ambience.version import __version__
 from ambience.errors import DamagedStoreError, NewerLibraryError, StoreError
 from ambience.store import schema
 from ambience.store.disk_full import disk_full, is_disk_full

@@ -203,9 +203,8 @@ def profile(paths: Sequence[Path], pictures_per_s: float) -> dict[str, float]:
 
     The rest is what adding takes beyond them: headers, rows, features, fsync, index, waiting.
     """
-    from ambience.decode.image import Decoder
-
     from ambience import composition
+    from ambience.decode.image import Decoder
     from ambience.settings import Settings
 
     extractors = composition.make_extractors(Settings())

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ambience.version import __version__
 from ambience.errors import DamagedStoreError, NewerLibraryError, StoreError
 from ambience.store import schema
 from ambience.store.disk_full import disk_full, is_disk_full
+from ambience.version import __version__
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S: Final = 30.0

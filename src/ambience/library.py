@@ -499,7 +499,7 @@ class Library:
         return LibraryInfo(
             folder=self.folder,
             images=records.count(),
-            missing=records.image_counts()[ImageState.MISSING],
+            missing=records.count(ImageState.MISSING),
             failed_files=len(records.failed_files()),
             disk_bytes=sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
             seq=records.last_seq(),

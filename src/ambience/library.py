@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,6 @@ from ambience.datatypes import (
     KindInfo,
     LibraryInfo,
     Query,
-    QueryVariant,
     Ranking,
     Verdict,
 )
@@ -37,7 +36,6 @@ from ambience.ingest import IngestProgress, IngestReport
 from ambience.search.question import Variants
 from ambience.settings import Settings, load_settings
 from ambience.store.base import (
-    FeatureDraft,
     Job,
     Problem,
     PutFeatures,
@@ -190,12 +188,13 @@ class Library:
         """
         self._require_writer()
         _check_id(image_id)
-        draft, features = self._parts.ingest.extract(data, name=name or "upload")
+        name = name or "upload"
+        picture = self._parts.decoder.decode(data, name=name)
+        draft, features = self._parts.ingest.extract(data, picture, name=name)
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
-        answer = self._parts.gateway.search(
-            _variants_of(features), k=self.settings.search.k, same_files=same_files
-        )
+        variants = self._parts.questions.from_picture(picture, kinds=tuple(self.kinds))
+        answer = self._parts.gateway.search(variants, k=self.settings.search.k, same_files=same_files)
         self._parts.kept.put(draft.sha256, data)
         written = self._parts.store.submit(PutImage(draft, features, image_id=image_id, tags=tuple(tags)))
         return AddedImage(
@@ -223,7 +222,9 @@ class Library:
         self._require_writer()
         self._spec(kind)
         _check_id(image_id)
-        draft, features = self._parts.ingest.extract(data, name=name or f"{image_id}.online", kinds=[kind])
+        name = name or f"{image_id}.online"
+        picture = self._parts.decoder.decode(data, name=name)
+        draft, features = self._parts.ingest.extract(data, picture, name=name, kinds=[kind])
         made = features[kind]
         if made.state is FeatureState.FAILED:
             raise FeatureError(made.reason)
@@ -579,14 +580,6 @@ class Library:
         except StoreError:
             return questions.from_store(query.image_id, kinds=kinds), record.sha256
         return questions.from_bytes(data, name=record.name, kinds=kinds), record.sha256
-
-
-def _variants_of(features: Mapping[str, FeatureDraft]) -> Variants:
-    """Features just made, as upright queries."""
-    return {
-        kind: [QueryVariant(made.feature)] if made.feature is not None else made.reason
-        for kind, made in features.items()
-    }
 
 
 def _check_id(image_id: int | None) -> None:

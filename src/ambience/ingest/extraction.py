@@ -121,10 +121,9 @@ class Extraction:
         return outcomes + self._finish(waiting, kinds)
 
     def drafts(
-        self, data: bytes, *, name: str, kinds: Sequence[str] | None = None
+        self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
     ) -> tuple[ImageDraft, Drafts]:
         """One picture from bytes; see `Ingest.extract`."""
-        picture = self._decoder.decode(data, name=name)
         draft = _draft(picture, hashlib.sha256(data).digest(), len(data), name)
         return draft, self._features([picture], kinds)[0]
 

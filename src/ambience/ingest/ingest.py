@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ambience.datatypes import ImageDraft
+from ambience.datatypes import ImageDraft, Picture
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
@@ -30,12 +30,13 @@ class Ingest:
         self._extraction = Extraction(decoder, extractors)
 
     def extract(
-        self, data: bytes, *, name: str, kinds: Sequence[str] | None = None
+        self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
     ) -> tuple[ImageDraft, dict[str, FeatureDraft]]:
-        """What is known of a picture, and its features by kind, from one decode.
+        """What is known of a picture, and its features by kind.
 
         Args:
             data: bytes of a picture file.
+            picture: decoded from them.
             name: what to call it.
             kinds: all by default.
 
@@ -43,12 +44,11 @@ class Ingest:
             A draft without a path, and for each kind a feature or why there is none.
 
         Raises:
-            ImageError: the bytes are no usable picture.
             UnknownKindError: a kind is none of those made.
         """
         for kind in kinds or ():
             self._known_kind(kind)
-        return self._extraction.drafts(data, name=name, kinds=kinds)
+        return self._extraction.drafts(data, picture, name=name, kinds=kinds)
 
     def add_paths(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ambience.datatypes import QueryVariant
+from ambience.datatypes import Picture, QueryVariant
 from ambience.decode.image import Decoder
 from ambience.errors import FeatureError, UnknownImageError
 from ambience.extract.base import Extractor
@@ -42,7 +42,18 @@ class Questions:
         Raises:
             ImageError: the bytes are no usable picture.
         """
-        picture = self._decoder.decode(data, name=name)
+        return self.from_picture(self._decoder.decode(data, name=name), kinds=kinds)
+
+    def from_picture(self, picture: Picture, *, kinds: Sequence[str]) -> Variants:
+        """Variants of a decoded picture, in every orientation that the kinds offer.
+
+        Args:
+            picture: decoded.
+            kinds: to ask.
+
+        Returns:
+            One entry per kind.
+        """
         variants: dict[str, Sequence[QueryVariant] | str] = {}
         for kind in kinds:
             try:

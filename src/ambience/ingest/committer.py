@@ -135,7 +135,7 @@ class Committer:
         """What to write for files that no image was known at."""
         if not fresh:
             return []
-        twins = {each.draft.sha256: self._store.records.same_file(each.draft.sha256) for each in fresh}
+        twins = self._store.records.same_files([each.draft.sha256 for each in fresh])
         records = self._store.records.images(sorted({each for ids in twins.values() for each in ids}))
         taken: set[int] = set()
         seen = {sha256 for sha256, ids in twins.items() if ids}

@@ -114,7 +114,7 @@ class LiveIndex:
                 break
             if replica is None:
                 break
-            with self._switching.writing():
+            with self._changing, self._switching.writing():
                 self._replica, self._needs_rebuild, self._is_changed = replica, False, False
             return problem
         self._needs_rebuild = True
@@ -185,11 +185,8 @@ class LiveIndex:
                 self._is_changed = self._is_changed or applied > 0
                 return applied
         except OvertakenError:
-            self._load()
-        if not self._needs_rebuild:
-            return self.catch_up()
-        self.rebuild()
-        return len(self)
+            self.open()
+            return len(self)
 
     def _follow(self, replica: Replica, guard: Guard = contextlib.nullcontext) -> int:
         return replica.follow(self.source, guard, forgets_itself=self._is_writer)

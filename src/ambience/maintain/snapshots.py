@@ -1,8 +1,8 @@
 """Snapshots of one index on disk: written beside, synced, renamed; verified when they are opened.
 
 `<folder>/<seq>/` holds the engine's files and `manifest.json`: {kind, fingerprint, engine, seq, sha256 of
-each file}. A folder of that form is whole: whatever was cut off bears another name. Older ones are unlinked while
-other processes may still have them mapped, which is harmless on POSIX systems.
+each file}. A folder of that form is whole: whatever was cut off bears another name. Older ones are unlinked
+while other processes may still have them mapped, which is harmless on POSIX systems.
 """
 
 import contextlib

@@ -84,6 +84,17 @@ class Records(Notes):
         with self.database.reading() as connection:
             return list(connection.execute(query).scalars())
 
+    def same_files(self, sha256s: Sequence[bytes]) -> dict[bytes, list[int]]:
+        """Sha256 → ids of the images that have these bytes, ascending; those of no image are left out."""
+        table = schema.images
+        query = sa.select(table.c.sha256, table.c.image_id)
+        with self.database.reading() as connection:
+            rows = _selected(connection, query, table.c.sha256, dict.fromkeys(sha256s))
+        found: dict[bytes, list[int]] = {}
+        for sha256, image_id in sorted((bytes(row.sha256), row.image_id) for row in rows):
+            found.setdefault(sha256, []).append(image_id)
+        return found
+
     def by_path(self, path: str) -> int | None:
         """Id of the image whose file is at this path."""
         return self._first_id(schema.images.c.path == encoded(path))

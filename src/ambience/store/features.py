@@ -6,27 +6,17 @@ committed. Only `commit.py` writes here; anyone may read, from any thread, and f
 same time.
 """
 
-import contextlib
-import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import google_crc32c
-import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import Feature, FeatureSpec, Ids
-from ambience.errors import CorruptFeatureError, DamagedStoreError, StoreError, UnknownImageError
-from ambience.store.disk_full import disk_full, is_disk_full
-
-FIRST_MAP_SIZE: Final = 64 * 2**20
-LARGEST_MAP_SIZE: Final = 2**46
-MAX_READERS: Final = 512
-MAX_DATABASES: Final = 256
-DATA_NAME: Final = "data.mdb"
+from ambience.errors import CorruptFeatureError, StoreError, UnknownImageError
+from ambience.store.environment import Environment, Puts
 
 _QUALITY_BYTES = 2
 _CRC_BYTES = 4
@@ -35,7 +25,7 @@ _PAGE = 10_000
 
 
 class Features:
-    """Vectors by fingerprint and feature id; one object per folder and process."""
+    """Vectors by fingerprint and feature id; threads may share it."""
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
         """Opens the environment; the folder must exist.
@@ -46,14 +36,13 @@ class Features:
         """
         self.folder = folder
         self.is_writer = is_writer
-        self._pid = os.getpid()
-        self._gate = _Gate()
-        self._opening_databases = threading.Lock()
-        self._databases: dict[str, Any] = {}
-        self.is_damaged = False
-        self._environment: lmdb.Environment | None = None
-        self._inode = 0
-        self._open()
+        self._is_closed = False
+        self._environment = Environment.shared(folder, is_writer=is_writer)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether LMDB met pages that do not hold together since it was opened."""
+        return self._environment.is_damaged
 
     def put(self, fingerprint: str, spec: FeatureSpec, rows: Sequence[tuple[int, Feature]]) -> None:
         """Writes features of one fingerprint in one synced transaction.
@@ -84,7 +73,7 @@ class Features:
             StoreError: the environment is open for reading.
             StoreFullError: the disk is full; nothing was written.
         """
-        packed: dict[str, list[tuple[bytes, bytes]]] = {}
+        packed: Puts = {}
         for fingerprint, feature_id, feature in rows:
             packed.setdefault(fingerprint, []).append(_packed(feature_id, feature))
         gone: dict[str, list[bytes]] = {}
@@ -120,8 +109,7 @@ class Features:
         """
         keys = np.asarray(feature_ids, dtype=">i8").tobytes()
         joined, absent, corrupt = self._joined(spec, keys)
-        if absent and self._was_replaced():
-            self._reopen()
+        if absent and self._environment.follow_replacement():
             joined, absent, corrupt = self._joined(spec, keys)
         if absent:
             unknown = UnknownImageError(
@@ -155,7 +143,7 @@ class Features:
 
     def exists(self, fingerprint: str, feature_ids: Ids) -> NDArray[np.bool_]:
         """(N,) whether each feature is stored, intact or not."""
-        with self._reading(fingerprint) as (transaction, database):
+        with self._environment.reading(fingerprint) as (transaction, database):
             if database is None:
                 return np.zeros(len(feature_ids), np.bool_)
             get = transaction.get
@@ -167,13 +155,13 @@ class Features:
 
     def fingerprints(self) -> list[str]:
         """Every fingerprint that has a database here, sorted."""
-        with self._reading() as (transaction, _):
+        with self._environment.reading() as (transaction, _):
             walk = transaction.cursor().iternext(keys=True, values=False)
             return sorted(bytes(name).decode() for name in walk)
 
     def has_database(self, fingerprint: str) -> bool:
         """Whether anything was ever stored under this fingerprint."""
-        with self._reading(fingerprint) as (_, database):
+        with self._environment.reading(fingerprint) as (_, database):
             return database is not None
 
     def verify(self, spec: FeatureSpec) -> Iterator[tuple[int, str]]:
@@ -184,7 +172,7 @@ class Features:
     def verify_ids(self, spec: FeatureSpec, feature_ids: Ids) -> list[tuple[int, str]]:
         """The broken ones among stored features, with what is wrong; absent ones are passed over."""
         length = _stored_bytes(spec)
-        with self._reading(spec.fingerprint) as (transaction, database):
+        with self._environment.reading(spec.fingerprint) as (transaction, database):
             if database is None:
                 return []
             keys = [_key(int(each)) for each in feature_ids]
@@ -192,15 +180,16 @@ class Features:
             return [(_id(key), problem) for key, value in found if (problem := _problem(key, value, length))]
 
     def close(self) -> None:
-        """Closes the environment; the object is of no use afterwards."""
-        with self._gate.exclusive():
-            self._close()
+        """Closes the environment where nobody else in this process uses it."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._environment.release()
 
     def _joined(self, spec: FeatureSpec, keys: bytes) -> tuple[bytes, tuple[int, ...], tuple[int, ...]]:
         """Stored values end to end, ids that are absent, ids that are corrupt (then the values are void)."""
         asked = [keys[start : start + 8] for start in range(0, len(keys), 8)]
         length = _stored_bytes(spec)
-        with self._reading(spec.fingerprint) as (transaction, database):
+        with self._environment.reading(spec.fingerprint) as (transaction, database):
             if database is None:
                 return b"", tuple(_id(key) for key in asked), ()
             found = transaction.cursor(database).getmulti(asked)
@@ -211,8 +200,13 @@ class Features:
             corrupt = tuple(_id(key) for key, value in found if _problem(key, value, length))
             return b"".join(value for _, value in found) if not corrupt else b"", (), corrupt
 
+    def _write(self, packed: Puts, gone: Mapping[str, list[bytes]]) -> None:
+        if not self.is_writer:
+            raise StoreError(f"{self.folder} is open for reading; open the library for writing")
+        self._environment.write(packed, gone)
+
     def _keys(self, fingerprint: str, after: int) -> list[bytes]:
-        with self._reading(fingerprint) as (transaction, database):
+        with self._environment.reading(fingerprint) as (transaction, database):
             if database is None:
                 return []
             cursor = transaction.cursor(database)
@@ -220,193 +214,6 @@ class Features:
                 return []
             walk = cursor.iternext(keys=True, values=False)
             return [bytes(key) for key, _ in zip(walk, range(_PAGE), strict=False)]
-
-    def _write(self, packed: dict[str, list[tuple[bytes, bytes]]], gone: dict[str, list[bytes]]) -> None:
-        if not self.is_writer:
-            raise StoreError(f"{self.folder} is open for reading; open the library for writing")
-        self._must_be_own_process()
-        while True:
-            try:
-                self._write_once(packed, gone)
-                return
-            except lmdb.MapFullError as exc:
-                self._grow(exc)
-            except lmdb.Error as exc:
-                # After a failed write LMDB may refuse everything until the environment is opened anew.
-                self._reopen()
-                if is_disk_full(exc):
-                    raise disk_full(self.folder, exc) from exc
-                raise StoreError(f"cannot write to {self.folder}: {exc}") from exc
-
-    def _write_once(self, packed: dict[str, list[tuple[bytes, bytes]]], gone: dict[str, list[bytes]]) -> None:
-        with self._gate.shared():
-            databases = {name: self._database(name, create=name in packed) for name in (*packed, *gone)}
-            with self._live().begin(write=True) as transaction:
-                for name, keys in gone.items():
-                    if databases[name] is not None:
-                        for key in keys:
-                            transaction.delete(key, db=databases[name])
-                for name, items in packed.items():
-                    # Ids come from a sequence, so that every page is filled in turn and stays full.
-                    transaction.cursor(databases[name]).putmulti(items)
-
-    def _grow(self, exc: lmdb.Error) -> None:
-        with self._gate.exclusive():
-            environment = self._live()
-            size = environment.info()["map_size"]
-            if size >= LARGEST_MAP_SIZE:
-                raise StoreError(f"{self.folder} holds more than {LARGEST_MAP_SIZE} bytes") from exc
-            environment.set_mapsize(size * 2)
-
-    def _database(self, fingerprint: str, *, create: bool = False) -> Any:
-        """The handle of a named database, or None where there is none; the gate is held by the caller."""
-        found = self._databases.get(fingerprint)
-        if found is not None:
-            return found
-        if self.is_writer and not create:
-            return None  # a writer knows them all: it opened those that were there and made the others
-        # LMDB forbids that two transactions of a process open databases at the same time.
-        with self._opening_databases:
-            try:
-                found = self._live().open_db(fingerprint.encode(), create=create)
-            except lmdb.NotFoundError:
-                return None
-            self._databases[fingerprint] = found
-            return found
-
-    @contextlib.contextmanager
-    def _reading(self, fingerprint: str | None = None) -> Iterator[tuple[Any, Any]]:
-        """A read transaction of memory views, and the handle of a database (None where there is none)."""
-        self._must_be_own_process()
-        try:
-            transaction, database = self._begun(fingerprint)
-            try:
-                with transaction:
-                    yield transaction, database
-            finally:
-                self._gate.leave()
-        except lmdb.Error as exc:
-            self.is_damaged = True
-            raise DamagedStoreError(
-                f"the features in {self.folder} cannot be read ({exc}); stop every process that uses this "
-                "library and open it for writing, which sets damaged features aside"
-            ) from exc
-
-    def _begun(self, fingerprint: str | None) -> tuple[Any, Any]:
-        """Begins a read transaction inside the gate, which the caller leaves."""
-        while True:
-            self._gate.enter()
-            try:
-                # First the handle: a transaction does not see a database that was made after it began.
-                database = None if fingerprint is None else self._database(fingerprint)
-                return self._live().begin(buffers=True), database
-            except lmdb.MapResizedError:
-                self._gate.leave()
-                with self._gate.exclusive():
-                    self._live().set_mapsize(0)  # another process made the map grow: follow it
-            except BaseException:
-                self._gate.leave()
-                raise
-
-    def _live(self) -> lmdb.Environment:
-        if self._environment is None:
-            raise StoreError(f"the features in {self.folder} are closed; open the library again")
-        return self._environment
-
-    def _must_be_own_process(self) -> None:
-        if os.getpid() != self._pid:
-            raise StoreError(
-                f"the features in {self.folder} were opened by process {self._pid}; "
-                "a forked process must open the library for itself"
-            )
-
-    def _open(self) -> None:
-        data = self.folder / DATA_NAME
-        size = data.stat().st_size if data.exists() else 0
-        map_size = FIRST_MAP_SIZE
-        while map_size < 2 * size:
-            map_size *= 2
-        try:
-            self._environment = lmdb.Environment(
-                str(self.folder),
-                map_size=map_size,
-                readonly=not self.is_writer,
-                create=self.is_writer,
-                max_readers=MAX_READERS,
-                max_dbs=MAX_DATABASES,
-                readahead=False,
-            )
-            self._environment.reader_check()
-            self._databases = self._existing(self._environment)
-        except lmdb.Error as exc:
-            if is_disk_full(exc):
-                raise disk_full(self.folder, exc) from exc
-            raise DamagedStoreError(f"cannot open the features in {self.folder}: {exc}") from exc
-        self._inode = data.stat().st_ino
-
-    @staticmethod
-    def _existing(environment: lmdb.Environment) -> dict[str, Any]:
-        with environment.begin() as transaction:
-            names = list(transaction.cursor().iternext(keys=True, values=False))
-        return {name.decode(): environment.open_db(name, create=False) for name in names}
-
-    def _reopen(self) -> None:
-        with self._gate.exclusive():
-            self._close()
-            self._open()
-
-    def _close(self) -> None:
-        if self._environment is not None and os.getpid() == self._pid:
-            self._environment.close()
-        self._environment = None
-
-    def _was_replaced(self) -> bool:
-        """Whether the writer set the files that are open here aside and made new ones."""
-        try:
-            return (self.folder / DATA_NAME).stat().st_ino != self._inode
-        except OSError:
-            return False
-
-
-class _Gate:
-    """Many transactions, or one change of the map: LMDB wants no transaction alive while the map changes."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._inside = 0
-        self._waiting = 0
-
-    def enter(self) -> None:
-        with self._condition:
-            while self._waiting:
-                self._condition.wait()
-            self._inside += 1
-
-    def leave(self) -> None:
-        with self._condition:
-            self._inside -= 1
-            self._condition.notify_all()
-
-    @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
-        self.enter()
-        try:
-            yield
-        finally:
-            self.leave()
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        with self._condition:
-            self._waiting += 1
-            while self._inside:
-                self._condition.wait()
-            # The condition's lock stays held: whoever comes now waits for it.
-            try:
-                yield
-            finally:
-                self._waiting -= 1
-                self._condition.notify_all()
 
 
 def check_vector(spec: FeatureSpec, feature: Feature) -> None:

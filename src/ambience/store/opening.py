@@ -16,7 +16,8 @@ from ambience.store import probe, schema
 from ambience.store.base import Problem
 from ambience.store.database import Database
 from ambience.store.disk_full import disk_full, is_disk_full
-from ambience.store.features import DATA_NAME, Features
+from ambience.store.environment import DATA_NAME
+from ambience.store.features import Features
 from ambience.store.lock import WriterLock
 from ambience.store.plan_rows import save_numbers
 from ambience.store.schema import encoded

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
 from ambience.datatypes import MAX_IMAGE_ID, Feature, FeatureSpec, FeatureState, ImageDraft, ImageState
 from ambience.errors import ImageIdTakenError, StoreError, UnknownImageError
 from ambience.store.base import (
@@ -29,13 +27,19 @@ from ambience.store.base import (
 from ambience.store.features import check_vector
 from ambience.store.notes import now
 from ambience.store.schema import clamped, encoded
+from ambience.store.validation import (
+    check_draft,
+    checked_id,
+    checked_path,
+    image_values,
+    stored_tag,
+    stored_text,
+)
 
 MAX_ASSIGNED_ID: Final = 2**52 - 1
 """Ids that the library gives end here; ids above, given by a caller, never move the sequence to its end."""
 
 REMOVED: Final = "removed on request"
-_LONGEST_TAG = 256
-_LONGEST_FINGERPRINT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +165,12 @@ class Plan:
 
     def _put_image(self, write: PutImage) -> Written:
         image_id, draft = write.image_id, write.draft
-        values = _image_values(draft)
+        values = image_values(draft)
         self._check_features(write.features)
-        tags = [_tag(tag) for tag in write.tags]
+        tags = [stored_tag(tag) for tag in write.tags]
         if write.replaces:
             entry = self._entry(image_id)
-        elif image_id is not None and _checked_id(image_id) in self.entries:
+        elif image_id is not None and checked_id(image_id) in self.entries:
             raise ImageIdTakenError(f"image {image_id} exists already; give another id, or none")
         self._check_path(values["path"], image_id)
         if image_id is None:
@@ -186,7 +190,7 @@ class Plan:
         return Written(image_id, self._next_seq(), is_new=not write.replaces)
 
     def _put_features(self, write: PutFeatures) -> Written:
-        image_id, draft = _checked_id(write.image_id), write.draft
+        image_id, draft = checked_id(write.image_id), write.draft
         self._check_features(write.features)
         if not write.features:
             raise StoreError(f"no feature is given for image {image_id}; name one kind at least")
@@ -195,7 +199,7 @@ class Plan:
             raise _unknown(image_id)
         if entry is None:
             assert draft is not None
-            values = _image_values(draft)
+            values = image_values(draft)
             self._check_path(values["path"], image_id)
             self._new_image(image_id, draft, values)
             self._fill(image_id, write.features)
@@ -215,11 +219,11 @@ class Plan:
 
     def _move_image(self, write: MoveImage) -> Written:
         entry = self._entry(write.image_id)
-        path = _checked_path(write.path)
+        path = checked_path(write.path)
         self._check_path(path, write.image_id)
         changed = {
             "path": path,
-            "name": _text(write.name, "name"),
+            "name": stored_text(write.name, "name"),
             "mtime_ns": clamped(write.mtime_ns),
             "state": ImageState.PRESENT.value,
         }
@@ -272,7 +276,7 @@ class Plan:
 
     def _set_tags(self, write: SetTags) -> Written:
         self._entry(write.image_id)
-        tags = dict.fromkeys(_tag(tag) for tag in write.tags)
+        tags = dict.fromkeys(stored_tag(tag) for tag in write.tags)
         self.cleared_tags.add(write.image_id)
         self.tags[write.image_id] = tags
         return Written(write.image_id, self._next_seq())
@@ -320,7 +324,7 @@ class Plan:
             spec = self.kinds.get(kind)
             if spec is None:
                 raise StoreError(f"no kind {kind!r}; have {', '.join(sorted(self.kinds)) or 'none'}")
-            _check_draft(kind, made)
+            check_draft(kind, made)
             if made.feature is not None and made.fingerprint == self._fingerprints[kind]:
                 check_vector(spec, made.feature)
             owner = self._spaces.get(made.fingerprint, (0, kind))[1]
@@ -330,7 +334,7 @@ class Plan:
     def _entry(self, image_id: int | None) -> Entry:
         if image_id is None:
             raise StoreError("replacing an image needs its image_id")
-        entry = self.entries.get(_checked_id(image_id))
+        entry = self.entries.get(checked_id(image_id))
         if entry is None:
             raise _unknown(image_id)
         return entry
@@ -383,73 +387,6 @@ def _copy(entry: Entry) -> Entry:
 
 def _unknown(image_id: int) -> UnknownImageError:
     return UnknownImageError(f"no image {image_id}")
-
-
-def _checked_id(image_id: int) -> int:
-    is_integer = isinstance(image_id, int | np.integer) and not isinstance(image_id, bool)
-    if not is_integer or not 0 <= image_id <= MAX_IMAGE_ID:
-        raise StoreError(f"image_id is {image_id!r}; it is a whole number from 0 to {MAX_IMAGE_ID}")
-    return int(image_id)
-
-
-def _text(value: str, what: str) -> bytes:
-    try:
-        return encoded(value)
-    except (UnicodeEncodeError, AttributeError) as exc:
-        raise StoreError(f"the {what} {value!r} is no valid text") from exc
-
-
-def _checked_path(path: str) -> bytes:
-    raw = _text(path, "path")
-    if not raw.startswith(b"/") or b"\0" in raw:
-        raise StoreError(f"the path {path!r} is not absolute; give the whole path")
-    return raw
-
-
-def _tag(tag: str) -> bytes:
-    raw = _text(tag, "tag")
-    if not raw.strip() or len(tag) > _LONGEST_TAG or not tag.isprintable():
-        raise StoreError(
-            f"the tag {tag[:80]!r} is not usable; a tag has 1 to {_LONGEST_TAG} printable characters"
-        )
-    return raw
-
-
-def _whole(value: int, what: str, largest: int) -> int:
-    if not isinstance(value, int | np.integer) or not 0 <= value <= largest:
-        raise StoreError(f"the {what} is {value!r}; it is a whole number from 0 to {largest}")
-    return int(value)
-
-
-def _image_values(draft: ImageDraft) -> dict[str, Any]:
-    """Columns of an image, all but its id and the time of its adding."""
-    if not isinstance(draft.sha256, bytes) or len(draft.sha256) != 32:
-        raise StoreError(f"the sha256 of {draft.name!r} is {draft.sha256!r}; it is 32 bytes")
-    path = None if draft.path is None else _checked_path(draft.path)
-    has_bytes = path is not None or draft.is_upload
-    return {
-        "sha256": draft.sha256,
-        "size": _whole(draft.size, "size", 2**63 - 1),
-        "name": _text(draft.name, "name"),
-        "path": path,
-        "mtime_ns": None if draft.mtime_ns is None else clamped(draft.mtime_ns),
-        "is_upload": bool(draft.is_upload),
-        "format": draft.format[:32],
-        "width": _whole(draft.width, "width", 2**31 - 1),
-        "height": _whole(draft.height, "height", 2**31 - 1),
-        "taken_at": None if draft.taken_at is None else draft.taken_at.isoformat(),
-        "state": (ImageState.PRESENT if has_bytes else ImageState.FEATURES_ONLY).value,
-    }
-
-
-def _check_draft(kind: str, made: FeatureDraft) -> None:
-    if not 0 < len(made.fingerprint) <= _LONGEST_FINGERPRINT:
-        raise StoreError(
-            f"a fingerprint has 1 to {_LONGEST_FINGERPRINT} characters, not {made.fingerprint!r}"
-        )
-    if (made.state == FeatureState.DONE) != (made.feature is not None):
-        raise StoreError(f"a {kind} feature is given exactly where its state is done, not {made.state}")
-    _text(made.reason, "reason")
 
 
 def summed(plan: Plan) -> dict[tuple[int, str, str], int]:

@@ -188,7 +188,7 @@ def _save_images(connection: sa.Connection, plan: Plan) -> None:
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    """Adds rows that all name the same columns, past SQLAlchemy's work per row, which takes half of the time."""
+    """Adds rows that all name the same columns, past SQLAlchemy's work per row, which takes long."""
     if not rows:
         return
     columns = tuple(rows[0])

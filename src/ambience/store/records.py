@@ -347,9 +347,9 @@ _KNOWN: sa.Select[Any] = sa.select(
 
 
 def _selected(
-    connection: sa.Connection, query: sa.Select[Any], column: sa.Column[Any], values: Iterable[Any]
+    connection: sa.Connection, query: Any, column: sa.Column[Any], values: Iterable[Any]
 ) -> list[sa.Row[Any]]:
-    """Rows whose column is one of many values, asked for in parts."""
+    """Rows of a SELECT whose column is one of many values, asked for in parts."""
     listed = list(values)
     rows: list[sa.Row[Any]] = []
     for start in range(0, len(listed), CHUNK):

@@ -41,8 +41,9 @@ from ambience.errors import (
     UnknownKindError,
     UnsupportedFormatError,
 )
+from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.settings import Settings
-from ambience.store.base import Job, Problem
+from ambience.store.base import FailedFile, Job, Problem
 
 ORIENTATIONS = [Orientation(turn, mirrored) for mirrored in (False, True) for turn in (0, 90, 180, 270)]
 
@@ -149,6 +150,24 @@ class MemoryLibrary:
             self._images[image_id] = Stored(record, data, vectors)
         copies = tuple(match for match in answer.matches if match.verdict is not Verdict.SAME_COLORS)
         return AddedImage(image_id, same, copies, dict(record.features))
+
+    def add_paths(self, paths, *, on_progress=None, stop=None, ids_from_names=False):
+        files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+        done = 0
+        for file in files:
+            if stop is not None and stop.is_set():
+                break
+            self.gate.wait(20)
+            self.add_image(file.read_bytes(), name=file.name)
+            done += 1
+            if on_progress:
+                on_progress(IngestProgress(len(files), done, done, 0, 0, 1.0, None, str(file), True))
+        failed = (FailedFile("/no\udcff.jpg", 1, 2, "image_corrupt", "broken"),)
+        return IngestReport(found=len(files), added=done, failed=failed, was_stopped=done < len(files))
+
+    def watch(self, paths, *, stop, on_report):
+        on_report(self.add_paths(paths))
+        stop.wait(20)
 
     def add_feature(self, kind, image_id, data, *, name=""):
         self._spec(kind)

@@ -68,10 +68,8 @@ def check(answer):
 
 
 @pytest.fixture(scope="module")
-def hostile(_servers, tmp_path_factory, picture):
-    from memory_library import MemoryLibrary
-
-    library = MemoryLibrary(tmp_path_factory.mktemp("hostile"))
+def hostile(_servers, tmp_path_factory, picture, memory_library):
+    library = memory_library(tmp_path_factory.mktemp("hostile"))
     for seed in range(3):
         library.add_image(picture(seed), name=f"{seed}")
     running = _servers(library, None)

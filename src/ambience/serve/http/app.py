@@ -57,6 +57,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.server = state
     errors.install(app)

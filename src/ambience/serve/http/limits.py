@@ -50,7 +50,14 @@ def is_unix_socket(scope: Scope) -> bool:
 
 
 def host_of(header: str) -> str:
-    """Lower-case host of a Host header, without port and brackets; "" where it is malformed."""
+    """The host that a Host header names.
+
+    Args:
+        header: as sent.
+
+    Returns:
+        Lower case, without port and brackets; "" where the header is malformed.
+    """
     try:
         parts = urlsplit(f"//{header}")
         parts.port  # noqa: B018 -- reading it checks it

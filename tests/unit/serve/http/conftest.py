@@ -1,15 +1,337 @@
+"""A library in memory, and real servers of it in threads of this process.
+
+The library is a double that is honest: methods, errors and answers are those of the real one, with two simple
+kinds; pictures are decoded, described and compared, and nothing is canned.
+"""
+
+import hashlib
 import io
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
 import pytest
-from memory_library import MemoryLibrary
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from ambience.datatypes import (
+    AddedImage,
+    Answer,
+    Evidence,
+    FeatureSpec,
+    FeatureState,
+    Hit,
+    ImageRecord,
+    ImageState,
+    KindInfo,
+    KindStatus,
+    LibraryInfo,
+    Match,
+    Orientation,
+    Query,
+    Ranking,
+    Verdict,
+)
+from ambience.errors import (
+    CorruptImageError,
+    ImageIdTakenError,
+    QueryError,
+    UnknownImageError,
+    UnknownKindError,
+    UnsupportedFormatError,
+)
+from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.serve.http.run import Server
+from ambience.settings import Settings
+from ambience.store.base import FailedFile, Job, Problem
+
+ORIENTATIONS = [Orientation(turn, mirrored) for mirrored in (False, True) for turn in (0, 90, 180, 270)]
+
+
+def turned(pixels, orientation):
+    pixels = np.fliplr(pixels) if orientation.mirrored else pixels
+    return np.rot90(pixels, orientation.rotation // 90)
+
+
+class GridHash:
+    """24×24 cells, brighter than the median or not."""
+
+    spec = FeatureSpec(
+        "phash", "copies", 576, "uint8", "hamming", 1, 33336, preprocessing="grid", is_distance_integer=True
+    )
+
+    def vector(self, pixels):
+        grey = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L").resize((24, 24)), "f4")
+        return np.packbits(grey > np.median(grey))
+
+    def distance(self, one, other):
+        return float(np.bitwise_count(one ^ other).sum())
+
+
+class ColorCells:
+    """8×8×8 histogram that sums to one."""
+
+    spec = FeatureSpec(
+        "color", "same colors", 512, "float32", "l1", 1, 33335, preprocessing="cells", display_scale=1e7
+    )
+
+    def vector(self, pixels):
+        cells = (pixels // 32).astype(np.int64) @ np.array([64, 8, 1])
+        return (np.bincount(cells.ravel(), minlength=512) / cells.size).astype(np.float32)
+
+    def distance(self, one, other):
+        return float(np.abs(one - other).sum(dtype=np.float32))
+
+
+@dataclass
+class Stored:
+    record: ImageRecord
+    data: bytes
+    vectors: dict = field(default_factory=dict)
+
+
+class MemoryLibrary:
+    is_writer = True
+    repairs = ()
+
+    def __init__(self, folder: Path, settings: Settings | None = None):
+        self.folder = folder
+        self.settings = settings or Settings(library=folder)
+        self.kinds = {"color": ColorCells(), "phash": GridHash()}
+        self._images: dict[int, Stored] = {}
+        self._next = 0
+        self._lock = threading.RLock()
+        self.gate = threading.Event()  # closed by a test to keep searches waiting
+        self.gate.set()
+        self.is_closed = False
+
+    def forget_all(self):
+        self._images.clear()
+        self._next = 0
+
+    # --- write
+
+    def _decoded(self, data):
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return np.asarray(image.convert("RGB")), (image.format or "").lower()
+        except UnidentifiedImageError as exc:
+            raise UnsupportedFormatError(f"{data[:4]!r} begins no picture format that is read") from exc
+        except (OSError, ValueError, SyntaxError) as exc:
+            raise CorruptImageError(f"broken picture: {exc}") from exc
+
+    def add_image(self, data, *, name="", image_id=None, tags=()):
+        pixels, form = self._decoded(data)
+        sha256 = hashlib.sha256(data).digest()
+        with self._lock:
+            if image_id in self._images:
+                raise ImageIdTakenError(f"image {image_id} exists; give another id, or none")
+            answer = self.search(Query(data=data))
+            same = tuple(i for i, stored in self._images.items() if stored.record.sha256 == sha256)
+            image_id = self._next if image_id is None else image_id
+            self._next = max(self._next, image_id + 1)
+            path = self.folder / f"{image_id}.{form}"
+            path.write_bytes(data)
+            record = ImageRecord(
+                sha256=sha256,
+                size=len(data),
+                name=name or "upload",
+                path=str(path),
+                is_upload=True,
+                format=form,
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                image_id=image_id,
+                added_at=datetime.now(UTC),
+                tags=tuple(sorted(tags)),
+                features={kind: (FeatureState.DONE, "") for kind in self.kinds},
+            )
+            vectors = {kind: extractor.vector(pixels) for kind, extractor in self.kinds.items()}
+            self._images[image_id] = Stored(record, data, vectors)
+        copies = tuple(match for match in answer.matches if match.verdict is not Verdict.SAME_COLORS)
+        return AddedImage(image_id, same, copies, dict(record.features))
+
+    def add_paths(self, paths, *, on_progress=None, stop=None, ids_from_names=False):
+        files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+        done = 0
+        for file in files:
+            if stop is not None and stop.is_set():
+                break
+            self.gate.wait(20)
+            self.add_image(file.read_bytes(), name=file.name)
+            done += 1
+            if on_progress:
+                on_progress(IngestProgress(len(files), done, done, 0, 0, 1.0, None, str(file), True))
+        failed = (FailedFile("/no\udcff.jpg", 1, 2, "image_corrupt", "broken"),)
+        return IngestReport(found=len(files), added=done, failed=failed, was_stopped=done < len(files))
+
+    def watch(self, paths, *, stop, on_report):
+        on_report(self.add_paths(paths))
+        stop.wait(20)
+
+    def add_feature(self, kind, image_id, data, *, name=""):
+        self._spec(kind)
+        pixels, form = self._decoded(data)
+        sha256 = hashlib.sha256(data).digest()
+        with self._lock:
+            stored = self._images.get(image_id)
+            if stored is not None and (kind in stored.vectors or stored.record.sha256 != sha256):
+                raise ImageIdTakenError(f"image {image_id} has a {kind} feature, or other bytes")
+            if stored is None:
+                record = ImageRecord(sha256, len(data), name, format=form, image_id=image_id)
+                stored = Stored(replace(record, state=ImageState.FEATURES_ONLY), b"")
+                self._images[image_id] = stored
+            stored.vectors[kind] = self.kinds[kind].vector(pixels)
+
+    def remove(self, image_id, *, purge=False):
+        self.image(image_id)
+        del self._images[image_id]
+
+    def remove_feature(self, kind, image_id):
+        if kind not in self._stored(image_id).vectors:
+            raise UnknownImageError(f"image {image_id} has no {kind} feature")
+        del self._images[image_id].vectors[kind]
+        if not self._images[image_id].vectors:
+            del self._images[image_id]
+
+    def set_tags(self, image_id, tags):
+        stored = self._stored(image_id)
+        stored.record = replace(stored.record, tags=tuple(sorted(tags)))
+
+    def check(self, *, deep=True, on_progress=None):
+        for place in ("records", "files"):
+            if on_progress:
+                on_progress(place)
+        return [Problem("file_missing", "files", "gone: \udcff.jpg", image_id=3, detail={"a": "b"})]
+
+    def rebuild(self, kinds=None, *, features=False, on_progress=None):
+        for kind in kinds or self.kinds:
+            self._spec(kind)
+            if on_progress:
+                on_progress(kind, 1, 1)
+
+    def train(self, kind):
+        self._spec(kind)
+
+    # --- read
+
+    def _stored(self, image_id):
+        if image_id not in self._images:
+            raise UnknownImageError(f"no image {image_id}")
+        return self._images[image_id]
+
+    def image(self, image_id):
+        return self._stored(image_id).record
+
+    def images(self, image_ids):
+        return {i: self._images[i].record for i in image_ids if i in self._images}
+
+    def list_images(self, *, after=-1, limit=100, newest_first=False):
+        ids = sorted(self._images, reverse=newest_first)
+        ids = [i for i in ids if after < 0 or (i < after if newest_first else i > after)]
+        return [self._images[i].record for i in ids[:limit]]
+
+    def image_by_name(self, name):
+        for image_id, stored in self._images.items():
+            if stored.record.name == name:
+                return image_id
+        raise UnknownImageError(f"no image is named {name!r}")
+
+    def file_path(self, image_id):
+        record = self.image(image_id)
+        if record.path is None:
+            raise UnknownImageError(f"image {image_id}: only its features are kept, no file")
+        return Path(record.path)
+
+    def thumbnail(self, image_id, size):
+        pixels, _ = self._decoded(self.file_path(image_id).read_bytes())
+        image = Image.fromarray(pixels)
+        image.thumbnail((size, size))
+        out = io.BytesIO()
+        image.save(out, "JPEG")
+        return out.getvalue()
+
+    def _spec(self, kind):
+        if kind not in self.kinds:
+            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
+        return self.kinds[kind].spec
+
+    def search_kind(self, kind, query, *, k=None, radius=None, turned=True):
+        self.gate.wait(20)
+        self._spec(kind)
+        if (k is None) == (radius is None):
+            raise QueryError("give exactly one of k and radius")
+        hits = self._hits(kind, query, all_orientations=turned)
+        hits = hits[:k] if k is not None else [hit for hit in hits if hit.distance <= radius]
+        return Ranking(kind, tuple(hits))
+
+    def _hits(self, kind, query, *, all_orientations):
+        extractor = self.kinds[kind]
+        if query.data is not None:
+            pixels, _ = self._decoded(query.data)
+            wanted = ORIENTATIONS if all_orientations and kind == "phash" else ORIENTATIONS[:1]
+            variants = [(extractor.vector(turned(pixels, each)), each) for each in wanted]
+        elif query.image_id is not None:
+            vectors = self._stored(query.image_id).vectors
+            if kind not in vectors:
+                raise UnknownImageError(f"image {query.image_id} has no {kind} feature")
+            variants = [(vectors[kind], ORIENTATIONS[0])]
+        else:
+            raise QueryError("the query is empty; give a picture or the id of a stored image")
+        hits = []
+        for image_id, stored in list(self._images.items()):
+            if kind in stored.vectors:
+                rows = [(extractor.distance(v, stored.vectors[kind]), each) for v, each in variants]
+                distance, orientation = min(rows)
+                hits.append(Hit(image_id, distance, orientation))
+        return sorted(hits, key=lambda hit: (hit.distance, hit.image_id))
+
+    def search(self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False):
+        started = time.perf_counter()
+        self.gate.wait(20)
+        found: dict[int, list[Evidence]] = {}
+        statuses = []
+        for kind in by or self.kinds:
+            self._spec(kind)
+            for rank, hit in enumerate(self._hits(kind, query, all_orientations=True), 1):
+                if kind == "phash":
+                    score = max(0.0, 1 - hit.distance / 288)
+                    verdict = Verdict.SAME_PICTURE if hit.distance <= 64 else None
+                else:
+                    score = max(0.0, 1 - hit.distance / 2)
+                    verdict = Verdict.SAME_COLORS if hit.distance < 0.9 else None
+                evidence = Evidence(kind, hit.distance, score, rank, verdict, hit.orientation)
+                found.setdefault(hit.image_id, []).append(evidence)
+            statuses.append(KindStatus(kind, "ok"))
+        matches = []
+        order = list(Verdict)
+        for image_id, evidence in found.items():
+            strong = [each for each in evidence if each.verdict]
+            if strong and not (exclude_self and image_id == query.image_id):
+                best = min(strong, key=lambda each: order.index(each.verdict))
+                match = Match(image_id, best.verdict, best.score, best.orientation, tuple(evidence))
+                if match.score >= min_score and (not verdicts or match.verdict in verdicts):
+                    matches.append(match)
+        matches.sort(key=lambda match: (order.index(match.verdict), -match.score))
+        took = time.perf_counter() - started
+        return Answer(tuple(matches[: k or self.settings.search.k]), tuple(statuses), took)
+
+    def info(self):
+        kinds = {
+            kind: KindInfo(extractor.spec, "exact", len(self._images), {FeatureState.DONE: len(self._images)})
+            for kind, extractor in self.kinds.items()
+        }
+        return LibraryInfo(self.folder, len(self._images), 0, 0, 1234, 7, kinds)
+
+    def jobs(self):
+        return [Job(1, "rebuild", "phash", "done", 3, 3, "", "2026-01-01T00:00:00+00:00")]
+
+    def close(self):
+        self.is_closed = True
 
 
 def _picture(seed: int, *, size=(96, 72), form="PNG", turn=0) -> bytes:
@@ -88,3 +410,15 @@ def client(_shared):
     library.forget_all()
     running.client.cookies.clear()
     return running.client
+
+
+@pytest.fixture(scope="session")
+def memory_library():
+    """The class."""
+    return MemoryLibrary
+
+
+@pytest.fixture(scope="session")
+def holder():
+    """Makes what the lock file says of a server."""
+    return lambda server: SimpleNamespace(pid=1, socket=str(server.socket_path), url=server.url)

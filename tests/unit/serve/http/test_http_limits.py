@@ -1,3 +1,4 @@
+import asyncio
 import socket
 import threading
 import time
@@ -5,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from ambience.errors import AmbienceError
 from ambience.serve.http.limits import BodyLimit, host_of, is_unix_socket
 
 
@@ -127,15 +129,11 @@ def test_a_body_that_stands_still_is_given_up():
     async def app(scope, receive, send):
         try:
             await receive()
-        except Exception as exc:  # what the application would turn into a problem document
+        except AmbienceError as exc:  # what the application would turn into a problem document
             seen["error"] = exc
 
     async def never():
-        import asyncio
-
         await asyncio.sleep(60)
-
-    import asyncio
 
     limit = BodyLimit(app, most=10, most_local=10, pause_s=0.05)
     asyncio.run(limit({"type": "http", "headers": [], "server": ("localhost", 1)}, never, None))

@@ -111,7 +111,6 @@ def test_an_unknown_name_or_an_empty_body_deletes_nothing(filled):
 def test_deleting_one_kind_leaves_the_other(filled):
     assert filled.post("/delete_phash_features", json={"image_id": "0"}).status_code == 200
     assert filled.post("/delete_phash_features", json={"file_name": "1.online"}).status_code == 200
-    assert [item["image_id"] for item in by_id(filled, "phash", image_id=2, k=9).json()][0] == 2
     assert {item["image_id"] for item in by_id(filled, "phash", image_id=2, k=9).json()} == {2, 3, 4}
     assert len(by_id(filled, "color", image_id=0, k=9).json()) == 5
     assert by_id(filled, "phash", image_id=0, k=1).status_code == 404

@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has all it wanted; without this, Python complains once more while it exits.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(EXIT_ERROR)
     except click.ClickException as exc:
         exc.show()

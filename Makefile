@@ -71,4 +71,4 @@ docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code
 	$(BIN)/python tools/write_docs.py
 
 clean:          ## remove the virtual environment, the demo's library and caches
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .numba_cache

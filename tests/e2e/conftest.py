@@ -129,3 +129,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def with_a_rocket(tmp_path_factory: pytest.TempPathFactory, shipped_photographs: Path) -> Terminal:
+    """A library with one photograph, shared by the tests that change nothing."""
+    folder = tmp_path_factory.mktemp("rocket")
+    made = Terminal(folder, Path(ambience.__file__).parents[1])
+    made.run("add", shipped_photographs / "rocket.jpg")
+    return made

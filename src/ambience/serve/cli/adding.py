@@ -66,8 +66,9 @@ def add(
         _publish(result, is_json=is_json, file=report)
         if watch and not interruption.stop.is_set():
             _watch(library, absolute, interruption, is_json=is_json, file=report)
-    is_useless = bool(result.failed) and not _used(result)
-    return 1 if is_useless else 0
+    named = {str(path) for path in absolute}
+    is_named_lost = any(str(Path(failed.path).absolute()) in named for failed in result.failed)
+    return 1 if is_named_lost or (result.failed and not _used(result)) else 0
 
 
 def _watch(

@@ -1,7 +1,7 @@
 """The command `ambience`: global options, the list of commands, and what an error looks like.
 
 Exit codes: 0 done; 1 an error, or the answer is no (`search` found nothing, `check` found problems, `add`
-could use none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+could not use a path that was named, or none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
 """
 
 import logging
@@ -24,7 +24,7 @@ _EPILOG = """\
 Results go to standard output, progress and messages to standard error.
 
 Exit status: 0 done; 1 an error, or the answer is no (search found nothing, check found problems, add could
-use none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+not use a path that was named, or none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
 """
 
 
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has all it wanted; without this, Python complains once more while it exits.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(EXIT_ERROR)
     except click.ClickException as exc:
         exc.show()
@@ -120,7 +120,7 @@ def _explain(exc: Exception, *, with_traceback: bool) -> None:
         say(f"{exc} (try again in {exc.retry_after_s:g} s)")
     elif isinstance(exc, AmbienceError):
         say(str(exc))
-    elif isinstance(exc, ImportError):
+    elif isinstance(exc, ImportError) and not (exc.name or "").startswith("ambience"):
         say(
             f"Ambience is not wholly installed: {exc}; "
             "install it again: python -m pip install --force-reinstall ambience"

@@ -5,12 +5,12 @@ import sys
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ambience.serve.cli.output import counted, duration, has_color, say, shortened, shown
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from ambience.ingest import IngestProgress
 
@@ -28,7 +28,7 @@ class Interruption:
     def __init__(self, message: str) -> None:
         self.stop = threading.Event()
         self._message = message
-        self._previous = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -52,7 +52,7 @@ class AddingProgress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._bar: Progress | None = None
-        self._task = None
+        self._task: TaskID | None = None
         self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:

@@ -98,7 +98,7 @@ def _question(word: str, settings: "Settings") -> "Query":
     if word.lower().startswith(("http://", "https://")):
         from ambience.decode.url import fetch
 
-        return Query(data=fetch(word, max_bytes=settings.decode.max_bytes), name=word)
+        return Query(data=fetch(word, settings.fetch).data, name=word)
     if word == "-":
         return Query(data=sys.stdin.buffer.read(settings.decode.max_bytes + 1), name="standard input")
     if word.isascii() and word.isdigit():

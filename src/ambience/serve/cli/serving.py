@@ -26,5 +26,5 @@ def serve(session: Session, kind: str | None, host: str | None, port: int | None
     from ambience.serve.http.run import serve as run_server
 
     settings = session.settings
-    changed = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    run_server(replace(settings, serve=replace(settings.serve, **changed)), kind=kind)
+    serving = replace(settings.serve, host=host or settings.serve.host, port=port or settings.serve.port)
+    run_server(replace(settings, serve=serving), kind=kind)

@@ -74,12 +74,15 @@ class Decoder:
         try:
             # Without O_NONBLOCK, opening a fifo would wait for somebody to write into it.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
+            try:
                 facts = os.fstat(descriptor)
                 if not stat.S_ISREG(facts.st_mode):
                     raise ImageError(f"{name}: {_kind(facts.st_mode)}, not a file; only files are read")
                 limits.check_bytes(facts.st_size, self._settings, name=name)
-                data = file.read(self._settings.max_bytes + 1)
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    data = file.read(self._settings.max_bytes + 1)
+            finally:
+                os.close(descriptor)
         except (OSError, ValueError) as exc:
             reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
             raise ImageError(f"{name}: cannot be read: {reason}") from exc

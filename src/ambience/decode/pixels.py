@@ -24,7 +24,7 @@ from ambience.decode.transforms import (
     oriented_size,
     power_of_two_factor,
     rgb_from_pillow,
-    to_srgb,
+    srgb_transform,
 )
 from ambience.errors import CorruptImageError, ImageLimitError
 from ambience.settings import DecodeSettings
@@ -99,11 +99,10 @@ def decode_jpeg(data: bytes, header: Header, *, need: int | None, name: str) -> 
     """
     factor = power_of_two_factor(max(header.width, header.height), need)
     rgb = _libjpeg(data, header, factor, name)
-    if header.profile:
-        planes = rgb if header.profile[16:20] != b"GRAY" else rgb[:, :, 0]
-        image = Image.fromarray(planes)
-        converted = to_srgb(image, header.profile)
-        rgb = rgb if converted is image else np.asarray(converted)
+    is_grey = header.profile[16:20] == b"GRAY"
+    transform = srgb_transform(header.profile, "L" if is_grey else "RGB")
+    if transform is not None:
+        rgb = np.asarray(transform.apply(Image.fromarray(rgb[:, :, 0] if is_grey else rgb)))
     return _picture(rgb, header.width, header.height, "jpeg", header, need=need)
 
 

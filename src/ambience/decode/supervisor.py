@@ -161,7 +161,8 @@ class _Worker:
 
     def _exchange(self, data: bytes, need: int | None, name: str, was_fresh: bool) -> _Answer:
         requests, answers = cast(BinaryIO, self._process.stdin), cast(BufferedReader, self._process.stdout)
-        send(requests, {"name": name, "need": need}, data)
+        with suppress(BrokenPipeError):  # one that had no room for the request has said so in its answer
+            send(requests, {"name": name, "need": need}, data)
         head = receive_head(cast(BinaryIO, answers))
         if "error" in head:
             kind: type[ImageError] = getattr(errors, head["error"])

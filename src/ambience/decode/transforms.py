@@ -98,24 +98,31 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     Returns:
         RGB where a conversion took place, else the image given.
     """
-    if image.mode == "1":
-        return image
-    transform = _srgb_transform(profile, image.mode) if len(profile) <= MAX_PROFILE_BYTES else None
-    if transform is None and image.mode == "LAB":
-        transform = _srgb_transform(b"", "LAB")
+    transform = srgb_transform(profile, image.mode)
     return image if transform is None else transform.apply(image)
 
 
+def srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """A conversion to sRGB.
+
+    Args:
+        profile: ICC profile, or b"".
+        mode: Pillow's name for what the pixels are in.
+
+    Returns:
+        None where none is needed (no profile, or one that is sRGB) or possible (broken, or for another mode).
+    """
+    usable = profile if len(profile) <= MAX_PROFILE_BYTES else b""
+    transform = _cached_transform(usable, mode) if usable else None
+    return _cached_transform(b"", mode) if transform is None and mode == "LAB" else transform
+
+
 @lru_cache(maxsize=16)
-def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """A conversion to sRGB, or None where none is needed or possible; profiles repeat within a collection."""
-    if not profile and mode != "LAB":
-        return None
+def _cached_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """`srgb_transform`, remembered: profiles repeat within a collection. b"" stands for plain CIELAB."""
     target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
-        source = ImageCms.ImageCmsProfile(
-            io.BytesIO(profile) if mode != "LAB" else ImageCms.createProfile("LAB")
-        )
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("LAB"))
         transform = ImageCms.ImageCmsTransform(
             source,
             target,
@@ -175,7 +182,7 @@ def scaled_to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
 def _flattened(image: Image.Image) -> Image.Image:
     """Palettes looked up and alpha composited on white; RGB, L, 1, CMYK and LAB stay as they are."""
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        image = image.convert("RGBA")
+        image = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         return image.convert("RGB") if _is_opaque(image) else _on_white(image)
     return image if image.mode in ("RGB", "L", "1", "CMYK", "LAB") else image.convert("RGB")
 

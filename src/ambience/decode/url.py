@@ -18,6 +18,8 @@ from ambience.settings import FetchSettings
 READ_TIMEOUT_S = 5.0
 """Longest silence within a transfer."""
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _PORTS = {"http": 80, "https": 443}
 _SHOWN = 200
 
@@ -73,22 +75,8 @@ def fetch(url: str, settings: FetchSettings) -> Fetched:
 def _one_hop(client: httpx.Client, url: str, settings: FetchSettings, deadline: float) -> bytes | str:
     """The body, or where a redirect leads."""
     target, port = _checked(url)
-    address = _resolved(target.host, port, url, settings)
-    pinned = target.copy_with(host=str(address))
-    left = max(0.1, deadline - time.monotonic())
-    request = client.build_request(
-        "GET",
-        pinned,
-        headers={
-            "Host": target.netloc.decode("ascii"),
-            "Accept": "image/*,*/*;q=0.5",
-            "Accept-Encoding": "identity",
-            "User-Agent": "ambience",
-        },
-        timeout=httpx.Timeout(min(READ_TIMEOUT_S, left)),
-        extensions={"sni_hostname": target.host},
-    )
-    response = client.send(request, stream=True)
+    addresses = _resolved(target.host, port, url, settings)
+    response = _first_answer(client, target, addresses, deadline)
     try:
         if response.is_redirect:
             return str(target.join(response.headers["location"]))
@@ -99,6 +87,31 @@ def _one_hop(client: httpx.Client, url: str, settings: FetchSettings, deadline: 
         return _body(response, url, settings, deadline)
     finally:
         response.close()
+
+
+def _first_answer(
+    client: httpx.Client, target: httpx.URL, addresses: list[Address], deadline: float
+) -> httpx.Response:
+    """The answer of the first address that can be reached; its body is not read yet."""
+    for i, address in enumerate(addresses):
+        request = client.build_request(
+            "GET",
+            target.copy_with(host=str(address)),
+            headers={
+                "Host": target.netloc.decode("ascii"),
+                "Accept": "image/*,*/*;q=0.5",
+                "Accept-Encoding": "identity",
+                "User-Agent": "ambience",
+            },
+            timeout=httpx.Timeout(min(READ_TIMEOUT_S, max(0.1, deadline - time.monotonic()))),
+            extensions={"sni_hostname": target.host},
+        )
+        try:
+            return client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if i + 1 == len(addresses):
+                raise
+    raise AssertionError("a host without addresses is refused before")
 
 
 def _checked(url: str) -> tuple[httpx.URL, int]:
@@ -113,10 +126,8 @@ def _checked(url: str) -> tuple[httpx.URL, int]:
     return target, target.port or _PORTS[target.scheme]
 
 
-def _resolved(
-    host: str, port: int, url: str, settings: FetchSettings
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The first address of a host; refused where any of its addresses is not a public one."""
+def _resolved(host: str, port: int, url: str, settings: FetchSettings) -> list[Address]:
+    """The addresses of a host; refused where any of them is not a public one."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
@@ -128,10 +139,10 @@ def _resolved(
                 f"{_shown(url)}: {address} is not a public address; only those are fetched from "
                 "unless fetch.allow_private is set"
             )
-    return addresses[0]
+    return list(dict.fromkeys(addresses))
 
 
-def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def is_public(address: Address) -> bool:
     """Whether an address belongs to the internet at large.
 
     Args:

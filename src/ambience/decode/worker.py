@@ -52,7 +52,7 @@ def receive_head(stream: BinaryIO) -> dict[str, Any]:
 
 
 def serve(settings: DecodeSettings) -> None:
-    """Answer requests until standard input ends.
+    """Answer requests until standard input ends, or memory does.
 
     Args:
         settings: limits, and the memory and time that one picture may take.
@@ -85,6 +85,7 @@ def serve(settings: DecodeSettings) -> None:
                 "(decode.worker_memory)"
             )
             send(answers, {"error": DecoderFailedError.__name__, "message": message, "is_spent": True})
+            return  # part of the request may still be unread, and memory is scattered
         signal.alarm(0)
 
 

@@ -125,6 +125,8 @@ def _libjpeg(data: bytes, header: Header, factor: int, name: str) -> RgbImage:
 
 def _tolerant_jpeg(data: bytes, header: Header, factor: int, name: str) -> RgbImage:
     """The same pixels by Pillow, which passes over complaints but still notices a file that ends early."""
+    # Hidden from Pillow, which reads EXIF for a resolution and warns, process-wide, where that is broken.
+    data = data.replace(b"Exif\0\0", b"Void\0\0")
     try:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         image.draft("RGB", (header.width // factor, header.height // factor))

@@ -200,6 +200,13 @@ def test_stray_bytes_between_segments_do_no_harm_but_hide_no_truncation(full: De
         full.decode(stray[: len(stray) // 2], name="a")
 
 
+def test_broken_exif_beside_stray_bytes_does_not_warn(full: Decoder) -> None:
+    data = encoded(photo(200, 133), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01")
+    table = data.index(b"\xff\xdb")
+    picture = full.decode(data[:table] + b"\0" + data[table:], name="a")  # warnings are errors in tests
+    assert np.array_equal(picture.rgb, full.decode(data, name="a").rgb)
+
+
 def test_a_bomb_of_text_in_a_png_is_an_error(full: Decoder) -> None:
     from PIL import PngImagePlugin
 

@@ -172,7 +172,9 @@ def decode_any(data: bytes, settings: DecodeSettings, *, need: int | None, name:
         A picture.
 
     Raises:
-        ImageError: unsupported, over a limit, truncated or damaged.
+        UnsupportedFormatError: no picture format that is read.
+        ImageLimitError: over a limit.
+        CorruptImageError: truncated or damaged.
     """
     header = read_header(data, settings, name=name)
     if header is not None and header.format == "jpeg" and header.is_plain:

@@ -48,7 +48,7 @@ RECALL = {"inverted_from": 0.8, "train_from": 0.85}
 """Least share of the oracle's ten nearest, by the option that makes an engine approximate.
 
 Half of the queries lie near a stored vector, half are random, between the clusters: the tenth neighbor of
-those is hardly nearer than hundreds of others. Recall on real pictures is what `benchmarks/search.py` measures.
+those is hardly nearer than hundreds of others. Recall on real pictures: `benchmarks/search.py`.
 """
 
 

@@ -84,7 +84,7 @@ def test_the_fast_way_agrees_with_the_exact_one() -> None:
     apart = []
     for name in PHOTOS:
         rgb = photo(name)
-        for factor in (1, 2, 3):
+        for factor in (1, 2):
             size = (rgb.shape[1] * factor, rgb.shape[0] * factor)
             large = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
             apart.append(bits_apart(hash_bits(scaled_block(large)), hash_bits(exact_block(large))))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
+from ambience.index._faiss_threads import use_threads
 from ambience.index._ranking import Answer, nearest
 
 FILE = "inverted.faiss"
@@ -37,6 +38,7 @@ class InvertedCodes:
         bits = sample.shape[1] * 8
         inner = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(bits), bits, max(1, min(lists, len(sample))))
         inner.cp.min_points_per_centroid = 1  # a small sample makes a coarser model: nothing to warn about
+        use_threads(len(sample))
         inner.train(sample)
         return cls(inner, probes=probes)
 
@@ -68,6 +70,7 @@ class InvertedCodes:
 
     def append(self, ids: Ids, codes: NDArray[np.uint8]) -> None:
         """Adds (N, bytes) codes."""
+        use_threads(len(ids))
         self._inner.add_with_ids(codes, ids)
 
     def drop(self, ids: Ids) -> None:
@@ -75,11 +78,8 @@ class InvertedCodes:
         self._inner.remove_ids(ids)
 
     def nearest(self, queries: NDArray[np.uint8], k: int) -> list[Answer]:
-        """The k nearest codes to each query in the lists that are visited."""
-        import faiss
-
-        # Of the calling thread alone: with more, single queries wait for cores that others use.
-        faiss.omp_set_num_threads(1)
+        """The k nearest codes to each query in the lists that are visited; fewer where those hold fewer."""
+        use_threads(0)
         distances, ids = self._inner.search(queries, max(1, min(k, self._inner.ntotal)))
         return [
             nearest(row[row_ids >= 0].astype(np.float32), row_ids[row_ids >= 0], k)

@@ -1,5 +1,6 @@
 """From distances to answers, the same for every engine: nearest first, ties by id, padded, checked."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def checked_queries(
     """
     if k < 1:
         raise QueryError(f"k = {k}; ask for 1 or more")
-    if not radius >= 0 and spec.metric != "inner_product":
+    if math.isnan(radius) or (radius < 0 and spec.metric != "inner_product"):
         raise QueryError(f"radius = {radius}; a distance is 0 or more")
     return checked_vectors(queries, spec)
 

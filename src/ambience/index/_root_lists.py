@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
+from ambience.index._faiss_threads import use_threads
 
 FILE = "lists.faiss"
 
@@ -42,6 +43,7 @@ class RootLists:
         )
         inner.cp.min_points_per_centroid = 1  # a small sample makes a coarser model: nothing to warn about
         inner.cp.niter = 8
+        use_threads(len(sample))
         inner.train(_roots(sample))
         # Roots lie in 0–1; a range learned from the sample would clip a rarer color, and with it the bound.
         faiss.copy_array_to_vector(np.array([0.0, 1.0], np.float32), inner.sq.trained)
@@ -75,6 +77,7 @@ class RootLists:
 
     def append(self, ids: Ids, histograms: NDArray[Any]) -> None:
         """Adds (N, D) histograms."""
+        use_threads(len(ids))
         self._inner.add_with_ids(_roots(histograms), ids)
 
     def drop(self, ids: Ids) -> None:
@@ -92,8 +95,7 @@ class RootLists:
         """
         import faiss
 
-        # Of the calling thread alone: with more, single queries wait for cores that others use.
-        faiss.omp_set_num_threads(1)
+        use_threads(0)
         chosen = faiss.SearchParametersIVF()
         chosen.nprobe = min(probes, self._inner.nlist)
         if allowed is not None:
@@ -109,7 +111,7 @@ class RootLists:
         """Every id that may lie within an L1 radius of a query (D,): some lie beyond it, none is missed."""
         import faiss
 
-        faiss.omp_set_num_threads(1)
+        use_threads(0)
         visited = faiss.SearchParametersIVF()
         visited.nprobe = self._inner.nlist
         # Rounding to 8 bits moves each of D cells by half a step at most; float arithmetic by far less.

@@ -1,5 +1,7 @@
 """Which id lies where in an engine's arrays: slots are appended, dropped at once, squeezed out on saving."""
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,38 @@ class IdSlots:
             return slots if self._is_ascending else slots[np.argsort(self.ids[slots])]
         slots = self.find(np.unique(np.asarray(allowed, dtype=np.int64)))
         return slots[slots >= 0]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an engine notes beside its arrays.
+
+    Attributes:
+        is_trained: whether there are inverted lists.
+        expected: vectors that they were trained for.
+    """
+
+    is_trained: bool = False
+    expected: int = 0
+
+
+def read_state(folder: Path) -> State:
+    """What `write_state` wrote.
+
+    Raises:
+        IndexFileError: the file is missing or malformed.
+    """
+    file = folder / "state.json"
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return State(is_trained=bool(values["is_trained"]), expected=int(values["expected"]))
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise IndexFileError(f"cannot read {file}: {exc!r}; `ambience rebuild` makes it again") from exc
+
+
+def write_state(folder: Path, state: State) -> None:
+    """Writes `state.json`."""
+    (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
 
 
 def read_array(folder: Path, name: str, *, dtype: Any, shape: tuple[int | None, ...]) -> NDArray[Any]:

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
-from ambience.errors import SettingsError
+from ambience.errors import IndexFileError, SettingsError
 from ambience.index._flat_codes import BLOCK, FlatCodes, as_words, measured, word_count
-from ambience.index._inverted_codes import FILE, InvertedCodes
+from ambience.index._inverted_codes import InvertedCodes
 from ambience.index._ranking import Answer, checked_queries, checked_vectors, nearest, padded, within
-from ambience.index._slots import IdSlots, Slots, read_array
+from ambience.index._slots import IdSlots, Slots, State, read_array, read_state, write_state
 from ambience.index.base import Fetch
 from ambience.settings import setting
 
@@ -98,9 +98,11 @@ class BinaryIndex:
             QueryError: queries or k are not as the contract says.
         """
         codes = checked_queries(queries, self._spec, k=k)
-        if self._inverted is not None and allowed is None:
-            return padded(self._inverted.nearest(codes, k), k)
         words = as_words(codes)
+        if self._inverted is not None and allowed is None:
+            rows = self._inverted.nearest(codes, k)
+            if all(len(ids) == min(k, len(self)) for _, ids in rows):
+                return padded(rows, k)
         slots, mask = self._allowed(allowed)
         if slots is None:
             return padded(self._codes.nearest(words, k, self._slots.ids, mask), k)
@@ -139,6 +141,7 @@ class BinaryIndex:
         np.save(folder / "blocks.npy", codes.blocks)
         if self._inverted is not None:
             self._inverted.write(folder)
+        write_state(folder, State(is_trained=self._inverted is not None))
 
     @classmethod
     def load(
@@ -154,8 +157,10 @@ class BinaryIndex:
         shape = (-(-len(ids) // BLOCK), word_count(spec.entries), BLOCK)
         index._slots = IdSlots(ids)
         index._codes = index._flat(read_array(folder, "blocks", dtype=np.uint64, shape=shape), len(ids))
-        if (folder / FILE).exists():
+        if read_state(folder).is_trained:
             index._inverted = InvertedCodes.read(folder, code_bytes=spec.entries, probes=options.probes)
+            if len(index._inverted) != len(ids):
+                raise IndexFileError(f"{folder} lists {len(index._inverted)} of {len(ids)} codes")
         return index
 
     def is_outgrown(self) -> bool:

@@ -6,7 +6,6 @@ million histograms of real pictures (`benchmarks/search.py`); `range_search` sta
 valid for all. Histograms must not be negative and sum to 1.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +27,7 @@ from ambience.index._ranking import (
     within,
 )
 from ambience.index._root_lists import RootLists
-from ambience.index._slots import IdSlots, Rows, read_array
+from ambience.index._slots import IdSlots, Rows, State, read_array, read_state, write_state
 from ambience.index.base import Fetch
 from ambience.settings import setting
 
@@ -144,8 +143,7 @@ class HistogramIndex:
             np.save(folder / "histograms.npy", self._copies.view[slots])
         if self._lists is not None:
             self._lists.write(folder)
-        state = {"is_trained": self._lists is not None, "expected": self._expected}
-        (folder / "histogram.json").write_text(json.dumps(state), encoding="utf-8")
+        write_state(folder, State(is_trained=self._lists is not None, expected=self._expected))
 
     @classmethod
     def load(
@@ -158,22 +156,16 @@ class HistogramIndex:
         """
         index = cls(spec, options, fetch=fetch)
         ids = read_array(folder, "ids", dtype=np.int64, shape=(None,))
-        try:
-            state = json.loads((folder / "histogram.json").read_text(encoding="utf-8"))
-            is_trained, index._expected = bool(state["is_trained"]), int(state["expected"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise IndexFileError(
-                f"cannot read {folder / 'histogram.json'}: {exc!r}; `ambience rebuild` makes it again"
-            ) from exc
-        index._slots = IdSlots(ids)
-        if is_trained:
+        state = read_state(folder)
+        index._slots, index._expected = IdSlots(ids), state.expected
+        if state.is_trained:
             index._lists = RootLists.read(folder, dim=spec.dim)
             if len(index._lists) != len(ids):
                 raise IndexFileError(f"{folder} lists {len(index._lists)} of {len(ids)} histograms")
-        if is_trained and fetch is not None:
+        if state.is_trained and fetch is not None:
             index._copies = None
         else:
-            dtype = spec.dtype if is_trained else "float32"
+            dtype = spec.dtype if state.is_trained else "float32"
             shape = (len(ids), spec.entries)
             index._copies = Rows(read_array(folder, "histograms", dtype=dtype, shape=shape))
         return index

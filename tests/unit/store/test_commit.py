@@ -332,6 +332,18 @@ def test_a_failing_listener_is_logged_and_the_others_are_called(
     assert "a listener failed after a commit" in caplog.text
 
 
+def test_a_listener_may_write(store: Store) -> None:
+    def tag_once() -> None:
+        if not store.records.image(1).tags:
+            store.submit(SetTags(1, ("seen",)))
+
+    store.on_commit.append(tag_once)
+    store.submit(image_of(1))
+    assert store.records.image(1).tags == ("seen",)
+    store.commit([SetTags(1, ())])
+    assert store.records.image(1).tags == ("seen",)
+
+
 def test_listeners_hear_nothing_of_a_commit_that_changed_nothing(store: Store) -> None:
     called = []
     store.on_commit.append(lambda: called.append(1))

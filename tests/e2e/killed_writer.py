@@ -1,8 +1,8 @@
 """The program that `test_kill.py` kills: threads that add, update and delete, and say what was acknowledged.
 
-Run as `python killed_writer.py FOLDER SEED`. Each line on stdout is written after `submit` returned, in one
-`write` call of less than a pipe's atomic size, so that a kill leaves no half line. Before a write is submitted, a
-line says that it is about to be: the parent then knows the only writes whose fate is open.
+Run as `python killed_writer.py FOLDER SEED`. Each line on stdout is written after `submit` returned, in
+one `write` call of less than a pipe's atomic size, so that a kill leaves no half line. Before a write is
+submitted, a line says that it is about to be: the parent then knows the only writes whose fate is open.
 """
 
 import hashlib

@@ -56,7 +56,7 @@ class Ledger:
         return acknowledged
 
     def settle(self, store: Store) -> None:
-        """A write in flight may have come through or not; either is right, and from now on it is the truth."""
+        """A write in flight came through or not; either is right, and from now on it is the truth."""
         for said in self.open.values():
             if said["what"] == "add":
                 found = store.records.by_path(f"/photos/{said['version']}.jpg")

@@ -52,7 +52,10 @@ def check_store(records: Records, features: Features, *, deep: bool) -> Iterator
 
 def _space(records: Records, features: Features, fingerprint: str, kind: str) -> Iterator[Problem]:
     """Rows without a feature, and features without a row; what a writer commits meanwhile is left out."""
+    # The order of these reads matters where a writer is at work: it puts features before their rows, and
+    # deletes features before their tombstones.
     stored = features.ids(fingerprint)
+    last = records.last_feature_id()
     named = records.all_feature_ids(fingerprint)
     buried = records.buried_feature_ids(fingerprint)
     known = np.union1d(named, buried)
@@ -70,9 +73,9 @@ def _space(records: Records, features: Features, fingerprint: str, kind: str) ->
                 kind=kind,
                 detail={"feature_id": str(feature_id)},
             )
-    # A writer that is at work puts features first: above the last committed id nothing is an orphan.
-    orphans = np.setdiff1d(stored, known, assume_unique=True)
-    for feature_id in orphans[orphans <= records.last_feature_id()].tolist():
+    orphans = np.setdiff1d(stored[stored <= last], known, assume_unique=True)
+    orphans = orphans[features.exists(fingerprint, orphans)]
+    for feature_id in orphans.tolist():
         yield Problem(
             "feature_orphan",
             "features",

@@ -246,6 +246,8 @@ class _Group:
         self._is_stopping = False
 
     def submit(self, write: Write) -> Written | StoreError:
+        if threading.current_thread() is self._thread:
+            return self._commit([write])[0]  # a listener writes: waiting for itself would never end
         future: Future[Written | StoreError] = Future()
         with self._condition:
             if self._is_stopping:

@@ -68,8 +68,11 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, *, migrates: bool = False) -> Iterator[sa.Connection]:
         """One synced transaction; wholly there or wholly absent afterwards.
+
+        Args:
+            migrates: whether tables may be replaced while others name their rows.
 
         Raises:
             StoreFullError: the disk is full; nothing was written.
@@ -79,7 +82,7 @@ class Database:
         if not self.is_writer:
             raise StoreError("the library is open for reading; open it for writing to change it")
         with self._write_lock, self._translated():
-            connection = self.engine.connect().execution_options(writes=True)
+            connection = self.engine.connect().execution_options(writes=True, migrates=migrates)
             with connection, connection.begin():
                 yield connection
 
@@ -116,14 +119,23 @@ class Database:
             self._create()
         elif found != (newest := known_revisions()[-1]):
             self.check_revision()
-            import alembic.command  # takes a while, and is seldom needed
-            import alembic.config
+            self.upgrade(newest)
 
-            config = alembic.config.Config()
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            with self.writing() as connection:
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, newest)
+    def upgrade(self, revision: str) -> None:
+        """Runs the migrations up to a revision, wholly or not at all.
+
+        Raises:
+            StoreFullError: the disk is full; the tables are as they were.
+        """
+        import alembic.command  # takes a while, and is seldom needed
+        import alembic.config
+
+        config = alembic.config.Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self.writing(migrates=True) as connection:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, revision)
+        self.engine.dispose()  # new connections watch over foreign keys again
 
     def check_revision(self) -> None:
         """Refuses tables that this version does not know.
@@ -191,8 +203,10 @@ def _version_table() -> sa.Table:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A deferred transaction that turns from reading to writing can be refused; writers say so at once.
-    is_write = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("migrates", False):
+        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")  # has no effect inside of a transaction
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes", False) else "BEGIN")
 
 
 def _is_damage(exc: BaseException) -> bool:

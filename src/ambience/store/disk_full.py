@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 
 import lmdb
@@ -30,6 +31,26 @@ def is_disk_full(exc: BaseException) -> bool:
     if isinstance(exc, lmdb.Error):
         return any(text in str(exc) for text in _LMDB_TEXTS)
     return isinstance(exc, OSError) and exc.errno in _ERRNOS
+
+
+def has_room(file: Path, length: int) -> bool:
+    """Whether a file could grow: a write that the disk took in part only is reported as a plain I/O error.
+
+    Args:
+        file: an existing file; it is left alone.
+        length: bytes by which it should grow.
+
+    Returns:
+        False where the disk, a quota or a limit stands in the way.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=file.parent) as trial:
+            trial.seek(file.stat().st_size)
+            trial.write(bytes(length))
+            trial.flush()
+    except OSError as exc:
+        return not is_disk_full(exc)
+    return True
 
 
 def disk_full(folder: Path, exc: BaseException) -> StoreFullError:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import lmdb
 
 from ambience.errors import DamagedStoreError, StoreError
-from ambience.store.disk_full import disk_full, is_disk_full
+from ambience.store.disk_full import disk_full, has_room, is_disk_full
 
 FIRST_MAP_SIZE: Final = 64 * 2**20
 LARGEST_MAP_SIZE: Final = 2**46
@@ -117,7 +117,7 @@ class Environment:
             except lmdb.Error as exc:
                 # After a failed write LMDB may refuse everything until the environment is opened anew.
                 self._reopen()
-                if is_disk_full(exc):
+                if is_disk_full(exc) or not has_room(self.folder / DATA_NAME, _size(packed)):
                     raise disk_full(self.folder, exc) from exc
                 raise StoreError(f"cannot write to {self.folder}: {exc}") from exc
 
@@ -252,6 +252,11 @@ def _existing(environment: lmdb.Environment) -> dict[str, Any]:
     with environment.begin() as transaction:
         names = [bytes(name) for name in transaction.cursor().iternext(keys=True, values=False)]
     return {name.decode(): environment.open_db(name, create=False) for name in names}
+
+
+def _size(packed: Puts) -> int:
+    """About how many bytes a transaction makes the file grow: its values, and pages that it copies."""
+    return 2**20 + 2 * sum(len(value) for items in packed.values() for _, value in items)
 
 
 class _Gate:

@@ -90,7 +90,7 @@ class Features:
             StoreFullError: the disk is full; nothing was deleted.
         """
         keys = [_key(int(feature_id)) for feature_id in feature_ids]
-        if keys and self.has_database(fingerprint):
+        if keys:
             self._write({}, {fingerprint: keys})
 
     def get(self, spec: FeatureSpec, feature_ids: Ids) -> tuple[NDArray[Any], NDArray[np.float32]]:

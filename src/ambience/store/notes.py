@@ -10,7 +10,7 @@ from ambience.errors import StoreError
 from ambience.store import schema
 from ambience.store.base import FailedFile, Job
 from ambience.store.database import Database
-from ambience.store.schema import decoded, encoded
+from ambience.store.schema import clamped, decoded, encoded
 
 CHUNK: Final = 500
 """Values that one statement names: some databases take no more than 999."""
@@ -58,7 +58,7 @@ class Notes:
             encoded(file.path): {
                 "path": encoded(file.path),
                 "size": file.size,
-                "mtime_ns": file.mtime_ns,
+                "mtime_ns": clamped(file.mtime_ns),
                 "code": file.code,
                 "reason": encoded(file.reason),
             }
@@ -124,7 +124,7 @@ class Notes:
             ).scalar_one()
             job = Job(last + 1, name, subject, "waiting", total=total, updated_at=now())
             connection.execute(sa.update(numbers).where(numbers.c.name == "job_id").values(last=job.job_id))
-            connection.execute(sa.insert(table), [{"job_id": job.job_id, **_job_values(job)}])
+            connection.execute(sa.insert(table), [{"job_id": job.job_id, **_job_values(job, job.updated_at)}])
             return job
 
     def update_job(self, job: Job) -> None:
@@ -136,7 +136,9 @@ class Notes:
         """
         with self.database.writing() as connection:
             changed = connection.execute(
-                sa.update(schema.jobs).where(schema.jobs.c.job_id == job.job_id).values(_job_values(job))
+                sa.update(schema.jobs)
+                .where(schema.jobs.c.job_id == job.job_id)
+                .values(_job_values(job, now()))
             )
             if not changed.rowcount:
                 raise StoreError(f"no job {job.job_id}; `ambience info` lists the jobs there are")
@@ -174,7 +176,7 @@ def _delete_failed(connection: sa.Connection, paths: Sequence[bytes]) -> None:
         connection.execute(sa.delete(schema.failed_files).where(named))
 
 
-def _job_values(job: Job) -> dict[str, object]:
+def _job_values(job: Job, updated_at: str) -> dict[str, object]:
     return {
         "name": job.name,
         "subject": job.subject,
@@ -182,7 +184,7 @@ def _job_values(job: Job) -> dict[str, object]:
         "done": job.done,
         "total": job.total,
         "message": encoded(job.message),
-        "updated_at": now(),
+        "updated_at": updated_at,
     }
 
 

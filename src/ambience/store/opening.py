@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -97,6 +98,7 @@ def open_features(
         (place / CLEAN_NAME).unlink(missing_ok=True)
     features = Features(place, is_writer=is_writer)
     if is_writer:
+        _sync_folders(place)
         sweep(features, database)
     return features, tuple(repairs)
 
@@ -125,6 +127,17 @@ def sweep(features: Features, database: Database) -> int:
             features.delete(fingerprint, page)
             swept += len(page)
     return swept
+
+
+def _sync_folders(place: Path) -> None:
+    """Makes sure that the names of new files survive a loss of power, as their contents do."""
+    for folder in (place, place.parent, place.parent.parent):
+        with contextlib.suppress(OSError):  # some file systems cannot sync a folder, and need not
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _was_closed_cleanly(folder: Path) -> bool:

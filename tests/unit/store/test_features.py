@@ -1,0 +1,152 @@
+"""Vectors in LMDB: what goes in comes out, and what is broken or absent is named."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from store_writes import COLOR, PHASH, vector_of
+
+from ambience.datatypes import Feature
+from ambience.errors import StoreError, UnknownImageError
+from ambience.store.features import Features
+
+NAME = PHASH.fingerprint
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Iterator[Features]:
+    opened = Features(tmp_path, is_writer=True)
+    yield opened
+    opened.close()
+
+
+def rows_of(*numbers: int) -> list[tuple[int, Feature]]:
+    return [(number, Feature(vector_of(PHASH, number), number / 1e5)) for number in numbers]
+
+
+def test_vectors_come_back_in_the_order_asked(features: Features) -> None:
+    features.put(NAME, PHASH, rows_of(1, 2, 3, 300, 70_000))
+    vectors, qualities = features.get(PHASH, np.array([70_000 - 69_999, 300, 3, 300]))
+    assert np.array_equal(vectors, [vector_of(PHASH, each) for each in (1, 300, 3, 300)])
+    assert np.allclose(qualities, [1e-5, 3e-3, 3e-5, 3e-3], rtol=0.01)  # float16 keeps two digits here
+    assert (vectors.dtype, vectors.shape, vectors.flags["C_CONTIGUOUS"]) == (np.uint8, (4, 72), True)
+    assert features.ids(NAME).tolist() == [1, 2, 3, 300, 70_000]
+    assert features.exists(NAME, np.array([2, 4])).tolist() == [True, False]
+
+
+def test_no_ids_give_an_empty_array(features: Features) -> None:
+    features.put(NAME, PHASH, rows_of(1))
+    vectors, qualities = features.get(PHASH, np.empty(0, np.int64))
+    assert (vectors.shape, qualities.shape) == ((0, 72), (0,))
+
+
+def test_absent_features_are_named(features: Features) -> None:
+    with pytest.raises(UnknownImageError) as caught:
+        features.get(PHASH, np.array([5]))
+    assert caught.value.feature_ids == (5,)
+    features.put(NAME, PHASH, rows_of(1, 2))
+    with pytest.raises(UnknownImageError, match="no feature 9, -1 of phash") as caught:
+        features.get(PHASH, np.array([1, 9, 2, -1, 9]))
+    assert caught.value.feature_ids == (9, -1)
+    assert features.ids("nothing-v1").tolist() == []
+    assert features.exists("nothing-v1", np.array([1])).tolist() == [False]
+
+
+def test_a_value_under_another_key_or_of_another_form_is_corrupt(features: Features) -> None:
+    features.put_many(
+        [(NAME, 1, Feature(np.zeros(71, np.uint8))), (NAME, 2, Feature(np.zeros(72, np.uint8)))]
+    )
+    assert list(features.verify(PHASH)) == [(1, "77 bytes instead of 78")]
+
+
+@pytest.mark.parametrize(
+    "vector", [np.zeros(72, np.int8), np.zeros(71, np.uint8), np.zeros((1, 72), np.uint8)]
+)
+def test_a_vector_of_another_form_is_refused(features: Features, vector: np.ndarray) -> None:
+    with pytest.raises(StoreError, match=r"wants uint8 of shape \(72,\)"):
+        features.put(NAME, PHASH, [*rows_of(1), (2, Feature(vector))])
+    assert features.ids(NAME).tolist() == []
+
+
+def test_deleting_passes_over_what_is_absent(features: Features) -> None:
+    features.put(NAME, PHASH, rows_of(1, 2, 3))
+    features.delete(NAME, [2, 9])
+    features.delete("nothing-v1", [1])
+    assert features.ids(NAME).tolist() == [1, 3]
+
+
+def test_forgetting_and_putting_is_one_step(features: Features) -> None:
+    features.put(NAME, PHASH, rows_of(1, 2))
+    features.put_many([(NAME, 3, rows_of(3)[0][1])], forget=[(NAME, 1), ("nothing-v1", 1)])
+    assert features.ids(NAME).tolist() == [2, 3]
+    assert features.fingerprints() == [NAME]
+
+
+def test_pages_of_ids_are_bounded_and_complete(features: Features) -> None:
+    zero = Feature(np.zeros(72, np.uint8))
+    features.put(NAME, PHASH, [(number, zero) for number in range(25_000)])
+    pages = list(features.id_pages(NAME))
+    assert [len(page) for page in pages] == [10_000, 10_000, 5_000]
+    assert np.array_equal(np.concatenate(pages), np.arange(25_000))
+    assert [page[0] for page in features.id_pages(NAME, after=24_990)] == [24_991]
+
+
+def test_the_map_grows_while_others_read(features: Features) -> None:
+    features.put(NAME, PHASH, rows_of(*range(100)))
+    expected = [vector_of(PHASH, number) for number in range(100)]
+    big = Feature(np.zeros(8_000_000, np.uint8))
+
+    def read(_: int) -> bool:
+        return np.array_equal(features.get(PHASH, np.arange(100))[0], expected)
+
+    with ThreadPoolExecutor(3) as threads:
+        reads = [threads.submit(read, each) for each in range(200)]
+        for number in range(20):  # 160 MB: the first map holds 64
+            features.put_many([("big-v1", number, big)])
+        assert all(each.result() for each in reads)
+    assert len(features.ids("big-v1")) == 20
+
+
+def test_one_process_may_open_the_same_folder_twice(features: Features) -> None:
+    reader = Features(features.folder, is_writer=False)
+    features.put(COLOR.fingerprint, COLOR, [(1, Feature(vector_of(COLOR, 1)))])
+    assert np.array_equal(reader.get(COLOR, np.array([1]))[0][0], vector_of(COLOR, 1))
+    reader.close()
+    reader.close()
+    assert features.ids(COLOR.fingerprint).tolist() == [1]
+
+
+def test_a_reader_becomes_a_writer_where_one_comes_along(tmp_path: Path) -> None:
+    Features(tmp_path, is_writer=True).close()
+    reader = Features(tmp_path, is_writer=False)
+    writer = Features(tmp_path, is_writer=True)
+    writer.put(NAME, PHASH, rows_of(1))
+    writer.close()
+    assert reader.ids(NAME).tolist() == [1]
+    with pytest.raises(StoreError, match="open for reading"):
+        reader.put(NAME, PHASH, rows_of(2))
+    reader.close()
+    with pytest.raises(StoreError, match="closed"):
+        reader.ids(NAME)
+
+
+def _ids_in_child(features: Features, answers: "multiprocessing.SimpleQueue[str]") -> None:
+    try:
+        features.ids(NAME)
+        answers.put("read")
+    except StoreError as exc:
+        answers.put(str(exc))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that is what it is about
+def test_a_forked_process_is_told_to_open_the_library_itself(features: Features) -> None:
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=_ids_in_child, args=(features, answers))
+    child.start()
+    assert "a forked process must open the library for itself" in answers.get()
+    child.join()
+    assert features.ids(NAME).tolist() == []

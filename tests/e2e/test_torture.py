@@ -15,11 +15,11 @@ from ambience.decode.image import Decoder
 from ambience.errors import ImageError
 from ambience.settings import DecodeSettings
 
-DATA = Path(os.environ.get("AMBIENCE_TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+DATA = Path(os.environ.get("TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 TORTURE = DATA / "torture"
 
 pytestmark = pytest.mark.skipif(
-    not TORTURE.is_dir(), reason="needs AMBIENCE_TEST_DATA with its folder torture/"
+    not TORTURE.is_dir(), reason="needs TEST_DATA with its folder torture/"
 )
 
 MUST_DECODE = (

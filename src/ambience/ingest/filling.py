@@ -63,6 +63,8 @@ class FillRun:
                 if on_progress is not None:
                     on_progress(self.done + self.failed, total)
         self._commit(waiting)
+        if on_progress is not None:
+            on_progress(self.done + self.failed, total)
         return self.done, self.failed
 
     def _work(self, tasks: list[Task]) -> list[Outcome]:

@@ -89,15 +89,14 @@ class Maintenance:
         }
         while not self._stop.is_set():
             self._wake.clear()
-            is_first = bool(left_over)
-            is_changed = self._store.records.last_seq() != self._looked_at_seq
+            seq = self._store.records.last_seq()
             for kind, live in self._live.items():
                 with self._reported(f"the index of {kind}"):
                     self._tend(kind, live)
-                if is_changed or is_first or self._is_due(kind):
+                if self._store.records.last_seq() != self._looked_at_seq or self._is_due(kind):
                     with self._reported(f"pictures without {kind}"):
                         self._fill(kind, live)
-            self._looked_at_seq = self._store.records.last_seq()
+            self._looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
             if left_over:
                 self._close_jobs(left_over)
                 left_over = {}
@@ -119,6 +118,8 @@ class Maintenance:
             yield
         except AmbienceError as exc:
             _log.warning("%s: %s", what, exc)
+        except Exception:  # noqa: BLE001 - a fault in one kind must not end the thread that tends all of them
+            _log.exception("%s", what)
 
     def _tend(self, kind: str, live: LiveIndex) -> None:
         live.mend()

@@ -23,7 +23,15 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 pytestmark = pytest.mark.skipif(
     BROWSER is None, reason="no Chromium on this machine; on Debian and Ubuntu: apt install chromium"
 )
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 DROP = """([name, data]) => {
@@ -112,7 +120,8 @@ def test_a_picture_shows_its_original_first(page: "sync_api.Page", turned_coffee
     assert badges[1].startswith("Rotated 90°")
     assert "apart" in hit.locator(".why").inner_text()
     assert "found for copy.jpg" in page.locator("#said").inner_text()
-    page.wait_for_function("document.querySelector('#hits .card img').naturalWidth > 0")
+    sync_api.expect(hit.locator("img")).to_have_js_property("complete", True)
+    assert hit.locator("img").evaluate("(image) => image.naturalWidth") > 0
 
 
 def test_the_colors_tab_large_view_and_find_similar(page: "sync_api.Page", turned_coffee: bytes) -> None:
@@ -125,11 +134,10 @@ def test_the_colors_tab_large_view_and_find_similar(page: "sync_api.Page", turne
     assert page.locator("#large").is_visible()
     assert page.locator("#large-title").inner_text() == "coffee.png"
     page.get_by_role("button", name="Find similar").last.click()
-    page.wait_for_function("document.querySelector('#ask-title').textContent === 'coffee.png'")
+    sync_api.expect(page.locator("#ask-title")).to_have_text("coffee.png")
     page.wait_for_url("**/?id=*")
     page.get_by_role("button", name="Start over").click()
-    page.wait_for_selector("#recent-grid .card")
-    assert page.locator("#recent-grid .card .name").all_inner_texts() == list(reversed(NAMES))
+    sync_api.expect(page.locator("#recent-grid .card .name")).to_have_text(list(reversed(NAMES)))
     assert page.locator("#summary").inner_text() == "4 pictures"
 
 
@@ -153,7 +161,7 @@ def test_nothing_sticks_out_sideways(
     first_hit(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(
-        "[...document.querySelectorAll('.card .why')].every((each) => each.scrollWidth <= each.parentElement.clientWidth)"
+        "[...document.querySelectorAll('.why')].every((it) => it.scrollWidth <= it.parentElement.clientWidth)"
     )
     page.close()
 

@@ -250,6 +250,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         section, _, rest = name.partition("_")
         # A kind's own name may hold underscores, so two of them part the names below `kinds`.
         found[f"{section}.{rest}" if section in SECTIONS else name.replace("__", ".")] = value
+    if "GET_FILENAMES" in environment:  # the original system's own switch, in which anything but 1 is off
+        found.setdefault("serve.original_file_names", str(environment["GET_FILENAMES"] == "1"))
     return found
 
 

@@ -5,11 +5,13 @@ The command line finds the Unix socket through the library's lock file and hands
 
 import os
 import shutil
+import signal
 import socket
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +118,8 @@ class Server:
 
     def run(self) -> None:
         """Answers until it is told to stop, by signal or `stop`."""
-        self._server.run(sockets=[self._tcp, self._unix])
+        with _stopped_by_signals(self.stop):
+            self._server.run(sockets=[self._tcp, self._unix])
 
     def stop(self) -> None:
         """Makes `run` return, once requests in work are finished; may be called from any thread."""
@@ -125,6 +128,24 @@ class Server:
     def close(self) -> None:
         """Lets go of the sockets; the library is the caller's to close."""
         self._opened.close()
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Lets SIGTERM and SIGINT only ever stop the server, so that the library is closed afterwards.
+
+    Uvicorn takes both signals over while it runs and raises them again at its end; without a handler of ours,
+    SIGTERM would then end the process at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, lambda *_: stop()) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class _StoppingServer(uvicorn.Server):

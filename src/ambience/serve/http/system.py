@@ -33,7 +33,8 @@ router = APIRouter(tags=["system"])
 @router.get("/v1/kinds")
 def list_kinds(state: State) -> KindList:
     """The kinds that this server answers for."""
-    return KindList(kinds=[kind_of(extractor.spec) for extractor in state.library.kinds.values()])
+    kinds = [kind for kind in state.library.kinds if state.kind in (None, kind)]
+    return KindList(kinds=[kind_of(state.library.kinds[kind].spec) for kind in kinds])
 
 
 @router.get("/v1/jobs")

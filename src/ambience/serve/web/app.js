@@ -116,7 +116,10 @@ async function fill(tab, running) {
     state.answers[tab] ??= await answerFor(tab);
     if (state.running === running && state.tab === tab) showHits(tab);
   } catch (error) {
-    if (error.name !== "AbortError") at("hits").replaceChildren();
+    if (error.name !== "AbortError") {
+      at("hits").replaceChildren();
+      at("results").hidden = tab === "copies"; // what failed for the picture itself has no results at all
+    }
     tellError(error);
   }
 }

@@ -127,6 +127,7 @@ def test_names_come_along_where_the_setting_says_so(library, serve, picture):
 def test_a_kind_served_alone_greets_as_the_original_and_has_no_other_kinds_endpoints(library, serve, picture):
     client = serve(library, kind="phash").client
     assert client.get("/").json() == {"Hello": "World"}
+    assert [row["kind"] for row in client.get("/v1/kinds").json()["kinds"]] == ["phash"]
     assert by_picture(client, "phash", picture(1), k="1").status_code == 200
     assert by_picture(client, "color", picture(1), k="1").status_code == 404
 

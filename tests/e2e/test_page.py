@@ -1,0 +1,176 @@
+"""The page in a real browser: a dropped, pasted or chosen picture shows the right first hit."""
+
+import base64
+import io
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from ambience import library
+from ambience.serve.http.run import Server
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested where playwright is installed"
+)
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(
+    BROWSER is None, reason="no Chromium on this machine; on Debian and Ubuntu: apt install chromium"
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+
+DROP = """([name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+  const target = document.getElementById("ask");
+  for (const type of ["dragover", "drop"]) {
+    target.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+PASTE = """([name, data]) => {
+  const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, shipped_photographs: Path) -> Iterator[str]:
+    """Address of a server of four photographs."""
+    with library.open(tmp_path_factory.mktemp("page") / "library", writer=True) as opened:
+        server = Server(opened, port=0)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.is_listening:
+            time.sleep(0.01)
+        for name in NAMES:
+            files = {"image": (name, (shipped_photographs / name).read_bytes())}
+            httpx.post(f"{server.url}v1/images", files=files, timeout=60, trust_env=False).raise_for_status()
+        yield server.url
+        server.stop()
+        thread.join(30)
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser: "sync_api.Browser", url: str) -> Iterator["sync_api.Page"]:
+    """The page, opened; nothing may fail, nothing may come from another server."""
+    faults: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    opened.on(
+        "request",
+        lambda asked: None if asked.url.startswith((url, "blob:", "data:")) else faults.append(asked.url),
+    )
+    opened.goto(url)
+    opened.wait_for_selector("#recent-grid .card")
+    yield opened
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture(scope="module")
+def turned_coffee(shipped_photographs: Path) -> bytes:
+    """A small, recompressed, turned copy."""
+    out = io.BytesIO()
+    with Image.open(shipped_photographs / "coffee.png") as image:
+        image.convert("RGB").resize((300, 200)).rotate(90, expand=True).save(out, "JPEG", quality=75)
+    return out.getvalue()
+
+
+def first_hit(page: "sync_api.Page") -> "sync_api.Locator":
+    page.wait_for_selector("#hits .card")
+    return page.locator("#hits .card").first
+
+
+@pytest.mark.parametrize("how", [DROP, PASTE], ids=["dropped", "pasted"])
+def test_a_picture_shows_its_original_first(page: "sync_api.Page", turned_coffee: bytes, how: str) -> None:
+    page.evaluate(how, ["copy.jpg", base64.b64encode(turned_coffee).decode()])
+    hit = first_hit(page)
+    assert hit.locator(".name").inner_text() == "coffee.png"
+    badges = hit.locator(".badge").all_inner_texts()
+    assert badges[0] == "Same picture"
+    assert badges[1].startswith("Rotated 90°")
+    assert "apart" in hit.locator(".why").inner_text()
+    assert "found for copy.jpg" in page.locator("#said").inner_text()
+    sync_api.expect(hit.locator("img")).to_have_js_property("complete", True)
+    assert hit.locator("img").evaluate("(image) => image.naturalWidth") > 0
+
+
+def test_the_colors_tab_large_view_and_find_similar(page: "sync_api.Page", turned_coffee: bytes) -> None:
+    page.set_input_files("#file", {"name": "c.jpg", "mimeType": "image/jpeg", "buffer": turned_coffee})
+    first_hit(page)
+    page.get_by_role("tab", name="Same colors").click()
+    page.wait_for_selector("#hits .card .badge.color")
+    assert first_hit(page).locator(".name").inner_text() == "coffee.png"
+    first_hit(page).locator(".shot").click()
+    assert page.locator("#large").is_visible()
+    assert page.locator("#large-title").inner_text() == "coffee.png"
+    page.get_by_role("button", name="Find similar").last.click()
+    sync_api.expect(page.locator("#ask-title")).to_have_text("coffee.png")
+    page.wait_for_url("**/?id=*")
+    page.get_by_role("button", name="Start over").click()
+    sync_api.expect(page.locator("#recent-grid .card .name")).to_have_text(list(reversed(NAMES)))
+    assert page.locator("#summary").inner_text() == "4 pictures"
+
+
+def test_an_error_is_shown_in_words(browser: "sync_api.Browser", url: str) -> None:
+    page = browser.new_page()
+    page.goto(url)
+    page.set_input_files("#file", {"name": "x.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"})
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.locator("#error").get_attribute("role") == "alert"
+    assert len(page.locator("#error").inner_text()) > 20
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_sideways(
+    browser: "sync_api.Browser", url: str, turned_coffee: bytes, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.goto(url)
+    page.set_input_files("#file", {"name": "c.jpg", "mimeType": "image/jpeg", "buffer": turned_coffee})
+    first_hit(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate(
+        "[...document.querySelectorAll('.why')].every((it) => it.scrollWidth <= it.parentElement.clientWidth)"
+    )
+    page.close()
+
+
+def test_the_documentation_needs_no_other_server(browser: "sync_api.Browser", url: str) -> None:
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{url}docs")
+    page.wait_for_selector(".opblock")
+    assert page.locator(".opblock").count() > 15
+    assert [each for each in asked if not each.startswith((url, "data:", "blob:"))] == []
+    page.close()

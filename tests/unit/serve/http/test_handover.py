@@ -145,7 +145,9 @@ def test_methods_that_are_not_listed_cannot_be_called(running):
 
 
 # httpcore 1.0 leaves a Unix socket that could not connect to the garbage collector, which warns.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"
+)
 def test_a_server_that_is_gone_is_said_to_be_gone(library, serve, tmp_path):
     from types import SimpleNamespace
 

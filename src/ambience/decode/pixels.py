@@ -171,7 +171,8 @@ def decode_any(data: bytes, settings: DecodeSettings, *, need: int | None, name:
         A picture.
 
     Raises:
-        ImageError: unsupported, over a limit, truncated or damaged.
+        CorruptImageError: truncated or damaged, or a camera RAW file without a readable preview.
+        ImageError: unsupported, or over a limit.
     """
     header = read_header(data, settings, name=name)
     if header is not None and header.format == "jpeg" and header.is_plain:

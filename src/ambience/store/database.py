@@ -71,6 +71,9 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """One synced transaction; wholly there or wholly absent afterwards.
 
+        Yields:
+            A connection; leaving the block commits.
+
         Raises:
             StoreFullError: the disk is full; nothing was written.
             DamagedStoreError: the file is broken.
@@ -84,7 +87,11 @@ class Database:
                 yield connection
 
     def problems(self) -> Iterator[str]:
-        """What the database itself finds wrong with its file and its references, one line each."""
+        """What the database itself finds wrong with its file and its references, one line each.
+
+        Yields:
+            One line per problem.
+        """
         if self.file is None:
             return
         with self.reading() as connection:
@@ -95,7 +102,11 @@ class Database:
                 yield f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
 
     def is_sound(self) -> bool:
-        """A quick check of the file's structure."""
+        """A quick check of the file's structure.
+
+        Returns:
+            Whether it found nothing.
+        """
         if self.file is None:
             return True
         try:

@@ -1,5 +1,6 @@
 """The command line over a library of real photographs."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -221,9 +222,10 @@ def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
 
 def _count(library: Path) -> int:
     """Images that are committed, seen from outside."""
-    records = next(library.glob("records*.sqlite*"), library / "none")
     try:
-        with sqlite3.connect(f"file:{records}?mode=ro", uri=True) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{library}/records.sqlite?mode=ro", uri=True)
+        ) as database:
             return int(database.execute("select count(*) from images").fetchone()[0])
     except sqlite3.Error:
         return 0

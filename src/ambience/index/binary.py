@@ -6,6 +6,9 @@ hashing) were passed over: k-nearest searches among photographs end at distances
 such a scheme visits everything, and a range of 64 bits is answered by the flat scan just as well. Above
 `inverted_from`, `search` goes through inverted lists and may miss a few of the k nearest (recall@10 of copies
 within 64 bits ≥ 0.98 by test); `range_search` and filtered searches stay flat and exact.
+
+Source: Sivic & Zisserman, "Video Google", ICCV 2003, for inverted lists; Johnson, Douze & Jégou,
+"Billion-scale similarity search with GPUs", IEEE Trans. Big Data 7(3), 2021, for their form in faiss.
 """
 
 from dataclasses import dataclass
@@ -148,6 +151,9 @@ class BinaryIndex:
         cls, folder: Path, spec: FeatureSpec, options: BinaryOptions, *, fetch: Fetch | None = None
     ) -> Self:
         """Opens what `save` wrote, memory-mapped.
+
+        Returns:
+            An index that answers as the saved one did; codes are read from the files as they are needed.
 
         Raises:
             IndexFileError: files are missing or malformed.

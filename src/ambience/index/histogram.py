@@ -4,6 +4,9 @@ Untrained, every histogram is compared, exactly. Trained (from `train_from` hist
 the nearest lists of `_root_lists.py` for a shortlist and rank that exactly, with recall@10 above 0.99 at a
 million histograms of real pictures (`benchmarks/search.py`); `range_search` stays exact, by a bound that is
 valid for all. Histograms must not be negative and sum to 1.
+
+Source: Arandjelović & Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012,
+for square roots in place of histograms; inverted lists of 8-bit scalars as in faiss.
 """
 
 from collections.abc import Iterator
@@ -150,6 +153,9 @@ class HistogramIndex:
         cls, folder: Path, spec: FeatureSpec, options: HistogramOptions, *, fetch: Fetch | None = None
     ) -> Self:
         """Opens what `save` wrote; copies memory-mapped.
+
+        Returns:
+            An index that answers as the saved one did; copies are read from the files as they are needed.
 
         Raises:
             IndexFileError: files are missing or malformed, or made with `fetch` and opened without.

@@ -51,6 +51,9 @@ class AddRun:
     def run(self, on_progress: Callable[[IngestProgress], None] | None) -> IngestReport:
         """Works until everything is done or `stop` is set, and says what was done.
 
+        Returns:
+            Figures of the whole run, and every file that failed.
+
         Raises:
             StoreFullError: the disk is full; what was committed stays, the rest is added by a later run.
         """

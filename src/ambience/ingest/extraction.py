@@ -102,6 +102,9 @@ class Extraction:
             stop: ends it after the picture in hand.
             kinds: all by default.
             redo: extracts even where the bytes are those that the library holds.
+
+        Returns:
+            One outcome per file that was worked on.
         """
         outcomes: list[Outcome] = []
         waiting: list[tuple[Task, ImageDraft, Picture]] = []

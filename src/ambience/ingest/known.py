@@ -37,7 +37,11 @@ class KnownTable:
         return len(self._hashes)
 
     def rows(self, paths: Sequence[str]) -> list[int]:
-        """Row of each path, -1 where the library does not know it; rows found count as met."""
+        """Row of each path, -1 where the library does not know it; rows found count as met.
+
+        Returns:
+            As many rows as paths, in their order.
+        """
         if not len(self._hashes):
             return [-1] * len(paths)
         wanted = np.fromiter((hash(path) for path in paths), np.int64, len(paths))

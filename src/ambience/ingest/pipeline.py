@@ -42,7 +42,11 @@ class ByteBudget:
 
     @contextlib.contextmanager
     def holding(self, size: int) -> Iterator[None]:
-        """Waits until `size` bytes are free; a file above the whole budget waits until it is alone."""
+        """Waits until `size` bytes are free; a file above the whole budget waits until it is alone.
+
+        Yields:
+            Nothing; the bytes are free again afterwards.
+        """
         if size <= SMALL_BYTES:
             yield
             return

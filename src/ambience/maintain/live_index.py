@@ -365,7 +365,11 @@ class LiveIndex:
     # --- checking --------------------------------------------------------------------------------------
 
     def check(self) -> Iterator[Problem]:
-        """Compares the ids held with those of the store, and snapshot files with their sha256."""
+        """Compares the ids held with those of the store, and snapshot files with their sha256.
+
+        Yields:
+            One problem per difference.
+        """
         yield from self._check_ids()
         for snapshot in self._snapshots.found()[:1]:
             try:

@@ -19,7 +19,11 @@ class ReadWriteLock:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Held by any number of threads at a time, while no thread writes."""
+        """Held by any number of threads at a time, while no thread writes.
+
+        Yields:
+            Nothing; the lock is held inside.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._is_writing and not self._waiting_writers)
             self._readers += 1
@@ -33,7 +37,11 @@ class ReadWriteLock:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Held by one thread, while no other reads or writes."""
+        """Held by one thread, while no other reads or writes.
+
+        Yields:
+            Nothing; the lock is held inside.
+        """
         with self._changed:
             self._waiting_writers += 1
             try:

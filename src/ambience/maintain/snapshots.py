@@ -61,6 +61,9 @@ class SnapshotFolder:
     def problems(self, snapshot: Snapshot) -> Iterator[str]:
         """What differs from the manifest, by reading every byte.
 
+        Yields:
+            One sentence per difference.
+
         Raises:
             IndexFileError: there is no readable manifest.
         """
@@ -92,6 +95,9 @@ class SnapshotFolder:
     def stage(self, save: Callable[[Path], None]) -> Path:
         """Lets the engine write into a new folder that is no snapshot yet.
 
+        Returns:
+            The folder, for `publish`.
+
         Raises:
             StoreFullError: the disk is full.
         """
@@ -104,6 +110,9 @@ class SnapshotFolder:
 
     def publish(self, staged: Path, seq: int) -> Snapshot:
         """Makes a staged folder the newest snapshot, durably.
+
+        Returns:
+            What was published.
 
         Raises:
             StoreFullError: the disk is full; older snapshots are untouched.

@@ -51,7 +51,11 @@ class FeatureSource:
         return self.store.features.get(self.spec, ids)[0]
 
     def vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
-        """The ids whose vectors are sound, in order, and (N, entries) their vectors."""
+        """The ids whose vectors are sound, in order, and (N, entries) their vectors.
+
+        Returns:
+            (N,) ids and (N, entries) vectors; N is smaller than what was asked where some are broken.
+        """
         while len(ids):
             try:
                 return ids, self.fetch(ids)
@@ -60,7 +64,14 @@ class FeatureSource:
         return NO_IDS, np.empty((0, self.spec.entries), self.spec.dtype)
 
     def distrust(self, exc: BrokenFeatureError) -> Ids:
-        """Remembers the features that an error names; which they are."""
+        """Remembers the features that an error names; which they are.
+
+        Returns:
+            (N,) ids of the features.
+
+        Raises:
+            BrokenFeatureError: the error names none, so that nothing can be learnt from it.
+        """
         if not exc.feature_ids:
             raise exc
         self._distrusted.update(exc.feature_ids)

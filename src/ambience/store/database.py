@@ -74,6 +74,9 @@ class Database:
         Args:
             migrates: whether tables may be replaced while others name their rows.
 
+        Yields:
+            A connection; leaving the block commits.
+
         Raises:
             StoreFullError: the disk is full; nothing was written.
             DamagedStoreError: the file is broken.
@@ -87,7 +90,11 @@ class Database:
                 yield connection
 
     def problems(self) -> Iterator[str]:
-        """What the database itself finds wrong with its file and its references, one line each."""
+        """What the database itself finds wrong with its file and its references, one line each.
+
+        Yields:
+            One line per problem.
+        """
         if self.file is None:
             return
         with self.reading() as connection:
@@ -98,7 +105,11 @@ class Database:
                 yield f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
 
     def is_sound(self) -> bool:
-        """A quick check of the file's structure."""
+        """A quick check of the file's structure.
+
+        Returns:
+            Whether it found nothing.
+        """
         if self.file is None:
             return True
         try:

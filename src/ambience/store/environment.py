@@ -56,6 +56,9 @@ class Environment:
     def shared(cls, folder: Path, *, is_writer: bool) -> "Environment":
         """The environment of a folder, opened where this process has not yet; `release` gives it back.
 
+        Returns:
+            One environment per folder and process, counted once more.
+
         Raises:
             DamagedStoreError: the files are no LMDB environment.
             StoreFullError: the disk is full.
@@ -160,6 +163,9 @@ class Environment:
     @contextlib.contextmanager
     def reading(self, name: str | None = None) -> Iterator[tuple[Any, Any]]:
         """A read transaction of memory views, and the handle of a database (None where there is none).
+
+        Yields:
+            (transaction, database).
 
         Raises:
             DamagedStoreError: pages do not hold together.

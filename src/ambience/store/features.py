@@ -132,7 +132,11 @@ class Features:
         return np.concatenate(pages) if pages else np.empty(0, np.int64)
 
     def id_pages(self, fingerprint: str, *, after: int = -1) -> Iterator[Ids]:
-        """Ids of stored features above `after`, ascending, in arrays of bounded length."""
+        """Ids of stored features above `after`, ascending, in arrays of bounded length.
+
+        Yields:
+            (N,) ids, N bounded.
+        """
         while True:
             keys = self._keys(fingerprint, after)
             if not keys:
@@ -142,7 +146,11 @@ class Features:
             after = int(page[-1])
 
     def exists(self, fingerprint: str, feature_ids: Ids) -> NDArray[np.bool_]:
-        """(N,) whether each feature is stored, intact or not."""
+        """(N,) whether each feature is stored, intact or not.
+
+        Returns:
+            In the order asked.
+        """
         with self._environment.reading(fingerprint) as (transaction, database):
             if database is None:
                 return np.zeros(len(feature_ids), np.bool_)
@@ -170,7 +178,11 @@ class Features:
             yield from self.verify_ids(spec, page)
 
     def verify_ids(self, spec: FeatureSpec, feature_ids: Ids) -> list[tuple[int, str]]:
-        """The broken ones among stored features, with what is wrong; absent ones are passed over."""
+        """The broken ones among stored features, with what is wrong; absent ones are passed over.
+
+        Returns:
+            (feature id, what is wrong) pairs.
+        """
         length = _stored_bytes(spec)
         with self._environment.reading(spec.fingerprint) as (transaction, database):
             if database is None:

@@ -37,7 +37,11 @@ class Notes:
         self.database = database
 
     def failed_files(self, root: str | None = None) -> list[FailedFile]:
-        """Files that are no pictures for us, by path; all of them, or those at or below `root`."""
+        """Files that are no pictures for us, by path; all of them, or those at or below `root`.
+
+        Returns:
+            With the reasons that were noted.
+        """
         table = schema.failed_files
         query = sa.select(table).order_by(table.c.path)
         if root is not None:

@@ -237,7 +237,11 @@ def count_again(connection: sa.Connection) -> None:
 
 
 def counted(connection: sa.Connection) -> dict[tuple[int, str, str], int]:
-    """What the tallies should say: (space, image state, feature state) → rows."""
+    """What the tallies should say: (space, image state, feature state) → rows.
+
+    Returns:
+        Counts above zero only.
+    """
     images, features = schema.images, schema.features
     by_image = sa.select(images.c.state, sa.func.count()).group_by(images.c.state)
     found = {(0, str(state), ""): int(number) for state, number in connection.execute(by_image)}

@@ -364,7 +364,11 @@ class Plan:
 
 
 def concerned(writes: Iterable[Write]) -> tuple[set[int], set[bytes]]:
-    """Ids and paths whose stored rows a plan for these writes needs; malformed ones are left to the plan."""
+    """Ids and paths whose stored rows a plan for these writes needs; malformed ones are left to the plan.
+
+    Returns:
+        Image ids, and paths as they are stored.
+    """
     ids: set[int] = set()
     paths: set[bytes] = set()
     for write in writes:
@@ -390,7 +394,11 @@ def _unknown(image_id: int) -> UnknownImageError:
 
 
 def summed(plan: Plan) -> dict[tuple[int, str, str], int]:
-    """How the tallies change: (space, image state, feature state) → difference; space 0 counts images."""
+    """How the tallies change: (space, image state, feature state) → difference; space 0 counts images.
+
+    Returns:
+        Differences other than zero.
+    """
     differences: dict[tuple[int, str, str], int] = {}
     sides: Sequence[tuple[Mapping[int, Entry], int]] = ((plan.before, -1), (plan.entries, 1))
     for entries, sign in sides:

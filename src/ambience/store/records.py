@@ -85,7 +85,11 @@ class Records(Notes):
             return list(connection.execute(query).scalars())
 
     def same_files(self, sha256s: Sequence[bytes]) -> dict[bytes, list[int]]:
-        """Sha256 → ids of the images that have these bytes, ascending; those of no image are left out."""
+        """Sha256 → ids of the images that have these bytes, ascending; those of no image are left out.
+
+        Returns:
+            As of one moment.
+        """
         table = schema.images
         query = sa.select(table.c.sha256, table.c.image_id)
         with self.database.reading() as connection:
@@ -104,7 +108,11 @@ class Records(Notes):
         return self._first_id(schema.images.c.name == encoded(name))
 
     def known_files(self, root: str) -> Iterator[KnownFile]:
-        """Files of images at `root` or below it, by path; read page by page, so that nothing waits for it."""
+        """Files of images at `root` or below it, by path; read page by page, so that nothing waits for it.
+
+        Yields:
+            One per image with a path.
+        """
         column = schema.images.c.path
         here = below(column, root)
         after = b""
@@ -125,7 +133,11 @@ class Records(Notes):
             return [_known_file(row) for row in connection.execute(query.order_by(table.c.image_id))]
 
     def count(self, state: ImageState | None = None) -> int:
-        """Images of the library; only those of one state where it is given."""
+        """Images of the library; only those of one state where it is given.
+
+        Returns:
+            Read from a tally that commits keep, so that it costs the same at any size.
+        """
         table = schema.tallies
         query = sa.select(sa.func.sum(table.c.number)).where(table.c.space_id == 0)
         if state is not None:
@@ -134,7 +146,11 @@ class Records(Notes):
             return int(connection.execute(query).scalar() or 0)
 
     def counts(self) -> dict[str, dict[FeatureState, int]]:
-        """Kind → state → rows of the kind's current fingerprint; every kind and every state is named."""
+        """Kind → state → rows of the kind's current fingerprint; every kind and every state is named.
+
+        Returns:
+            Counts, zeros included.
+        """
         counted = {kind: dict.fromkeys(FeatureState, 0) for kind in self.kinds}
         current = {spec.fingerprint: kind for kind, spec in self.kinds.items()}
         query = (
@@ -196,7 +212,11 @@ class Records(Notes):
         return self._mapped(fingerprint, table.c.feature_id, table.c.image_id, feature_ids)
 
     def all_feature_ids(self, fingerprint: str) -> Ids:
-        """Ids of all features of a fingerprint that are done, ascending."""
+        """Ids of all features of a fingerprint that are done, ascending.
+
+        Returns:
+            (N,) int64.
+        """
         column = schema.features.c.feature_id
         with self.database.reading() as connection:
             space_id = self._space_id(connection, fingerprint)

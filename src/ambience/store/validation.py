@@ -52,6 +52,9 @@ def checked_path(path: str) -> bytes:
 def stored_tag(tag: str) -> bytes:
     """A tag as it is stored, where people can read it.
 
+    Returns:
+        Its UTF-8 bytes.
+
     Raises:
         StoreError: it is not.
     """

@@ -54,10 +54,9 @@ def add(
     at any time: what is known is passed over; what changed, moved or vanished is noticed. Ctrl-C loses
     nothing: the next run goes on from there.
     """
-    with (
-        session.writing("add", wait=not no_wait) as library,
-        Interruption("finishing the pictures in work; Ctrl-C again to abort") as interruption,
-    ):
+    library = session.writing("add", wait=not no_wait)
+    # Outermost, so that a Ctrl-C while the library is being closed does not tear that apart.
+    with Interruption("finishing the pictures in work; Ctrl-C again to abort") as interruption, library:
         absolute = [path.absolute() for path in paths]
         with AddingProgress(quiet=is_json and session.verbosity == 0) as progress:
             result = library.add_paths(

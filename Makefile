@@ -63,8 +63,7 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 # Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
 bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
 	for name in ingest robustness search; do \
-	  photos='$(PHOTOS)'; test $$name != search || photos=; \
-	  $(BIN)/python benchmarks/$$name.py $${photos:+--photos "$$photos"} $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
+	  $(BIN)/python benchmarks/$$name.py $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done
 
 docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code

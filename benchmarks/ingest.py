@@ -1,6 +1,6 @@
 """How fast pictures are added, against decoding alone, imagehash alone, and the original's recipe.
 
-    python benchmarks/ingest.py [--photos DIR] [--quick] [--update-docs]
+    python benchmarks/ingest.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
 
 Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, phash and color,
 on all cores. In the same run, taken in turn so that noise of the machine falls on all alike: reading and
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -179,11 +180,11 @@ def measure(files: dict[str, list[Path]], *, turns: int, share: int) -> dict[str
             few = paths[: max(2 * cores(), len(paths) // share)]
             factor = scale_for(wanted, need)
             candidates: list[tuple[str, int, Callable[[], float]]] = [
-                (AMBIENCE, len(paths), lambda paths=paths: add_all(paths)),
-                (DECODE, len(paths), lambda paths=paths, factor=factor: decode_all(paths, factor)),
-                (EIGHTH, len(paths), lambda paths=paths: decode_all(paths, 8)),
-                (IMAGEHASH, len(few), lambda few=few: pool_seconds(pool, imagehash_one, few)),
-                (ORIGINAL, len(few), lambda few=few: pool_seconds(pool, original_one, few)),
+                (AMBIENCE, len(paths), partial(add_all, paths)),
+                (DECODE, len(paths), partial(decode_all, paths, factor)),
+                (EIGHTH, len(paths), partial(decode_all, paths, 8)),
+                (IMAGEHASH, len(few), partial(pool_seconds, pool, imagehash_one, few)),
+                (ORIGINAL, len(few), partial(pool_seconds, pool, original_one, few)),
             ]  # fmt: skip
             add_all(few)  # warm: libraries loaded, code compiled, files in the page cache
             pool_seconds(pool, imagehash_one, few)
@@ -222,7 +223,7 @@ def profile(paths: Sequence[Path], pictures_per_s: float) -> dict[str, float]:
     timed("sha256", lambda each: hashlib.sha256(each).digest(), data)
     pictures = timed("decode", lambda each: decoder.decode(each, name="profiled"), data)
     for kind, extractor in extractors.items():
-        timed(kind, lambda picture, extractor=extractor: extractor.extract([picture]), pictures)
+        timed(kind, extractor.extract, [[picture] for picture in pictures])
     decoder.close()
     whole = 1e3 * cores() / pictures_per_s
     return {**spent, "rest": whole - sum(spent.values()), "whole": whole}
@@ -298,6 +299,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
     parser.add_argument("--quick", action="store_true", help="fewer files and turns")
     parser.add_argument("--update-docs", action="store_true", help="write results/ and docs/benchmarks.md")
+    parser.add_argument("--json", type=Path, help="write the whole report to this file")
     arguments = parser.parse_args()
     sources = source_photos(arguments.photos)
     counts, turns = FILES[arguments.quick], TURNS[arguments.quick]
@@ -325,7 +327,7 @@ def main() -> None:
         ],
         details={"rates": rates, "profiles_ms": profiles},
     )
-    finish(report, update_docs=arguments.update_docs)
+    finish(report, update_docs=arguments.update_docs, json_file=arguments.json)
 
 
 if __name__ == "__main__":

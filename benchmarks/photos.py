@@ -144,7 +144,8 @@ def related_pairs(photos: Sequence[Photo]) -> NDArray[np.bool_]:
         for turns in range(4):
             same |= upright @ _normalized(np.rot90(flipped, turns, axes=(1, 2))).T >= DUPLICATE_CORRELATION
     np.fill_diagonal(same, True)
-    return same | same.T
+    found: NDArray[np.bool_] = same | same.T
+    return found
 
 
 def _manifest_rows(folder: Path) -> list[tuple[Path, str]]:
@@ -179,4 +180,5 @@ def _thumbnail(photo: Photo) -> NDArray[np.float32]:
 def _normalized(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:
     flat = thumbnails.reshape(len(thumbnails), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    unit: NDArray[np.float32] = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return unit

@@ -87,14 +87,22 @@ def command_of(name: str, photos: Path | None, *, is_quick: bool) -> str:
     return " ".join(words + (["--quick"] if is_quick else []))
 
 
-def finish(report: Report, *, update_docs: bool) -> None:
-    """Prints the report, its figures last on one line; keeps it where asked."""
+def finish(report: Report, *, update_docs: bool, json_file: Path | None = None) -> None:
+    """Prints the report, its figures last on one line; keeps it where asked.
+
+    Args:
+        report: filled.
+        update_docs: whether to write `benchmarks/results/NAME.json` and the page.
+        json_file: another place for the whole report, or None.
+    """
     stored = as_dict(report)
     print(as_text(stored))
+    text = json.dumps(stored, indent=1, ensure_ascii=False) + "\n"
+    if json_file is not None:
+        json_file.write_text(text, encoding="utf-8")
     if update_docs:
         RESULTS.mkdir(parents=True, exist_ok=True)
-        file = RESULTS / f"{report.name}.json"
-        file.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (RESULTS / f"{report.name}.json").write_text(text, encoding="utf-8")
         update_page(stored)
     print(json.dumps(report.figures, ensure_ascii=False))
 

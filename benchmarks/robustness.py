@@ -1,6 +1,6 @@
 """Which copies are still found: 26 transforms and 15 harder ones, our kinds and their peers in one run.
 
-    python benchmarks/robustness.py --photos DIR [--quick] [--update-docs]
+    python benchmarks/robustness.py --photos DIR [--quick] [--json FILE] [--update-docs]
 
 Photos are split by a seed into gallery, query sources (also in the gallery) and outsiders. Negatives are
 every outsider, and every query with its true picture masked, under all 41 transforms; pairs that truly show
@@ -186,7 +186,7 @@ def imagededup_python(timeout_s: float) -> Path | str:
     if ready.is_file():
         return python
     venv.create(folder, with_pip=True, clear=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "imagededup"]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "imagededup"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:
@@ -355,12 +355,13 @@ def main() -> None:
     parser.add_argument(
         "--update-docs", action="store_true", help="write results/, docs/benchmarks.md and its plot"
     )
+    parser.add_argument("--json", type=Path, help="write the whole report to this file")
     arguments = parser.parse_args()
     report, outcomes = run(arguments)
     if arguments.update_docs:
         report.image = "robustness.png"
         draw(outcomes, IMAGES / report.image)
-    finish(report, update_docs=arguments.update_docs)
+    finish(report, update_docs=arguments.update_docs, json_file=arguments.json)
 
 
 if __name__ == "__main__":

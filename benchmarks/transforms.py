@@ -59,7 +59,8 @@ def resized(image: RgbImage, width: float, height: float) -> RgbImage:
     """The picture at another size: OpenCV INTER_AREA where it shrinks, INTER_CUBIC where it grows."""
     size = (max(1, round(width)), max(1, round(height)))
     shrinks = size[0] * size[1] <= image.shape[1] * image.shape[0]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def scaled(image: RgbImage, factor: float) -> RgbImage:
@@ -119,11 +120,12 @@ def rotated(image: RgbImage, degrees: float, *, grow: bool) -> RgbImage:
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
     if not grow:
-        return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+        return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
     cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
     new_width, new_height = math.ceil(width * cos + height * sin), math.ceil(width * sin + height * cos)
     matrix[:, 2] += ((new_width - width) / 2, (new_height - height) / 2)
-    return cv2.warpAffine(image, matrix, (new_width, new_height), flags=cv2.INTER_LINEAR)
+    turned = cv2.warpAffine(image, matrix, (new_width, new_height), flags=cv2.INTER_LINEAR)
+    return np.asarray(turned, np.uint8)
 
 
 def inset(image: RgbImage, other: RgbImage, rng: Generator, share: float) -> RgbImage:
@@ -152,7 +154,7 @@ def perspective(image: RgbImage, rng: Generator, least: float, most: float) -> R
     inward = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * rng.uniform(least, most, (4, 2))
     moved = corners + (inward * (width, height)).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(corners, moved)
-    return cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    return np.asarray(cv2.warpPerspective(image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def noisy(image: RgbImage, rng: Generator, sigma: float) -> RgbImage:
@@ -163,7 +165,7 @@ def noisy(image: RgbImage, rng: Generator, sigma: float) -> RgbImage:
 
 def blurred(image: RgbImage, sigma: float) -> RgbImage:
     """Gaussian blur of that standard deviation in pixels (OpenCV, kernel chosen by it)."""
-    return cv2.GaussianBlur(image, (0, 0), sigma)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 # --- the 26 -----------------------------------------------------------------------------------------------

@@ -18,9 +18,7 @@ from ambience.settings import DecodeSettings
 DATA = Path(os.environ.get("TEST_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 TORTURE = DATA / "torture"
 
-pytestmark = pytest.mark.skipif(
-    not TORTURE.is_dir(), reason="needs TEST_DATA with its folder torture/"
-)
+pytestmark = pytest.mark.skipif(not TORTURE.is_dir(), reason="needs TEST_DATA with its folder torture/")
 
 MUST_DECODE = (
     "drew_avif/Issue_649.avif",

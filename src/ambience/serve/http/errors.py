@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from ambience import errors
 from ambience.errors import AmbienceError
@@ -219,6 +220,11 @@ async def _on_http(request: Request, error: Exception) -> Response:
     return problem(error.status_code, code, detail, headers=error.headers)
 
 
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """A client that went away in the middle of its body: nobody is left to answer, and nothing is wrong."""
+    return Response(status_code=400)
+
+
 async def _on_fault(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "internal", "a fault of ours; the server's log holds the details")
@@ -234,6 +240,7 @@ def install(app: FastAPI) -> None:
         AmbienceError: _on_ours,
         RequestValidationError: _on_validation,
         StarletteHTTPException: _on_http,
+        ClientDisconnect: _on_disconnect,
         Exception: _on_fault,
     }
     for kind, handler in handlers.items():

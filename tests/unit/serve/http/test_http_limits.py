@@ -193,6 +193,24 @@ def test_what_is_meant_for_the_command_line_does_not_exist_on_the_network(client
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("content_type", ["image/png", "application/json", "multipart/form-data; boundary=x"])
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(library, serve, caplog, content_type):
+    running = serve(library)
+    host, port = running.client.base_url.host, running.client.base_url.port
+    for _ in range(3):
+        with socket.create_connection((host, port), timeout=5) as raw:
+            head = f"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n"
+            raw.sendall(f"{head}Content-Length: 1000\r\n\r\n--x".encode())
+            while not running.server.app.state.server.work.taken:
+                time.sleep(0.005)
+    deadline = time.monotonic() + 5
+    while running.server.app.state.server.work.taken and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert running.server.app.state.server.work.taken == 0
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert running.client.get("/healthz").status_code == 200
+
+
 def test_garbage_instead_of_http_leaves_the_server_alive(client):
     host, port = client.base_url.host, client.base_url.port
     with socket.create_connection((host, port), timeout=5) as raw:

@@ -2,12 +2,12 @@
 
     python benchmarks/search.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
 
-Hamming: one 576-bit query over all codes; all eight orientations in one pass; plain faiss beside it. The floor
-is the time to read the codes once (numpy summing them, on as many threads). Color: our histogram index beside
-faiss flat L1 (which is also the ground truth) and faiss IVF over the raw histograms, each on one thread,
-because faiss on two threads stalls on a busy machine. Opening: both saved indexes, in a fresh process. What is
-compared is timed in turn, so that noise of the machine falls on all alike. `--quick` takes a quarter of the
-histograms (of the same seed) and fewer queries; hashes stay a million.
+Hamming: one 576-bit query over all codes; all eight orientations in one pass; plain faiss beside it. The
+floor is the time to read the codes once (numpy summing them, on as many threads). Color: our histogram
+index beside faiss flat L1 (which is also the ground truth) and faiss IVF over the raw histograms, each on
+one thread, because faiss on two threads stalls on a busy machine. Opening: both saved indexes, in a fresh
+process. What is compared is timed in turn, so that noise of the machine falls on all alike. `--quick` takes
+a quarter of the histograms (of the same seed) and fewer queries; hashes stay a million.
 """
 
 import argparse

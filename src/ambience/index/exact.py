@@ -112,6 +112,9 @@ class ExactIndex:
     ) -> Self:
         """Opens what `save` wrote, memory-mapped.
 
+        Returns:
+            The index, ready to search and to be written to.
+
         Raises:
             IndexFileError: files are missing or malformed.
         """

@@ -328,12 +328,12 @@ class Records(Notes):
         answers = np.full(len(wanted), -1, np.int64)
         with self.database.reading() as connection:
             space_id = self._space_id(connection, fingerprint)
-            query = sa.select(key, value).where(
-                schema.features.c.space_id == space_id, schema.features.c.feature_id.is_not(None)
-            )
-            pairs = _selected(connection, query, key, wanted[wanted >= 0].tolist())
+            # Nothing is said of rows without a feature: SQLite would walk the index of features instead.
+            query = sa.select(key, value).where(schema.features.c.space_id == space_id)
+            rows = _selected(connection, query, key, wanted[wanted >= 0].tolist())
+        pairs = [tuple(row) for row in rows if None not in row]
         if pairs:
-            keys, values = np.array([tuple(pair) for pair in pairs], np.int64).T
+            keys, values = np.array(pairs, np.int64).T
             answers[np.searchsorted(wanted, keys)] = values
         return answers[places.reshape(-1)]
 

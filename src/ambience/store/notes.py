@@ -23,11 +23,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def below(column: sa.Column[bytes], root: str) -> sa.ColumnElement[bool]:
-    """Whether a path is `root` or lies below it."""
+def folder_range(root: str) -> tuple[bytes, bytes]:
+    """Two paths between which lies exactly what is below a folder."""
     folder = encoded(root).rstrip(b"/") + b"/"
-    # "0" is the character after "/", so this range of an index holds exactly what begins with the folder.
-    return sa.or_(column == encoded(root), sa.and_(column >= folder, column < folder[:-1] + b"0"))
+    return folder, folder[:-1] + b"0"  # "0" is the character after "/"
 
 
 class Notes:
@@ -45,7 +44,9 @@ class Notes:
         table = schema.failed_files
         query = sa.select(table).order_by(table.c.path)
         if root is not None:
-            query = query.where(below(table.c.path, root))
+            start, end = folder_range(root)
+            is_below = sa.and_(table.c.path > start, table.c.path < end)
+            query = query.where(sa.or_(table.c.path == encoded(root), is_below))
         with self.database.reading() as connection:
             return [
                 FailedFile(decoded(row.path), row.size, row.mtime_ns, row.code, decoded(row.reason))

@@ -16,7 +16,7 @@ from ambience.errors import UnknownImageError
 from ambience.store import schema
 from ambience.store.base import Change, KnownFile
 from ambience.store.database import Database
-from ambience.store.notes import CHUNK, Notes, below
+from ambience.store.notes import CHUNK, Notes, folder_range
 from ambience.store.schema import decoded, encoded
 
 _KNOWN_PAGE = 5_000
@@ -114,10 +114,12 @@ class Records(Notes):
             One per image with a path.
         """
         column = schema.images.c.path
-        here = below(column, root)
-        after = b""
+        with self.database.reading() as connection:
+            yield from map(_known_file, connection.execute(_KNOWN.where(column == encoded(root))).all())
+        after, end = folder_range(root)
         while True:
-            query = _KNOWN.where(here, column > after).order_by(column).limit(_KNOWN_PAGE)
+            # One range of one index: with an OR in it, every page would sort everything that is left.
+            query = _KNOWN.where(column > after, column < end).order_by(column).limit(_KNOWN_PAGE)
             with self.database.reading() as connection:
                 rows = connection.execute(query).all()
             yield from map(_known_file, rows)
@@ -328,12 +330,12 @@ class Records(Notes):
         answers = np.full(len(wanted), -1, np.int64)
         with self.database.reading() as connection:
             space_id = self._space_id(connection, fingerprint)
-            query = sa.select(key, value).where(
-                schema.features.c.space_id == space_id, schema.features.c.feature_id.is_not(None)
-            )
-            pairs = _selected(connection, query, key, wanted[wanted >= 0].tolist())
+            # Nothing is said of rows without a feature: SQLite would walk the index of features instead.
+            query = sa.select(key, value).where(schema.features.c.space_id == space_id)
+            rows = _selected(connection, query, key, wanted[wanted >= 0].tolist())
+        pairs = [tuple(row) for row in rows if None not in row]
         if pairs:
-            keys, values = np.array([tuple(pair) for pair in pairs], np.int64).T
+            keys, values = np.array(pairs, np.int64).T
             answers[np.searchsorted(wanted, keys)] = values
         return answers[places.reshape(-1)]
 

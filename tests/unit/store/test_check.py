@@ -2,12 +2,14 @@
 
 import contextlib
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 from store_writes import PHASH, image_of, vector_of
 
 from ambience.datatypes import Feature
 from ambience.store import schema
+from ambience.store.base import RemoveImage
 from ambience.store.commit import Store
 
 
@@ -63,3 +65,21 @@ def test_a_row_of_an_image_that_is_not_there_is_found(store: Store) -> None:
     found = [each for each in store.check() if each.code == "records_corrupt"]
     assert len(found) == 2
     assert "of features names a row of images that is not there" in found[0].message
+
+
+def test_checking_beside_a_working_writer_finds_nothing(store: Store) -> None:
+    def work(thread: int) -> None:
+        for number in range(thread * 1000, thread * 1000 + 40):
+            image_id = store.submit(image_of(number)).image_id
+            if number % 2:
+                store.forget_below(PHASH.fingerprint, store.submit(RemoveImage(image_id)).seq)
+
+    with ThreadPoolExecutor(2) as threads:
+        workers = [threads.submit(work, each) for each in range(2)]
+        checks = 0
+        while not all(each.done() for each in workers) or not checks:
+            assert list(store.check()) == []
+            checks += 1
+        assert [each.result() for each in workers] == [None, None]
+    assert store.records.count() == 40
+    assert list(store.check()) == []

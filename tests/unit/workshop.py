@@ -1,4 +1,4 @@
-"""A library's write path without the library: real store, decoder, extractors and indexes in a temporary folder."""
+"""A library's write path without the library: real store, decoder, extractors, indexes; a given folder."""
 
 import os
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from ambience.settings import IndexSettings, IngestSettings, Settings
 from ambience.store.commit import Store
 
 KINDS = ("phash", "color")
+TWO_THREADS, USUAL = IngestSettings(threads=2), IndexSettings()
 
 
 def write_picture(path: Path, seed: int, *, size: tuple[int, int] = (96, 64)) -> Path:
@@ -42,8 +43,8 @@ class Workshop:
         self,
         folder: Path,
         *,
-        ingest: IngestSettings = IngestSettings(threads=2),
-        index: IndexSettings = IndexSettings(),
+        ingest: IngestSettings = TWO_THREADS,
+        index: IndexSettings = USUAL,
         writer: bool = True,
         extractors: dict[str, Extractor] | None = None,
     ) -> None:

@@ -11,8 +11,9 @@ from ambience.extract.base import Extractor
 from ambience.ingest.adding import AddRun
 from ambience.ingest.extraction import Extraction
 from ambience.ingest.filling import FillRun
+from ambience.ingest.known import is_below
 from ambience.ingest.progress import IngestProgress, IngestReport
-from ambience.ingest.scan import absolute
+from ambience.ingest.scan import absolute, is_filled
 from ambience.ingest.watching import Watch, ignores
 from ambience.settings import Settings
 from ambience.store.base import FeatureDraft
@@ -103,6 +104,9 @@ class Ingest:
         roots = [absolute(path) for path in paths]
 
         def settled(changed: list[str]) -> None:
+            # A watched folder that went altogether, or is empty, is the place of a drive that was unplugged.
+            there = [root for root in roots if is_filled(root)]
+            changed = [path for path in changed if any(is_below(path, root) for root in there)]
             report = self._run(changed, stop=stop, ids_from_names=False, is_explicit=False).run(None)
             if report.added or report.updated or report.moved or report.missing or report.failed:
                 on_report(report)

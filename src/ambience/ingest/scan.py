@@ -5,7 +5,7 @@ passed over; the rest goes on.
 """
 
 # os.scandir and os.path over plain strings: a Path object per file costs more than all the rest.
-# ruff: noqa: PTH100, PTH111, PTH112, PTH116, PTH118, PTH122, PTH123
+# ruff: noqa: PTH100, PTH111, PTH112, PTH113, PTH116, PTH118, PTH122, PTH123
 
 import mimetypes
 import os
@@ -124,6 +124,7 @@ class Scan:
         self.empty_roots: list[str] = []
         self._roots, self._hidden, self._is_explicit = roots, hidden, is_explicit
         self._stop = stop or threading.Event()
+        self._library = os.path.realpath(library)
         self._visited = {_identity(library)} - {None}
         self._folders = [root + os.sep for root in roots if os.path.isdir(root)]
         self._named: set[str] = set()
@@ -137,6 +138,8 @@ class Scan:
 
     def _root(self, root: str) -> Iterator[list[Found | FailedFile]]:
         try:
+            if (root + os.sep).startswith(self._library + os.sep):
+                raise OSError(f"{root} belongs to the library itself; give the folders of your pictures")
             status = os.stat(root)
             if stat.S_ISDIR(status.st_mode):
                 yield from self._tree(root)
@@ -237,6 +240,21 @@ def failed_file(path: str, code: str, reason: object, *, size: int = 0, mtime_ns
     if isinstance(reason, OSError) and reason.strerror:
         reason = f"{path}: {reason.strerror}"
     return FailedFile(path, size, mtime_ns, code, printable(str(reason)))
+
+
+def is_filled(root: str) -> bool:
+    """Whether a path is a file, or a folder that holds anything.
+
+    Returns:
+        False as well where it cannot be read.
+    """
+    try:
+        if os.path.isfile(root):
+            return True
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
 
 
 def is_absent(path: str) -> bool:

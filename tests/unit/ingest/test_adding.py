@@ -182,6 +182,8 @@ def test_hidden_files_by_setting_and_the_library_itself_never(
     write_picture(workshop.folder / "files" / "upload.jpg", 3)
     assert workshop.ingest.add_paths([tmp_path]).added == 1
     assert workshop.ingest.add_paths([tmp_path / ".hidden"]).added == 1  # asked for by name
+    (refused,) = workshop.ingest.add_paths([workshop.folder / "files"]).failed
+    assert "belongs to the library itself" in refused.reason
     workshop.close()
     workshop = open_workshop(tmp_path / "other", ingest=IngestSettings(hidden=True))
     assert workshop.ingest.add_paths([tmp_path / ".hidden", tmp_path / "seen.jpg"]).added == 2

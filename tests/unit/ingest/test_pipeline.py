@@ -1,4 +1,4 @@
-"""Threads and bounded queues: every task once, failures carried over, stops that end, memory that is bounded."""
+"""Threads and bounded queues: every task once, failures carried over, stops that end, bounded memory."""
 
 import contextlib
 import threading

@@ -95,6 +95,16 @@ def test_a_folder_that_is_moved_in_is_added_whole_and_a_removed_one_is_missing(
     assert (added, missing) == (3, 3)
 
 
+def test_an_unplugged_drive_marks_nothing_missing(workshop: Workshop, photos: Path, tmp_path: Path) -> None:
+    write_picture(photos / "0.jpg", 0)
+    with watching(workshop, photos) as watched:
+        watched.reports.get(timeout=WAIT_S)
+        photos.rename(tmp_path / "unplugged")
+        with pytest.raises(queue.Empty):
+            watched.reports.get(timeout=2)
+    assert [record.state for record in workshop.store.records.list_images()] == [ImageState.PRESENT]
+
+
 def test_watching_what_does_not_exist_says_so_and_ends(workshop: Workshop, tmp_path: Path) -> None:
     reports: list[IngestReport] = []
     workshop.ingest.watch([tmp_path / "nowhere"], stop=threading.Event(), on_report=reports.append)

@@ -53,7 +53,7 @@ def test_it_equals_the_oracle_over_random_adds_changes_and_removals(open_worksho
     live = workshop.live_index()
     live.open()
     alive: list[int] = []
-    for turn in range(60):
+    for _ in range(60):
         writes: list[Write] = [put(workshop, next(seeds)) for _ in range(rng.randrange(6))]
         for image_id in rng.sample(alive, min(len(alive), rng.randrange(4))):
             if rng.random() < 0.5:

@@ -116,16 +116,22 @@ def _saved(picture: Image.Image, quality: int) -> Image.Image:
     return Image.open(saved).convert("RGB")
 
 
+def _edited(path: Path, edit: Edit) -> bytes:
+    """The bytes of an edited copy as JPEG; the color profile stays, as editors leave it."""
+    saved = io.BytesIO()
+    with Image.open(path) as original:
+        profile = original.info.get("icc_profile") if original.mode == "RGB" else None
+        edit(original.convert("RGB")).save(saved, "JPEG", quality=90, icc_profile=profile)
+    return saved.getvalue()
+
+
 def _row(library: Library, photographs: list[Path], name: str, edit: Edit) -> str:
     """A line of the table: median and largest distance to the original, and how many are found first."""
     cells = [name]
     for kind in SHOWN:
         distances, found = [], 0
         for path in photographs:
-            with Image.open(path) as original:
-                saved = io.BytesIO()
-                edit(original.convert("RGB")).save(saved, "JPEG", quality=90)
-            question = Query(data=saved.getvalue())
+            question = Query(data=_edited(path, edit))
             hits = library.search_kind(kind, question, k=len(photographs)).hits
             mine = next(hit for hit in hits if library.image(hit.image_id).path == str(path))
             distances.append(mine.distance)
@@ -147,8 +153,7 @@ def _make_picture(
     made = []
     for number, name in enumerate(edits):
         made.append(folder / f"{number}.jpg")
-        with Image.open(question) as original:
-            EDITS[name](original.convert("RGB")).save(made[-1], quality=90)
+        made[-1].write_bytes(_edited(question, EDITS[name]))
     with ambience.open(folder / "library", writer=True) as library:
         library.add_paths([*photographs, *made])
         _draw(library, question.read_bytes(), kind)

@@ -61,7 +61,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="search twice, print the answers, and end")
     options = parser.parse_args()
     try:
-        return demo(options.photos, options.port, once=options.once)
+        photos = options.photos.expanduser() if options.photos else None
+        return demo(photos, options.port, once=options.once)
     except DemoError as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1
@@ -218,10 +219,10 @@ def _ask(client: httpx.Client, data: bytes, image: dict[str, Any], *, by: str | 
         print(f"  {rank}  {match['image']['name']:<24} {match['score']:.2f}  {words}")
     if not matches:
         print("  nothing found")
-    # A folder may hold the same file twice, or a copy that is nearer: the same bytes are as right as the id.
-    return bool(matches) and (
-        matches[0]["image_id"] == image["image_id"] or matches[0]["verdict"] in ("same_file", "same_picture")
-    )
+        return False
+    # A folder may hold the same file twice: its bytes count, not its id.
+    first = client.get(f"/v1/images/{matches[0]['image_id']}").raise_for_status().json()
+    return bool(first["sha256"] == image["sha256"])
 
 
 if __name__ == "__main__":

@@ -257,14 +257,14 @@ def draw(outcomes: Sequence[Outcome], file: Path) -> None:
     figure, axes = plt.subplots(figsize=(2.9 + 0.62 * len(outcomes), 11.4), layout="constrained")
     axes.imshow(values, cmap="YlGnBu", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        text = "1" if value == 1 else "0" if value == 0 else f"{value:.2f}".lstrip("0")
+        text = "1" if value == 1 else "·" if value == 0 else f"{value:.2f}".lstrip("0")
         axes.text(
             column, row, text, ha="center", va="center", fontsize=8, color="white" if value > 0.55 else "#444"
         )
     axes.set_yticks(range(len(TRANSFORMS)), [each.name for each in TRANSFORMS], fontsize=9)
     axes.set_xticks(
         range(len(outcomes)),
-        [one.title.replace(", ", "\n") for one in outcomes],
+        [one.title.replace(", ", "\n").replace(" (", "\n(") for one in outcomes],
         fontsize=9,
         rotation=60,
         ha="left",

@@ -21,7 +21,7 @@ from ambience.store.base import FailedFile, FeatureDraft
 BUDGET_BYTES = 768 * 2**20
 """Bytes of big files in memory at once, over all threads."""
 GROUP_PIXEL_BYTES = 4 * 2**20
-"""Decoded pixels that wait for the extractors at once, a thread: more would have left the processor's cache."""
+"""Decoded pixels that wait for the extractors at once, a thread: more would leave the processor's cache."""
 
 Drafts = dict[str, FeatureDraft]
 

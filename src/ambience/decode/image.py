@@ -80,7 +80,9 @@ class Decoder:
                     raise ImageError(f"{name}: {_kind(facts.st_mode)}, not a file; only files are read")
                 limits.check_bytes(facts.st_size, self._settings, name=name)
                 with os.fdopen(descriptor, "rb", closefd=False) as file:
-                    data = file.read(self._settings.max_bytes + 1)
+                    # One byte more than it should have: what grows meanwhile is noticed, and reading makes
+                    # room for no more than that.
+                    data = file.read(facts.st_size + 1)
             finally:
                 os.close(descriptor)
         except (OSError, ValueError) as exc:

@@ -1,7 +1,7 @@
 """Joint RGB histogram of 8×8×8 cells: finds pictures of the same colors, wherever the colors lie.
 
 Under `exact` every pixel of the full-size picture is counted, and the counts scaled to a sum of 1e7 carry the
-very bits of OpenCV's. Otherwise about 150,000 pixels on a lattice are counted, which drifts by a median L1 of
+very bits of OpenCV's. Otherwise about 100,000 pixels on a lattice are counted, which drifts by a median L1 of
 0.01 from counting all (the largest possible distance is 2). Stored histograms sum to 1.
 """
 
@@ -34,7 +34,7 @@ class ColorOptions:
     """Settings of the histogram."""
 
     samples: int = setting(
-        150_000, "pixels", "Pixels counted of a picture that has half as many again.", minimum=1000
+        100_000, "pixels", "Pixels counted of a picture that has half as many again.", minimum=1000
     )
 
 

@@ -132,7 +132,7 @@ def hash_bits(block: Block) -> NDArray[np.uint8]:
 
     Source: J. Buchner, ImageHash 4.3, `phash`.
     """
-    return np.packbits(block > np.median(block))
+    return np.packbits(block > _median(block))
 
 
 def texture(block: Block) -> float:
@@ -145,7 +145,7 @@ def texture(block: Block) -> float:
     Returns:
         0 (every bit is noise) to 1.
     """
-    return float(np.mean(np.abs(block - np.median(block)) > CLEAR))
+    return float(np.count_nonzero(np.abs(block - _median(block)) > CLEAR) / block.size)
 
 
 def turned_blocks(block: Block) -> list[tuple[Orientation, Block]]:
@@ -199,6 +199,14 @@ def scaled_block(rgb: RgbImage) -> Block:
     columns = _reducer(width, grey.shape[1], *column_places)
     block: Block = (rows @ grey.astype(np.float32)) @ columns.T
     return block
+
+
+def _median(block: Block) -> np.floating:
+    """The very value of `np.median`, at a third of its price for so few numbers."""
+    half = block.size // 2
+    middle = np.partition(block.ravel(), (half - 1, half))[half - 1 : half + 1]
+    median: np.floating = middle.mean()
+    return median
 
 
 def _feature(block: Block) -> Feature:

@@ -51,6 +51,7 @@ FILES = {True: {"12mp": 32, "2mp": 120, "03mp": 600, "12mp_4mb": 12},
 SLOW_SHARE = 4
 """The process-pool peers read one file in so many: they are slow, and a rate needs no more."""
 
+PROFILE = "Processor milliseconds a picture: each stage alone; what is left; all; and what cores did not use"
 TURNS = {True: 3, False: 7}
 PROFILED = {"12mp": 8, "2mp": 24, "03mp": 100, "12mp_4mb": 4}
 """Files on which each stage is timed alone, one thread."""
@@ -199,10 +200,16 @@ def ratio(rates: Rates, of: str, to: str) -> float:
     return statistics.median(mine / theirs for mine, theirs in zip(rates[of], rates[to], strict=True))
 
 
-def profile(paths: Sequence[Path], pictures_per_s: float) -> dict[str, float]:
-    """Milliseconds of one core that a picture costs, by stage, each timed alone on one thread.
+def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
+    """Milliseconds of processor time that a picture costs, by stage; a busy machine hardly moves them.
 
-    The rest is what adding takes beyond them: headers, rows, features, fsync, index, waiting.
+    Args:
+        paths: all of them are added once, which gives the whole.
+        profiled: so many of them go through each stage alone, on one thread.
+
+    Returns:
+        The stages; "rest": what adding takes beyond them (walking, headers, rows, features, fsync, index);
+        "whole": of all threads; "not used": of the cores meanwhile, for want of work or to other programs.
     """
     from ambience import composition
     from ambience.decode.image import Decoder
@@ -214,19 +221,22 @@ def profile(paths: Sequence[Path], pictures_per_s: float) -> dict[str, float]:
 
     def timed(stage: str, work: Callable[[Any], Any], inputs: Sequence[Any]) -> list[Any]:
         work(inputs[0])
-        start = time.perf_counter()
+        start = time.process_time()
         found = [work(each) for each in inputs]
-        spent[stage] = (time.perf_counter() - start) / len(inputs) * 1e3
+        spent[stage] = (time.process_time() - start) / len(inputs) * 1e3
         return found
 
-    data = timed("read", lambda path: path.read_bytes(), paths)
+    start = time.process_time()
+    wall = add_all(paths) / len(paths) * 1e3
+    whole = (time.process_time() - start) / len(paths) * 1e3
+    data = timed("read", lambda path: path.read_bytes(), paths[:profiled])
     timed("sha256", lambda each: hashlib.sha256(each).digest(), data)
     pictures = timed("decode", lambda each: decoder.decode(each, name="profiled"), data)
     for kind, extractor in extractors.items():
         timed(kind, extractor.extract, [[picture] for picture in pictures])
     decoder.close()
-    whole = 1e3 * cores() / pictures_per_s
-    return {**spent, "rest": whole - sum(spent.values()), "whole": whole}
+    rest = whole - sum(spent.values())
+    return {**spent, "rest": rest, "whole": whole, "not used": max(0.0, cores() * wall - whole)}
 
 
 # --- report -----------------------------------------------------------------------------------------------
@@ -268,7 +278,9 @@ def tables_of(
         Table("Pictures a second, median of the turns", ("files", *names), medians),
         Table("Ambience over each", ("files", *names[1:], "decode alone, range"), ratios),
         Table(
-            "Milliseconds of one core a picture, each stage alone; rest = all else", ("files", *stages), costs
+            PROFILE,
+            ("files", *stages),
+            costs,
         ),
     ]
 
@@ -305,10 +317,7 @@ def main() -> None:
     counts, turns = FILES[arguments.quick], TURNS[arguments.quick]
     files = {wanted.name: camera_files(wanted, sources, counts[wanted.name]) for wanted in SETS}
     rates = measure(files, turns=turns, share=SLOW_SHARE)
-    profiles = {
-        name: profile(paths[: PROFILED[name]], statistics.median(rates[name][AMBIENCE]))
-        for name, paths in files.items()
-    }
+    profiles = {name: profile(paths, PROFILED[name]) for name, paths in files.items()}
     report = Report(
         name="ingest",
         command=command_of("ingest", arguments.photos, is_quick=arguments.quick),

@@ -180,7 +180,8 @@ def as_markdown(stored: Mapping[str, Any]) -> str:
     host = stored["machine"]
     parts = [
         f"`{stored['command']}` · {stored['date']} · commit {stored['commit']} · {host['processor']}, "
-        f"{host['cores']} cores, {host['memory_gib']:g} GiB, {host['system']}, Python {host['python']} · "
+        f"{host['cores']} cores, {host['memory_gib']:g} GiB, {host['system']}, "
+        f"Python {host['python']}, load {host['load_at_end']} at the end · "
         + ", ".join(f"{name} {number}" for name, number in stored["versions"].items()),
     ]
     parts += stored["notes"]

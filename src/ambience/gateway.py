@@ -59,7 +59,7 @@ class Gateway:
             statuses.append(status)
             if ranking is not None:
                 rankings.append(ranking)
-        specs = {kind: search.spec for kind, search in self._searches.items()}
+        specs = {search.spec.kind: search.spec for search in self._searches.values()}
         matches = merge(rankings, specs, score, same_files=same_files)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 

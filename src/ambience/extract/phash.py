@@ -230,8 +230,8 @@ def _thinned_grey(rgb: RgbImage) -> tuple[NDArray[np.uint8], tuple[float, int], 
     What is left is averaged two by two, which OpenCV has a fast path for.
 
     Returns:
-        (h, w) uint8; for rows and for columns, the centre of the first in pixels from the edge, and the pixels
-        from one to the next.
+        (h, w) uint8; for rows and for columns, the centre of the first in pixels from the edge, and the
+        pixels from one to the next.
     """
     import cv2
 

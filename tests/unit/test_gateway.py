@@ -1,0 +1,130 @@
+"""Every kind is asked under one deadline; one that is late or fails is named, and never means "no match"."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ambience.datatypes import (
+    Feature,
+    FeatureSpec,
+    FeatureState,
+    Ids,
+    ImageDraft,
+    Neighbors,
+    Orientation,
+    QueryVariant,
+    Verdict,
+)
+from ambience.errors import IndexFileError
+from ambience.gateway import Gateway
+from ambience.index.exact import ExactIndex
+from ambience.search.vector import VectorSearch
+from ambience.store.base import FeatureDraft, PutImage
+from ambience.store.commit import Store
+
+SPEC = FeatureSpec("toy", "Toy", 2, "float32", "l2", 1, 1, verdicts=((Verdict.LOOK_ALIKE, 5.0),))
+
+
+class Following(ExactIndex):
+    """An exact index that has seen everything."""
+
+    pending = 0
+
+
+class Late(Following):
+    """Answers when it is told to."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.released = threading.Event()
+
+    def search(self, queries: Any, k: int, *, allowed: Ids | None = None) -> Neighbors:
+        self.released.wait(20)
+        return super().search(queries, k, allowed=allowed)
+
+
+class Broken(Following):
+    """Never answers."""
+
+    def __init__(self, *args: Any, fault: Exception) -> None:
+        super().__init__(*args)
+        self.fault = fault
+
+    def search(self, queries: Any, k: int, *, allowed: Ids | None = None) -> Neighbors:
+        raise self.fault
+
+
+def vector(x: float) -> Feature:
+    return Feature(np.array([x, 0], np.float32))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "library", {"toy": SPEC}, writer=True) as opened:
+        for x in (0.0, 3.0, 40.0):
+            made = FeatureDraft(SPEC.fingerprint, FeatureState.DONE, vector(x))
+            draft = ImageDraft(sha256=bytes([int(x)] * 32), size=1, name=f"{x}", is_upload=True)
+            opened.submit(PutImage(draft, {"toy": made}))
+        yield opened
+
+
+def search_over(store: Store, index: Following) -> VectorSearch:
+    ids = store.records.all_feature_ids(SPEC.fingerprint)
+    index.add(ids, store.features.get(SPEC, ids)[0])
+    return VectorSearch(SPEC, index, store, lambda _exc: ids[:0])
+
+
+def engine(kind: type[Following], **more: Any) -> Any:
+    return kind(SPEC, kind.options_class(), **more)
+
+
+def test_hits_come_nearest_first_once_each_with_their_orientation(store: Store) -> None:
+    search = search_over(store, engine(Following))
+    turned = Orientation(90, False)
+    ranking = search.by_variants([QueryVariant(vector(30)), QueryVariant(vector(2), turned)], k=3)
+    assert [(hit.image_id, hit.distance, hit.orientation) for hit in ranking.hits] == [
+        (2, 1.0, turned),
+        (1, 2.0, turned),
+        (3, 10.0, Orientation()),
+    ]
+    within = search.by_variants([QueryVariant(vector(2))], radius=1)
+    assert [hit.image_id for hit in within.hits] == [2]
+
+
+def test_what_is_late_or_broken_is_named_and_the_rest_answers(store: Store) -> None:
+    late, broken = engine(Late), Broken(SPEC, Broken.options_class(), fault=IndexFileError("torn"))
+    crashed = Broken(SPEC, Broken.options_class(), fault=ZeroDivisionError("oops"))
+    parts = {"good": engine(Following), "late": late, "broken": broken, "crashed": crashed}
+    gateway = Gateway(
+        {kind: search_over(store, index) for kind, index in parts.items()}, deadline_s=0.5, threads=4
+    )
+    variants: dict[str, list[QueryVariant] | str] = {kind: [QueryVariant(vector(0))] for kind in parts}
+    variants["good"] = [QueryVariant(vector(0))]
+    answer = gateway.search(variants, k=5, same_files=[3])
+    assert [(match.image_id, match.verdict) for match in answer.matches] == [
+        (3, Verdict.SAME_FILE),
+        (1, Verdict.LOOK_ALIKE),
+        (2, Verdict.LOOK_ALIKE),
+    ]
+    states = {status.kind: (status.state, status.message) for status in answer.kinds}
+    assert states["good"] == ("ok", "")
+    assert states["broken"] == ("failed", "torn")
+    assert states["crashed"] == ("failed", "ZeroDivisionError: oops")
+    assert states["late"][0] == "late"
+    assert "search.deadline_s" in states["late"][1]
+    late.released.set()
+    gateway.close()
+
+
+def test_a_kind_that_the_query_has_no_feature_for_says_why(store: Store) -> None:
+    gateway = Gateway({"toy": search_over(store, engine(Following))}, deadline_s=5, threads=1)
+    answer = gateway.search({"toy": "a blank page has no toys"}, k=5)
+    assert answer.matches == ()
+    assert [(status.state, status.message) for status in answer.kinds] == [
+        ("empty", "a blank page has no toys")
+    ]
+    gateway.close()

@@ -83,7 +83,7 @@ def demo(photos: Path | None, port: int, *, once: bool) -> int:
     # A library for each folder, so that the pictures of one demo are not found in another.
     mark = hashlib.sha256(os.fsencode(photos.absolute()) if photos else b"").hexdigest()[:8]
     library = PROJECT / ".demo" / f"library-{mark}"
-    _require_free(port)
+    port = _free_port(port, or_any=once)
     address = f"http://{HOST}:{port}"
     with _server(library, port):
         added = subprocess.run(_ambience(library, "add", *paths), check=False).returncode
@@ -126,16 +126,21 @@ def _said(command: Sequence[str]) -> str:
     return " ".join([str(program), *command[3:]])
 
 
-def _require_free(port: int) -> None:
+def _free_port(port: int, *, or_any: bool) -> int:
+    """The port, or where it is taken and nobody needs to know the address, any that is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as exc:
+            if or_any:
+                probe.bind((HOST, 0))
+                return int(probe.getsockname()[1])
             raise DemoError(
                 f"port {port} is taken ({exc.strerror}), maybe by another demo; "
                 f"end that, or choose another one: make demo PORT={port + 1}"
             ) from exc
+    return port
 
 
 @contextlib.contextmanager

@@ -73,13 +73,18 @@ def test_info_check_remove_rebuild_train_and_jobs(terminal, photographs: Path) -
     image_id = json.loads(terminal.run("search", photographs / "rocket.jpg", "--json").out)["matches"][0][
         "image_id"
     ]
-    assert terminal.run("remove", str(image_id)).out == "1 picture removed\n"
+    assert json.loads(terminal.run("remove", str(image_id), "--json").out) == {"removed": [image_id]}
     assert str(image_id) in terminal.run("remove", str(image_id), code=1).err
     assert (photographs / "rocket.jpg").exists()
     assert json.loads(terminal.run("info", "--json").out)["images"] == 4
+    assert json.loads(terminal.run("remove", str(image_id), "--json", code=1).out) == {"removed": []}
 
     assert "rebuilt: phash" in terminal.run("rebuild", "phash").out
+    assert json.loads(terminal.run("rebuild", "--json").out) == {"rebuilt": ["color", "phash"]}
     assert "trained: color" in terminal.run("train", "color").out
+    assert json.loads(terminal.run("train", "color", "--json").out) == {"trained": ["color"]}
+    other = json.loads(terminal.run("search", photographs / "coffee.png", "--json").out)["matches"][0]
+    assert terminal.run("remove", str(other["image_id"])).out == "1 picture removed\n"
     assert isinstance(json.loads(terminal.run("jobs", "--json").out), list)
     assert terminal.run("check").out == "all is well\n"
 
@@ -193,6 +198,21 @@ def test_a_reader_that_goes_away_is_no_error(terminal, photographs: Path) -> Non
     process.wait(timeout=60)
 
 
+def test_a_closed_or_full_output_is_no_fault_of_ours(with_a_rocket) -> None:
+    command = [sys.executable, "-m", "ambience", "info"]
+    for target, code in ((">&-", 0), (">/dev/full", 1)):
+        ended = subprocess.run(
+            ["sh", "-c", f'"$@" {target}', "sh", *command],
+            env=with_a_rocket.environment,
+            check=False,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+        assert (target, ended.returncode) == (target, code)
+        assert len(ended.stderr.splitlines()) == code, ended.stderr
+        assert b"fault" not in ended.stderr
+
+
 def _many_pictures(folder: Path, count: int) -> None:
     folder.mkdir()
     for number in range(count):
@@ -211,7 +231,7 @@ def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
+    assert process.returncode == 130, err
     assert b"finishing the pictures in work" in err
     assert b"stopped before the end" in out
     assert 0 < _count(terminal.library) < 400

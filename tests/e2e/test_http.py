@@ -172,6 +172,19 @@ def test_bytes_that_are_no_picture_are_refused_and_leave_nothing(
     assert client.get("/v1/info").json()["images"] == before
 
 
+def test_head_says_what_get_would(terminal, photographs: Path, free_port: int) -> None:
+    terminal.run("add", photographs / "coffee.png")
+    with terminal.server("--port", str(free_port), port=free_port) as client:
+        image_id = client.get("/v1/images").json()["images"][0]["image_id"]
+        for path in ("/", "/healthz", "/v1/info", f"/v1/images/{image_id}/file"):
+            asked, got = client.head(path), client.get(path)
+            assert (asked.status_code, asked.content) == (200, b"")
+            assert asked.headers["content-length"] == str(len(got.content))
+        refused = client.put(f"/v1/images/{image_id}")
+        assert refused.status_code == 405
+        assert "does not answer PUT; it answers" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_in_order(
     terminal, photographs: Path, free_port: int, sent: signal.Signals

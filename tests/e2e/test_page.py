@@ -50,6 +50,12 @@ PASTE = """([name, data]) => {
   document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
 }"""
 
+STICKING_OUT = """() => [...document.querySelectorAll(".card")].flatMap((card) => {
+  const edge = card.getBoundingClientRect();
+  const isOut = (box) => box.width > 0 && (box.right > edge.right + 0.5 || box.left < edge.left - 0.5);
+  return [...card.querySelectorAll("*")].filter((each) => isOut(each.getBoundingClientRect()));
+}).map((each) => each.outerHTML)"""
+
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, shipped_photographs: Path) -> Iterator[str]:
@@ -151,18 +157,19 @@ def test_an_error_is_shown_in_words(browser: "sync_api.Browser", url: str) -> No
     page.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_sticks_out_sideways(
     browser: "sync_api.Browser", url: str, turned_coffee: bytes, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 844})
     page.goto(url)
-    page.set_input_files("#file", {"name": "c.jpg", "mimeType": "image/jpeg", "buffer": turned_coffee})
+    name = f"{'a long name of a holiday picture ' * 4}.jpg"
+    page.set_input_files("#file", {"name": name, "mimeType": "image/jpeg", "buffer": turned_coffee})
     first_hit(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate(
-        "[...document.querySelectorAll('.why')].every((it) => it.scrollWidth <= it.parentElement.clientWidth)"
-    )
+    assert page.evaluate(STICKING_OUT) == []
+    assert page.locator("#ask-title").evaluate("(title) => title.clientHeight") < 60
+    assert page.locator(".top").evaluate("(top) => top.clientHeight") < 60
     page.close()
 
 

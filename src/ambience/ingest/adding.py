@@ -212,6 +212,7 @@ class AddRun:
             moved=tally.moved,
             unchanged=tally.unchanged,
             missing=tally.missing,
+            vanished=tally.vanished,
             failed=tuple(tally.failed),
             skipped_known_failed=tally.skipped_known_failed,
             same_file=tally.same_file,

@@ -33,6 +33,7 @@ class Tally:
     updated: int = 0
     moved: int = 0
     missing: int = 0
+    vanished: int = 0
     same_file: int = 0
     bytes_read: int = 0
     current: str = ""
@@ -118,7 +119,8 @@ class Committer:
 
     def _note(self, failure: Failure) -> None:
         if failure.is_gone:
-            return  # it vanished between the scan and the reading
+            self._tally.vanished += 1
+            return
         self._tally.failed.append(failure.file)
         if failure.is_lasting:
             self._lasting.append(failure.file)

@@ -50,6 +50,7 @@ class IngestReport:
         moved: images whose file is now at another path.
         unchanged: files that were known, and touched ones whose bytes are the same.
         missing: images whose file is gone.
+        vanished: new and changed files that were gone before they were read.
         failed: files and folders that could not be added, and why.
         skipped_known_failed: files that failed in an earlier run and did not change since.
         same_file: of the added, those whose bytes another image has as well.
@@ -65,6 +66,7 @@ class IngestReport:
     moved: int = 0
     unchanged: int = 0
     missing: int = 0
+    vanished: int = 0
     failed: tuple[FailedFile, ...] = ()
     skipped_known_failed: int = 0
     same_file: int = 0

@@ -145,12 +145,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_reaches_the_parent_only(tmp_path: Path) -> None:
-    rest = (
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
+    rest = (  # the handler is set again: a test run in the background of a shell ignores Ctrl-C
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "print('ready', flush=True)\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
         "    decoder.decode(pathlib.Path(sys.argv[1]).read_bytes(), name='a')\n    print('again')"
     )
     process = start(tmp_path, rest)
     assert process.stdout is not None and process.stdout.readline() == "decoded\n"
+    assert process.stdout.readline() == "ready\n"
     (worker,) = psutil.Process(process.pid).children()
     time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does

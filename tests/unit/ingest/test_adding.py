@@ -106,6 +106,18 @@ def test_a_vanished_file_is_missing_and_back_again(workshop: Workshop, photos: P
     assert workshop.store.records.image(image_id).state is ImageState.PRESENT
 
 
+def test_files_that_vanish_before_they_are_read_are_counted(workshop: Workshop, photos: Path) -> None:
+    fill(photos, 200)
+
+    def remove_all(_progress: object) -> None:
+        for path in photos.rglob("*.*"):
+            path.unlink()
+
+    report = workshop.ingest.add_paths([photos], on_progress=remove_all)
+    assert report.vanished > 0
+    assert (report.added + report.vanished, report.failed) == (report.found, ())
+
+
 def test_an_unplugged_drive_marks_nothing_missing(workshop: Workshop, photos: Path) -> None:
     fill(photos / "drive", 3)
     workshop.ingest.add_paths([photos / "drive"])

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from ambience.errors import UnknownImageError
-from ambience.serve.cli.output import as_json, counted, duration, say, shown, shown_path, size, write_json
+from ambience.serve.cli.output import (
+    as_json,
+    counted,
+    duration,
+    rate,
+    say,
+    shown,
+    shown_path,
+    size,
+    write_json,
+)
 from ambience.serve.cli.progress import AddingProgress, Interruption
 from ambience.serve.cli.session import Session
 
@@ -20,6 +30,8 @@ if TYPE_CHECKING:
     from ambience.store.base import FailedFile
 
 SHOWN_REASONS, SHOWN_FILES = 5, 3
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a command that Ctrl-C ended."""
 
 no_wait_option = click.option(
     "--no-wait", is_flag=True, help="Fail at once if another command is writing to the library."
@@ -65,6 +77,8 @@ def add(
         _publish(result, is_json=is_json, file=report)
         if watch and not interruption.stop.is_set():
             _watch(library, absolute, interruption, is_json=is_json, file=report)
+    if result.was_stopped:
+        return EXIT_INTERRUPTED
     named = {str(path) for path in absolute}
     is_named_lost = any(str(Path(failed.path).absolute()) in named for failed in result.failed)
     return 1 if is_named_lost or (result.failed and not _used(result)) else 0
@@ -113,7 +127,9 @@ def summary(report: "IngestReport", *, report_file: Path | None = None) -> list[
         Lines: one of what was read, one of what changed, then the failures grouped by reason.
     """
     speed = report.found / report.took_s if report.took_s > 0 else 0.0
-    first = f"{counted(report.found, 'file')} in {duration(report.took_s)} ({speed:.3g}/s)"
+    first = f"{counted(report.found, 'file')} in {duration(report.took_s)}"
+    if not report.was_stopped:  # of those found, an unknown part was settled
+        first += f" ({rate(speed)})"
     if report.bytes_read:
         first += f", {size(report.bytes_read)} read"
     if report.was_stopped:
@@ -129,6 +145,8 @@ def summary(report: "IngestReport", *, report_file: Path | None = None) -> list[
     ]
     said = [f"{number:,} {word}" for number, word in figures if number]
     lines = [first, "  " + (", ".join(said) or "nothing to add")]
+    if report.vanished:
+        lines.append(f"  {counted(report.vanished, 'file')} vanished before it was their turn")
     if report.skipped_files:
         lines.append(f"  {counted(report.skipped_files, 'other file')} passed over: no pictures")
     if report.skipped_known_failed:
@@ -172,22 +190,25 @@ def _without_path(failed: "FailedFile") -> str:
 @click.command()
 @click.argument("image_ids", nargs=-1, required=True, metavar="ID…", type=click.IntRange(min=0))
 @click.option("--purge", is_flag=True, help="Delete uploaded files for good, past the trash.")
+@click.option("--json", "is_json", is_flag=True, help="Print the ids that were removed as JSON.")
 @no_wait_option
 @click.pass_obj
-def remove(session: Session, image_ids: tuple[int, ...], purge: bool, no_wait: bool) -> int:
+def remove(session: Session, image_ids: tuple[int, ...], purge: bool, is_json: bool, no_wait: bool) -> int:
     """Forgets pictures, by id.
 
     `ambience search` shows the ids. Files in folders that were added are never touched (the next `ambience
     add` finds them again); files that were uploaded go to the library's trash.
     """
-    unknown = 0
+    removed = []
     with session.writing("remove", wait=not no_wait) as library:
         for image_id in image_ids:
             try:
                 library.remove(image_id, purge=purge)
+                removed.append(image_id)
             except UnknownImageError as exc:
-                unknown += 1
                 say(str(exc))
-    if len(image_ids) > unknown:
-        click.echo(f"{counted(len(image_ids) - unknown, 'picture')} removed")
-    return 1 if unknown else 0
+    if is_json:
+        write_json({"removed": removed})
+    elif removed:
+        click.echo(f"{counted(len(removed), 'picture')} removed")
+    return 0 if len(removed) == len(image_ids) else 1

@@ -5,6 +5,7 @@ could not use a path that was named, or none of the files); 2 wrong usage; 130 s
 """
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -15,10 +16,11 @@ import click
 import ambience
 from ambience.errors import AmbienceError, BusyError
 from ambience.serve.cli import adding, searching, serving, upkeep
+from ambience.serve.cli.adding import EXIT_INTERRUPTED
 from ambience.serve.cli.output import say
 from ambience.serve.cli.session import Session, parse_overrides
 
-EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED = 0, 1, 130
+EXIT_DONE, EXIT_ERROR = 0, 1
 
 _EPILOG = """\
 Results go to standard output, progress and messages to standard error.
@@ -94,6 +96,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         SystemExit: always, with the exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _open_closed_streams()
     try:
         code = root.main(args=arguments, prog_name="ambience", standalone_mode=False)
         sys.stdout.flush()
@@ -109,8 +112,25 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as exc:  # noqa: BLE001 - the last boundary: people get one line, -vv the rest
         _explain(exc, with_traceback=_is_very_verbose(arguments))
+        _give_up_full_output()
         sys.exit(EXIT_ERROR)
     sys.exit(code or EXIT_DONE)
+
+
+def _open_closed_streams() -> None:
+    """What is written to a stream that was closed (`>&-`) is lost, and never lands in a file opened later."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 -- kept open
+
+
+def _give_up_full_output() -> None:
+    """Without this, Python complains once more while it exits about what a full disk did not take."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None
 
 
 def _explain(exc: Exception, *, with_traceback: bool) -> None:

@@ -194,6 +194,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def rate(per_second: float) -> str:
+    """How many a second, in three significant figures: "0.86/s", "44.2/s", "3,420/s"."""
+    figures = f"{per_second:.3g}" if per_second < 100 else f"{float(f'{per_second:.3g}'):,.0f}"
+    return f"{figures}/s"
+
+
 def size(number: float) -> str:
     """A count of bytes for people: "512 B", "3.4 MB" (powers of 1,000)."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -7,7 +7,7 @@ import time
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ambience.serve.cli.output import counted, duration, has_color, say, shortened, shown
+from ambience.serve.cli.output import counted, duration, has_color, rate, say, shortened, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -108,7 +108,7 @@ def _bar() -> "Progress":
 def _figures(progress: "IngestProgress") -> str:
     """Such as "1,204 of 5,000 · 85/s · 44.7 s left · 2 failed"."""
     more = "" if progress.scan_finished else "+"
-    parts = [f"{progress.done:,} of {progress.found:,}{more}", f"{progress.rate:.3g}/s"]
+    parts = [f"{progress.done:,} of {progress.found:,}{more}", rate(progress.rate)]
     if progress.eta_s is not None and progress.scan_finished:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:

@@ -104,9 +104,10 @@ def check(session: Session, quick: bool, is_json: bool) -> int:
 @click.command()
 @click.argument("kinds", nargs=-1, metavar="[KIND]…")
 @click.option("--features", is_flag=True, help="Extract broken and missing features from the pictures first.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
-def rebuild(session: Session, kinds: tuple[str, ...], features: bool, no_wait: bool) -> None:
+def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: bool, no_wait: bool) -> None:
     """Makes indexes anew from the store.
 
     Of all kinds, or of those named.
@@ -115,21 +116,28 @@ def rebuild(session: Session, kinds: tuple[str, ...], features: bool, no_wait: b
         library.rebuild(list(kinds) or None, features=features, on_progress=_rebuild_progress())
         built = list(kinds) or list(library.info().kinds)
     _tell("")
-    click.echo(f"rebuilt: {', '.join(built)}")
+    if is_json:
+        write_json({"rebuilt": built})
+    else:
+        click.echo(f"rebuilt: {', '.join(built)}")
 
 
 @click.command()
 @click.argument("kind")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
-def train(session: Session, kind: str, no_wait: bool) -> None:
+def train(session: Session, kind: str, is_json: bool, no_wait: bool) -> None:
     """Trains the index of a kind anew.
 
     It then fits as many pictures as there are now; searches go on meanwhile.
     """
     with session.writing("train", wait=not no_wait) as library:
         library.train(kind)
-    click.echo(f"trained: {kind}")
+    if is_json:
+        write_json({"trained": [kind]})
+    else:
+        click.echo(f"trained: {kind}")
 
 
 def _rebuild_progress() -> "Callable[[str, int, int], None]":

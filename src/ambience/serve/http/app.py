@@ -8,6 +8,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
@@ -71,9 +72,32 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     return app
 
 
+class HeadAsGet:
+    """ASGI middleware: HEAD is answered as GET is, without the body (RFC 9110 §9.3.2).
+
+    Args:
+        app: the application behind.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)
+
+
 def _guard(app: FastAPI, library: "Library") -> None:
     """Puts the limits before the application; the last one added is asked first."""
     serve = library.settings.serve
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         BodyLimit,
         most=serve.max_upload_bytes,

@@ -139,8 +139,8 @@ def problem(
 
 
 def shown(text: str) -> str:
-    """Text that every JSON reader accepts: bytes of file names that are no UTF-8 become �."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """Text that every JSON reader accepts: bytes of file names that are no UTF-8, and half characters, become �."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def problem_of(error: AmbienceError) -> JSONResponse:
@@ -217,6 +217,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
     detail = str(error.detail)
     if error.status_code == 404 and detail == "Not Found":
         detail = f"nothing answers at {request.url.path}; /docs lists what does"
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "other methods")
+        detail = f"{request.url.path} does not answer {request.method}; it answers {allowed}"
     return problem(error.status_code, code, detail, headers=error.headers)
 
 

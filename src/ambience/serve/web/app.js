@@ -169,6 +169,7 @@ function showQuery() {
   if (query?.preview) at("preview-image").src = query.preview;
   else at("preview-image").removeAttribute("src");
   at("ask-title").textContent = query ? query.name : "Find copies of a picture";
+  at("ask-title").title = query ? query.name : "";
   at("ask-hint").textContent = query ? "Drop or paste another picture, or" : "Drop it here, paste it with Ctrl+V, or";
   document.title = query ? `${query.name} – Ambience` : "Ambience";
 }

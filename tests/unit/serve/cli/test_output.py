@@ -12,6 +12,7 @@ from ambience.serve.cli.output import (
     counted,
     distance,
     duration,
+    rate,
     shortened,
     shown,
     shown_path,
@@ -75,6 +76,7 @@ def test_a_table_for_a_pipe_is_aligned_and_never_cut(capsys: pytest.CaptureFixtu
 def test_figures_for_people() -> None:
     assert [counted(1, "picture"), counted(1204, "picture")] == ["1 picture", "1,204 pictures"]
     assert [duration(3.21), duration(245), duration(7800)] == ["3.2 s", "4 min 05 s", "2 h 10 min"]
+    assert [rate(0.864), rate(44.24), rate(3424.9), rate(0)] == ["0.864/s", "44.2/s", "3,420/s", "0/s"]
     assert [size(512), size(3_400_000), size(2.5e13)] == ["512 B", "3.4 MB", "25.0 TB"]
     assert [distance(12.0), distance(0.034567), distance(576.0)] == ["12", "0.03457", "576"]
 

@@ -91,6 +91,21 @@ def test_json_of_any_shape(hostile, url, fields):
     check(hostile.post(url, content=dumped(fields), headers={"content-type": "application/json"}))
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "fields"),
+    [
+        ("PATCH", "/v1/images/0", {"tags": ["\ud800", "a\udc80b"]}),
+        ("PATCH", "/v1/images/0", {"\udfff": 1, "tags": []}),
+        ("POST", "/v1/search", {"text": "\ud83d"}),
+        ("POST", "/v1/search", {"image_id": 0, "by": ["\ud83d"]}),
+        ("POST", "/delete_phash_features", {"file_name": "\udc80\ud800"}),
+    ],
+)
+def test_half_characters_are_taken_as_text_that_is_not_there(hostile, method, url, fields):
+    check(hostile.request(method, url, content=dumped(fields), headers={"content-type": "application/json"}))
+    check(hostile.get("/v1/images/0"))
+
+
 @HASTY
 @given(url=st.sampled_from(POSTS), fields=FIELDS, body=st.binary(max_size=40), name=st.text(max_size=20))
 def test_forms_of_any_shape(hostile, picture, url, fields, body, name):

@@ -126,6 +126,16 @@ def test_check_and_rebuild_tell_what_they_look_at(handover, library):
     assert told == ["records", "files", ("color", 1, 1), ("phash", 1, 1)]
 
 
+def test_a_run_is_stopped_by_the_client_and_by_the_end_of_the_server(handover, running):
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    with pytest.raises(StoreError, match="stopped before"):
+        handover.train("color", stop=stop)
+    threading.Timer(0.2, running.server.app.state.server.begin_closing).start()
+    with pytest.raises(StoreError, match="stopped before"):
+        handover.train("color")
+
+
 def test_only_the_owner_can_open_the_socket(running):
     path = running.server.socket_path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

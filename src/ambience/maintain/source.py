@@ -1,15 +1,18 @@
 """What the store holds of one fingerprint, as an index wants it: without what proves broken on the way."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, FeatureState, Ids
+from ambience.datatypes import FeatureSpec, FeatureState, Ids, ImageRecord, ImageState
 from ambience.errors import CorruptFeatureError, UnknownImageError
 from ambience.store.base import FeatureDraft, PutFeatures
+from ambience.store.check import compared
 from ambience.store.commit import Store
+from ambience.store.opening import LOST
 
 NO_IDS: Ids = np.empty(0, np.int64)
 
@@ -79,12 +82,15 @@ class FeatureSource:
             self.on_distrust()
         return np.array(exc.feature_ids, np.int64)
 
-    def distrust_broken(self) -> None:
-        """Reads every stored feature and remembers those that prove broken."""
-        broken = {feature_id for feature_id, _problem in self.store.features.verify(self.spec)}
-        alive = self.store.records.all_feature_ids(self.fingerprint)
-        absent = np.setdiff1d(alive, self.store.features.ids(self.fingerprint))
-        self._distrusted.update(broken, absent.tolist())
+    def distrust_broken(self, stop: threading.Event) -> None:
+        """Reads every stored feature and remembers those that prove broken, until `stop` is set."""
+        features = self.store.features
+        for page in features.id_pages(self.fingerprint):
+            if stop.is_set():
+                return
+            self._distrusted.update(feature_id for feature_id, _ in features.verify_ids(self.spec, page))
+        absent, _ = compared(self.store.records, features, self.fingerprint)
+        self._distrusted.update(absent.tolist())
 
     def mend(self) -> int:
         """Marks distrusted features as pending, so that they are extracted again from their files.
@@ -98,10 +104,18 @@ class FeatureSource:
         if not len(broken):
             return 0
         owners = self.store.records.image_ids(self.fingerprint, broken)
-        reason = "the stored bytes were broken"
-        features = {self.spec.kind: FeatureDraft(self.fingerprint, FeatureState.PENDING, reason=reason)}
-        writes = [PutFeatures(image_id, features, renews=True) for image_id in owners[owners >= 0].tolist()]
+        found = self.store.records.images(owners[owners >= 0].tolist())
+        writes = [
+            PutFeatures(image_id, {self.spec.kind: self._renewed(record)}, renews=True)
+            for image_id, record in found.items()
+        ]
         if writes:
             self.store.commit(writes)
         self._distrusted.difference_update(broken.tolist())
         return len(writes)
+
+    def _renewed(self, record: ImageRecord) -> FeatureDraft:
+        if record.state is ImageState.FEATURES_ONLY:
+            return FeatureDraft(self.fingerprint, FeatureState.FAILED, reason=LOST)
+        reason = "the stored bytes were broken"
+        return FeatureDraft(self.fingerprint, FeatureState.PENDING, reason=reason)

@@ -81,14 +81,15 @@ class Handover:
         *,
         features: bool = False,
         on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         """As `Library.rebuild`."""
         arguments = {"kinds": None if kinds is None else list(kinds), "features": features}
-        self._run("rebuild", arguments, on_event=on_progress)
+        self._run("rebuild", arguments, on_event=on_progress, stop=stop)
 
-    def train(self, kind: str) -> None:
+    def train(self, kind: str, *, stop: threading.Event | None = None) -> None:
         """As `Library.train`."""
-        self._run("train", {"kind": kind})
+        self._run("train", {"kind": kind}, stop=stop)
 
     # --- the read path ----------------------------------------------------------------------------------
 
@@ -150,9 +151,15 @@ class Handover:
         """As `Library.info`."""
         return cast(LibraryInfo, self._call("info"))
 
-    def check(self, *, deep: bool = True, on_progress: Callable[[str], None] | None = None) -> list[Problem]:
+    def check(
+        self,
+        *,
+        deep: bool = True,
+        on_progress: Callable[[str], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[Problem]:
         """As `Library.check`."""
-        return cast(list[Problem], self._run("check", {"deep": deep}, on_event=on_progress))
+        return cast(list[Problem], self._run("check", {"deep": deep}, on_event=on_progress, stop=stop))
 
     def jobs(self) -> list[Job]:
         """As `Library.jobs`."""

@@ -23,6 +23,7 @@ from ambience.store.database import Database, sqlite_url
 from ambience.store.features import Features
 from ambience.store.plan import Plan, concerned
 from ambience.store.records import Records
+from ambience.store.repair import repair_store
 
 _log = logging.getLogger(__name__)
 
@@ -144,16 +145,27 @@ class Store:
             if self.is_writer and not self.features.is_damaged:
                 opening.mark_clean(self.folder)
 
-    def check(self, *, deep: bool = True) -> Iterator[Problem]:
+    def check(self, *, deep: bool = True, stop: threading.Event | None = None) -> Iterator[Problem]:
         """Every inconsistency between and within records and features, found one by one.
 
         Args:
             deep: whether every stored feature is read and its checksum compared.
+            stop: ends it early.
 
         Returns:
             Problems; none where all is well.
         """
-        return check_store(self.records, self.features, deep=deep)
+        return check_store(self.records, self.features, deep=deep, stop=stop or threading.Event())
+
+    def repair(self) -> None:
+        """Mends what `check` finds and what no picture is needed for; see `repair_store`.
+
+        Raises:
+            StoreError: opened for reading, or closed.
+            StoreFullError: the disk is full.
+        """
+        self._must_be_open()
+        repair_store(self.records, self.features)
 
     def forget_below(self, fingerprint: str, seq: int) -> int:
         """Deletes removed features for good, once every snapshot of their index is past their removal.

@@ -53,6 +53,12 @@ class Notes:
                 for row in connection.execute(query)
             ]
 
+    def failed_count(self) -> int:
+        """How many files are no pictures for us."""
+        with self.database.reading() as connection:
+            query = sa.select(sa.func.count()).select_from(schema.failed_files)
+            return int(connection.execute(query).scalar_one())
+
     def note_failed(self, files: Sequence[FailedFile]) -> None:
         """Remembers files that failed; a later failure of a file takes the place of an earlier one.
 

@@ -27,6 +27,7 @@ RECORDS_NAME: Final = "records.sqlite"
 FEATURES_NAME: Final = "features"
 CLEAN_NAME: Final = "closed-cleanly.json"
 
+SHOWN_IDS: Final = 20
 LOST: Final = "the features were damaged, and only they were kept of this picture: send its bytes again"
 
 _PROBE_SHORTEST_S = 60.0
@@ -91,9 +92,9 @@ def open_features(
             "`ambience rebuild`, which sets them aside and makes them anew"
         )
     if damage:
-        repairs.append(_set_aside(place, database, damage))
+        repairs += _set_aside(place, database, damage)
     elif is_writer and not (place / DATA_NAME).exists() and _has_features(database):
-        repairs.append(_mark_lost(database, f"the features in {place} are gone"))
+        repairs += _mark_lost(database, f"the features in {place} are gone")
     if is_writer:
         (place / CLEAN_NAME).unlink(missing_ok=True)
     features = Features(place, is_writer=is_writer)
@@ -173,17 +174,17 @@ def _damage(folder: Path, *, is_writer: bool) -> str:
     return (done.stderr.strip().splitlines() or ["unreadable"])[-1]
 
 
-def _set_aside(place: Path, database: Database, damage: str) -> Problem:
+def _set_aside(place: Path, database: Database, damage: str) -> list[Problem]:
     aside = place.with_name(f"{FEATURES_NAME}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     while aside.exists():
         aside = aside.with_name(aside.name + "x")
     # Rows first: killed in between, the folder is found damaged once more and the rows are pending already.
-    problem = _mark_lost(
+    problems = _mark_lost(
         database, f"the features in {place} were damaged ({damage}); they are kept in {aside}"
     )
     place.rename(aside)
     place.mkdir()
-    return problem
+    return problems
 
 
 def _has_features(database: Database) -> bool:
@@ -192,12 +193,18 @@ def _has_features(database: Database) -> bool:
         return connection.execute(sa.select(column).where(column.is_not(None)).limit(1)).first() is not None
 
 
-def _mark_lost(database: Database, what: str) -> Problem:
+def _mark_lost(database: Database, what: str) -> list[Problem]:
     """Every feature row that was done is to be made again; indexes hear of it through tombstones."""
     features, images, tombstones = schema.features, schema.images, schema.tombstones
     done = features.c.feature_id.is_not(None)
     unreadable = sa.select(images.c.image_id).where(images.c.state == ImageState.FEATURES_ONLY)
+    without_file = (
+        sa.select(images.c.image_id)
+        .where(images.c.state != ImageState.PRESENT)
+        .where(sa.exists().where(done, features.c.image_id == images.c.image_id))
+    )
     with database.writing() as connection:
+        ids = list(connection.execute(without_file.order_by(images.c.image_id)).scalars())
         table = schema.sequences
         seq = connection.execute(sa.select(table.c.last).where(table.c.name == "seq")).scalar_one()
         number = sa.func.row_number().over(order_by=(features.c.space_id, features.c.feature_id))
@@ -217,12 +224,16 @@ def _mark_lost(database: Database, what: str) -> Problem:
         )
         save_numbers(connection, {"seq": seq + lost + 1})
         count_again(connection)
-    return Problem(
-        "features_damaged",
-        "features",
-        f"{what}; {lost} features are made again from their pictures",
-        detail={"features": str(lost)},
-    )
+    text = f"{what}; {lost} features are made again from their pictures"
+    problems = [Problem("features_damaged", "features", text, detail={"features": str(lost)})]
+    if ids:
+        shown = ", ".join(map(str, ids[:SHOWN_IDS])) + (" …" if len(ids) > SHOWN_IDS else "")
+        text = (
+            f"of {len(ids)} images no file is here, so that their features cannot be made again: {shown}; "
+            "`ambience check` lists them, and what to do"
+        )
+        problems.append(Problem("feature_lost", "features", text, detail={"images": ",".join(map(str, ids))}))
+    return problems
 
 
 def count_again(connection: sa.Connection) -> None:

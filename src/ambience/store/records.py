@@ -99,6 +99,20 @@ class Records(Notes):
             found.setdefault(sha256, []).append(image_id)
         return found
 
+    def uploaded(self, sha256s: Sequence[bytes]) -> set[bytes]:
+        """Those of the given sha256 that are the bytes of an upload."""
+        table = schema.images
+        query = sa.select(table.c.sha256).where(table.c.is_upload)
+        with self.database.reading() as connection:
+            return {bytes(row.sha256) for row in _selected(connection, query, table.c.sha256, sha256s)}
+
+    def upload_bytes(self) -> int:
+        """Bytes of all uploads; those that several images share count once."""
+        table = schema.images
+        each = sa.select(table.c.sha256, table.c.size).where(table.c.is_upload).distinct().subquery()
+        with self.database.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.sum(each.c.size))).scalar() or 0)
+
     def by_path(self, path: str) -> int | None:
         """Id of the image whose file is at this path."""
         return self._first_id(schema.images.c.path == encoded(path))

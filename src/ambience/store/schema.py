@@ -46,6 +46,14 @@ images = Table(
     Column("added_at", String(32), nullable=False),
     Column("state", String(16), nullable=False),
     CheckConstraint("image_id >= 0", name="image_id_positive"),
+    # Which bytes are uploads, and how much they are: without reading the images.
+    Index(
+        "ix_images_uploads",
+        "sha256",
+        "size",
+        sqlite_where=text("is_upload = 1"),
+        postgresql_where=text("is_upload"),
+    ),
 )
 
 spaces = Table(

@@ -112,9 +112,11 @@ def test_damaged_features_are_set_aside_and_asked_for_again(
     with pytest.raises(DamagedStoreError, match="damaged"):
         Store.open(library, KINDS, writer=False)
     with Store.open(library, KINDS, writer=True) as store:
-        (repair,) = store.repairs
+        repair, lost = store.repairs
         assert (repair.code, repair.place) == ("features_damaged", "features")
         assert repair.detail["features"] == "82"
+        assert (lost.code, lost.detail) == ("feature_lost", {"images": "41,42"})
+        assert "of 2 images no file is here" in lost.message
         assert_all_lost(store, seq, old_ids)
     assert [path.name[:17] for path in library.iterdir() if ".damaged-" in path.name] == ["features.damaged-"]
     with Store.open(library, KINDS, writer=True) as store:
@@ -128,7 +130,7 @@ def test_features_that_are_gone_are_asked_for_again(library: Path, damage: Calla
         old_ids = store.records.all_feature_ids(PHASH.fingerprint)
     damage(data_of(library))
     with Store.open(library, KINDS, writer=True) as store:
-        assert [repair.code for repair in store.repairs] == ["features_damaged"]
+        assert [repair.code for repair in store.repairs] == ["features_damaged", "feature_lost"]
         assert_all_lost(store, seq, old_ids)
 
 
@@ -145,7 +147,8 @@ def assert_all_lost(store: Store, seq: int, old_ids: np.ndarray[tuple[int], np.d
     gone = store.records.changes(PHASH.fingerprint, seq)
     assert sorted(each.feature_id for each in gone) == old_ids.tolist()
     assert all(each.is_removal for each in gone)
-    assert list(store.check()) == []
+    found = [(each.code, each.image_id, each.kind) for each in store.check()]
+    assert found == [("feature_lost", image_id, kind) for kind in sorted(KINDS) for image_id in (41, 42)]
     written = store.submit(PutFeatures(1, made_of(1)))
     assert written.seq > gone[-1].seq
     new_id = store.records.feature_ids(PHASH.fingerprint, [1])

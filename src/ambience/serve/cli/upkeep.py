@@ -103,7 +103,9 @@ def check(session: Session, quick: bool, is_json: bool) -> int:
 
 @click.command()
 @click.argument("kinds", nargs=-1, metavar="[KIND]…")
-@click.option("--features", is_flag=True, help="Extract broken and missing features from the pictures first.")
+@click.option(
+    "--features", is_flag=True, help="Mend records and features first, from the pictures where need be."
+)
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj

@@ -47,14 +47,14 @@ CALLS = frozenset(
 )
 """Methods of the library that answer at once."""
 
-RUNS: Mapping[str, tuple[str, bool]] = {
-    "add": ("add_paths", True),
-    "check": ("check", False),
-    "rebuild": ("rebuild", False),
-    "train": ("train", False),
-    "watch": ("watch", True),
+RUNS: Mapping[str, str] = {
+    "add": "add_paths",
+    "check": "check",
+    "rebuild": "rebuild",
+    "train": "train",
+    "watch": "watch",
 }
-"""Name of a run → method of the library, and whether it can be stopped."""
+"""Name of a run → method of the library, which takes `stop`."""
 
 _LISTENERS = {"add": "on_progress", "check": "on_progress", "rebuild": "on_progress", "watch": "on_report"}
 _END = object()
@@ -111,7 +111,6 @@ async def run(request: Request, state: State, name: str) -> Response:
     if name not in RUNS:
         raise HTTPException(404)
     arguments, token = await _arguments(request, state)
-    method_name, can_stop = RUNS[name]
     stop_event = threading.Event()
     lines: asyncio.Queue[Any] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -119,11 +118,10 @@ async def run(request: Request, state: State, name: str) -> Response:
     def tell(line: Any) -> None:
         loop.call_soon_threadsafe(lines.put_nowait, line)
 
-    if can_stop:
-        arguments["stop"] = stop_event
+    arguments["stop"] = stop_event
     if name in _LISTENERS:
         arguments[_LISTENERS[name]] = lambda *said: tell({"event": wire.encode(said)})
-    method: Callable[..., Any] = getattr(state.library, method_name)
+    method: Callable[..., Any] = getattr(state.library, RUNS[name])
     future = state.runs.start(partial(_outcome, method, arguments, tell))
     state.stops[token] = stop_event
 

@@ -40,6 +40,7 @@ from ambience.errors import (
     CorruptImageError,
     ImageIdTakenError,
     QueryError,
+    StoreError,
     UnknownImageError,
     UnknownKindError,
     UnsupportedFormatError,
@@ -202,20 +203,24 @@ class MemoryLibrary:
         stored = self._stored(image_id)
         stored.record = replace(stored.record, tags=tuple(sorted(tags)))
 
-    def check(self, *, deep=True, on_progress=None):
+    def check(self, *, deep=True, on_progress=None, stop=None):
         for place in ("records", "files"):
             if on_progress:
                 on_progress(place)
         return [Problem("file_missing", "files", "gone: \udcff.jpg", image_id=3, detail={"a": "b"})]
 
-    def rebuild(self, kinds=None, *, features=False, on_progress=None):
+    def rebuild(self, kinds=None, *, features=False, on_progress=None, stop=None):
         for kind in kinds or self.kinds:
             self._spec(kind)
             if on_progress:
                 on_progress(kind, 1, 1)
 
-    def train(self, kind):
+    def train(self, kind, *, stop=None):
+        """One of "color" takes until it is stopped."""
         self._spec(kind)
+        if kind == "color" and stop is not None:
+            assert stop.wait(20)
+            raise StoreError("stopped before color was made anew; run it again")
 
     # --- read
 

@@ -30,6 +30,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_images_sha256", "images", ["sha256"])
     op.create_index("ix_images_name", "images", ["name"])
+    op.create_index(
+        "ix_images_uploads",
+        "images",
+        ["sha256", "size"],
+        sqlite_where=sa.text("is_upload = 1"),
+        postgresql_where=sa.text("is_upload"),
+    )
     op.create_table(
         "spaces",
         sa.Column("space_id", sa.SmallInteger, primary_key=True, autoincrement=False),

@@ -20,10 +20,10 @@ from ambience.datatypes import Ids
 from ambience.index._ranking import Answer, Distances, nearest, within
 from ambience.index._slots import Rows, Slots
 
-BLOCK = 512
-"""Codes of one block: 36 kB at 576 bits, which stays in a first-level cache of 48 kB."""
+BLOCK = 128
+"""Codes of one block: 9 kB at 576 bits, so that it and the next one fit into a first-level cache."""
 
-PIECE = 128
+PIECE = 512
 """Blocks whose distances are held at a time where all distances are needed."""
 
 Part = TypeVar("Part")
@@ -171,7 +171,7 @@ class FlatCodes:
 
 
 _FAR = np.uint64(1 << 62)
-_LEAST_SHARE = 64
+_LEAST_SHARE = 256
 """Blocks below which handing a share to another thread costs more than scanning it."""
 
 

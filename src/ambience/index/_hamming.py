@@ -2,7 +2,7 @@
 
 Imported by `binary.py` alone, and only once compiling pays. A block holds its codes word by word: word w of
 all codes, then word w + 1. So one register takes the same word of several codes, and a block stays in the
-first-level cache while every query of a batch passes over it.
+first-level cache while every query of a batch passes over it, and the next block comes from memory meanwhile.
 """
 
 from collections.abc import Callable
@@ -70,6 +70,28 @@ def _measuring(context: Any, block: Any, query: Any, out: Any) -> Any:
 _measure: Any = numba.extending.intrinsic(_measuring)
 
 
+def _fetching(context: Any, block: Any, first: Any, stop: Any) -> Any:
+    """Asks for the words `first` … `stop` of a block (W, B), so that they are in the cache when needed."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        codes = context.make_array(signature.args[0])(context, builder, arguments[0])
+        flag = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        words = builder.sub(arguments[2], arguments[1])
+        with cgutils.for_range(builder, builder.udiv(words, words.type(LANES))) as loop:
+            entry = builder.add(arguments[1], builder.mul(loop.index, words.type(LANES)))
+            address = builder.bitcast(builder.gep(codes.data, [entry]), byte)
+            builder.call(prefetch, [address, flag(0), flag(3), flag(1)])  # to read; nearest cache; data
+        return context.get_dummy_value()
+
+    return numba.types.void(block, numba.types.int64, numba.types.int64), generate
+
+
+_fetch: Any = numba.extending.intrinsic(_fetching)
+
+
 def _vector_at(builder: Any, data: Any, start: Any, run: int) -> Any:
     """Pointer to the vector that begins `run` vectors after entry `start`."""
     entry = builder.add(start, start.type(run * LANES))
@@ -119,11 +141,15 @@ def nearest(blocks: Any, ids: Any, mask: Any, queries: Any, best_distances: Any,
         best_ids: (Q, k) int64, filled with the largest one; likewise.
     """
     size = blocks.shape[2]
+    entries = blocks.shape[1] * size
     out = np.empty(size, np.uint64)
     for block in range(len(blocks)):
         first = block * size
         stop = min(size, len(ids) - first)
+        ahead = min(block + 1, len(blocks) - 1)
         for query in range(len(queries)):
+            # The next block comes from memory while this one is compared: without, both take their turns.
+            _fetch(blocks[ahead], entries * query // len(queries), entries * (query + 1) // len(queries))
             heap_distances, heap_ids = best_distances[query], best_ids[query]
             if _measure(blocks[block], queries[query], out) > heap_distances[0]:
                 continue

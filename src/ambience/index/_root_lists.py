@@ -4,6 +4,8 @@
 histograms (twice their squared Hellinger distance) is never above their L1 distance, and ranks much like it.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,17 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
-from ambience.index._faiss_threads import use_threads
+from ambience.index._faiss_threads import MANY_ROWS, use_threads
 
 FILE = "lists.faiss"
+
+ROUNDS = 8
+"""Of k-means: each moves every centroid to the middle of what is nearest to it."""
+
+PIECE = 2048
+"""Histograms that are compared with all centroids at a time: 16 MB of products at 2,000 lists."""
+
+Roots = NDArray[np.float32]
 
 
 class RootLists:
@@ -26,27 +36,22 @@ class RootLists:
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._centroids: Roots = inner.quantizer.reconstruct_n(0, inner.nlist)
 
     @classmethod
     def trained(cls, sample: NDArray[Any], *, lists: int) -> "RootLists":
         """Empty lists around the centroids of a sample of histograms."""
         import faiss
 
-        dim = sample.shape[1]
+        dim, count = sample.shape[1], max(1, min(lists, len(sample)))
+        quantizer = faiss.IndexFlatL2(dim)
+        quantizer.add(_centroids(_roots(sample), count))
         inner = faiss.IndexIVFScalarQuantizer(
-            faiss.IndexFlatL2(dim),
-            dim,
-            max(1, min(lists, len(sample))),
-            faiss.ScalarQuantizer.QT_8bit_uniform,
-            faiss.METRIC_L2,
-            False,
+            quantizer, dim, count, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_L2, False
         )
-        inner.cp.min_points_per_centroid = 1  # a small sample makes a coarser model: nothing to warn about
-        inner.cp.niter = 8
-        use_threads(len(sample))
-        inner.train(_roots(sample))
         # Roots lie in 0–1; a range learned from the sample would clip a rarer color, and with it the bound.
         faiss.copy_array_to_vector(np.array([0.0, 1.0], np.float32), inner.sq.trained)
+        inner.is_trained = True
         return cls(inner)
 
     @classmethod
@@ -77,8 +82,13 @@ class RootLists:
 
     def append(self, ids: Ids, histograms: NDArray[Any]) -> None:
         """Adds (N, D) histograms."""
+        import faiss
+
+        roots = _roots(histograms)
+        lists = _nearest(roots, self._centroids)
+        ids = np.ascontiguousarray(ids, dtype=np.int64)
         use_threads(len(ids))
-        self._inner.add_with_ids(_roots(histograms), ids)
+        self._inner.add_core(len(ids), *map(faiss.swig_ptr, (roots, ids, lists)))
 
     def drop(self, ids: Ids) -> None:
         """Forgets histograms at once."""
@@ -125,6 +135,41 @@ class RootLists:
         return int(self._inner.ntotal)
 
 
-def _roots(histograms: NDArray[Any]) -> NDArray[np.float32]:
-    roots: NDArray[np.float32] = np.sqrt(histograms, dtype=np.float32)
+def _centroids(points: Roots, count: int) -> Roots:
+    """(count, D) centers of (N, D) points by k-means; some points where a center would be nearest to none.
+
+    In numpy because of its matrix products: those inside of faiss's wheel took three times as long where its
+    older library did not know the processor.
+    """
+    generator = np.random.default_rng(0)
+    centroids = points[np.sort(generator.choice(len(points), count, replace=False))]
+    for _ in range(ROUNDS):
+        nearest = _nearest(points, centroids)
+        order = np.argsort(nearest, kind="stable")
+        present, starts, sizes = np.unique(nearest[order], return_index=True, return_counts=True)
+        centroids = points[generator.choice(len(points), count, replace=False)]
+        centroids[present] = np.add.reduceat(points[order], starts, axis=0) / sizes[:, None]
+    return centroids
+
+
+def _nearest(points: Roots, centroids: Roots) -> Ids:
+    """(N,) which centroid is nearest to each point by L2; on all cores where there are many points."""
+    offsets = np.square(centroids).sum(axis=1) / 2
+
+    def chosen(start: int) -> NDArray[np.intp]:
+        closeness = points[start : start + PIECE] @ centroids.T
+        closeness -= offsets
+        return closeness.argmax(axis=1)
+
+    starts = range(0, len(points), PIECE)
+    if len(points) < MANY_ROWS:
+        parts = [chosen(start) for start in starts]
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            parts = list(pool.map(chosen, starts))
+    return np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _roots(histograms: NDArray[Any]) -> Roots:
+    roots: Roots = np.sqrt(histograms, dtype=np.float32)
     return roots

@@ -138,8 +138,8 @@ class BinaryIndex:
         codes = self._codes
         if len(slots) != len(self._slots.ids) or (np.diff(slots) < 0).any():
             codes = self._flat()
-            for start in range(0, len(slots), 64 * BLOCK):
-                codes.append_words(self._codes.take(slots[start : start + 64 * BLOCK]))
+            for start in range(0, len(slots), 256 * BLOCK):
+                codes.append_words(self._codes.take(slots[start : start + 256 * BLOCK]))
         np.save(folder / "ids.npy", self._slots.ids[slots])
         np.save(folder / "blocks.npy", codes.blocks)
         if self._inverted is not None:

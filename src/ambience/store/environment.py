@@ -9,6 +9,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -133,8 +134,10 @@ class Environment:
                         for key in keys:
                             transaction.delete(key, db=databases[name])
                 for name, items in packed.items():
-                    # Ids come from a sequence, so that every page is filled in turn and stays full.
-                    transaction.cursor(databases[name]).putmulti(items)
+                    cursor = transaction.cursor(databases[name])
+                    # Ids come from a sequence. Told so, LMDB fills page after page; by itself it splits a page
+                    # of three histograms in two, and the file is half as large again.
+                    cursor.putmulti(items, append=_are_behind(items, cursor))
 
     def _grow(self, exc: lmdb.Error) -> None:
         with self._gate.exclusive():
@@ -258,6 +261,12 @@ def _existing(environment: lmdb.Environment) -> dict[str, Any]:
     with environment.begin() as transaction:
         names = [bytes(name) for name in transaction.cursor().iternext(keys=True, values=False)]
     return {name.decode(): environment.open_db(name, create=False) for name in names}
+
+
+def _are_behind(items: list[tuple[bytes, bytes]], cursor: lmdb.Cursor) -> bool:
+    """Whether all keys are larger than those stored, each larger than the one before."""
+    last = bytes(cursor.key()) if cursor.last() else b""
+    return all(a < b for a, b in pairwise([last, *(key for key, _ in items)]))
 
 
 def _size(packed: Puts) -> int:

@@ -5,6 +5,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+# The same examples in every run, and no deadline: a busy machine is no fault of the code.
+hypothesis_settings.register_profile("ambience", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ambience")
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 

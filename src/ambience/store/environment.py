@@ -135,8 +135,8 @@ class Environment:
                             transaction.delete(key, db=databases[name])
                 for name, items in packed.items():
                     cursor = transaction.cursor(databases[name])
-                    # Ids come from a sequence. Told so, LMDB fills page after page; by itself it splits a page
-                    # of three histograms in two, and the file is half as large again.
+                    # Ids come from a sequence. Told so, LMDB fills page after page; by itself it splits a
+                    # page of three histograms in two, and the file is half as large again.
                     cursor.putmulti(items, append=_are_behind(items, cursor))
 
     def _grow(self, exc: lmdb.Error) -> None:

@@ -139,7 +139,7 @@ def problem(
 
 
 def shown(text: str) -> str:
-    """Text that every JSON reader accepts: bytes of file names that are no UTF-8, and half characters, become �."""
+    """Text that every JSON reader accepts: bytes that are no UTF-8, and half characters, become �."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

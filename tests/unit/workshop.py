@@ -1,5 +1,6 @@
 """A library's write path without the library: real store, decoder, extractors, indexes; a given folder."""
 
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +27,9 @@ def write_picture(path: Path, seed: int, *, size: tuple[int, int] = (96, 64)) ->
     """A colorful JPEG that differs from those of other seeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), np.uint8)
-    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, "JPEG", quality=90)
+    file = io.BytesIO()
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    path.write_bytes(file.getvalue())  # at once: a watcher on a busy machine may otherwise meet half a file
     return path
 
 

@@ -122,7 +122,9 @@ class Scan:
         self.skipped_files = 0
         self.unreadable: list[str] = []
         self.empty_roots: list[str] = []
-        self._roots, self._hidden, self._is_explicit = roots, hidden, is_explicit
+        # Files first: a folder then passes over those that were named beside it.
+        self._roots = sorted(roots, key=os.path.isdir)
+        self._hidden, self._is_explicit = hidden, is_explicit
         self._stop = stop or threading.Event()
         self._library = os.path.realpath(library)
         self._visited = {_identity(library)} - {None}

@@ -5,6 +5,7 @@ ends as the difference between before and after. A write that is refused changes
 the others.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -342,7 +343,8 @@ class Plan:
     def _check_path(self, path: bytes | None, image_id: int | None) -> None:
         owner = None if path is None else self._paths.get(path)
         if owner is not None and owner != image_id:
-            raise ImageIdTakenError(f"the file {path!r} is image {owner} already; replace that image instead")
+            name = os.fsdecode(path or b"")
+            raise ImageIdTakenError(f"the file {name} is image {owner} already; replace that image instead")
 
     def _claim_path(self, path: bytes | None, image_id: int) -> None:
         if path is not None:

@@ -39,12 +39,16 @@ def test_a_folder_is_added_with_all_kinds_and_known_files_are_skipped(
     assert (again.found, again.added, again.unchanged, again.bytes_read) == (20, 0, 20, 0)
 
 
-def test_overlapping_paths_and_repeated_files_count_once(workshop: Workshop, photos: Path) -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_overlapping_paths_and_repeated_files_count_once(
+    workshop: Workshop, photos: Path, order: int
+) -> None:
     fill(photos, 6)
     one = photos / "a" / "0.jpg"
     (photos / "b" / "link").symlink_to(photos)
     (photos / "c" / "same.jpg").symlink_to(one)
-    report = workshop.ingest.add_paths([one, photos, photos / "a", str(photos) + "/../photos", one])
+    paths = [one, photos, photos / "a", str(photos) + "/../photos", photos / "a" / "1.jpg"]
+    report = workshop.ingest.add_paths(paths[::order])
     assert (report.found, report.added, report.failed) == (6, 6, ())
 
 

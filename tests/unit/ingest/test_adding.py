@@ -47,7 +47,7 @@ def test_overlapping_paths_and_repeated_files_count_once(
     one = photos / "a" / "0.jpg"
     (photos / "b" / "link").symlink_to(photos)
     (photos / "c" / "same.jpg").symlink_to(one)
-    paths = [one, photos, photos / "a", str(photos) + "/../photos", photos / "a" / "1.jpg"]
+    paths = [one, photos, photos / "a", str(photos) + "/../photos"]
     report = workshop.ingest.add_paths(paths[::order])
     assert (report.found, report.added, report.failed) == (6, 6, ())
 

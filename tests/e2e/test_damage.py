@@ -18,7 +18,7 @@ from killed_writer import picture
 
 import ambience
 from ambience.datatypes import FeatureState, ImageState, Query
-from ambience.errors import NewerLibraryError, StoreFullError, UnknownImageError
+from ambience.errors import DamagedStoreError, NewerLibraryError, StoreFullError, UnknownImageError
 from ambience.library import Library
 from ambience.settings import IndexSettings, Settings
 from ambience.store.lock import WriterLock
@@ -222,6 +222,95 @@ def test_a_library_of_a_newer_version_is_left_alone(closed: Path, settings: Sett
             ambience.open(settings=settings, writer=writer)
     assert {path: path.read_bytes() for path in closed.rglob("*.mdb")} == before
     assert WriterLock.holder(closed) is None
+
+
+def damage_records(folder: Path, how: str) -> None:
+    file = folder / "records.sqlite"
+    content = bytearray(file.read_bytes())
+    if how == "gone":
+        file.unlink()
+        return
+    if how == "emptied":
+        content = bytearray()
+    elif how == "garbage":
+        content[:] = np.random.default_rng(4).bytes(len(content))
+    else:
+        content[4096 * 3 :] = np.random.default_rng(5).bytes(len(content) - 4096 * 3)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["gone", "emptied", "garbage", "pages"])
+def test_broken_records_are_put_back_from_their_copy(
+    closed: Path, settings: Settings, photos: Path, how: str
+) -> None:
+    backup = closed / "records.backup.sqlite"
+    shutil.copy2(backup, earlier := closed.with_name("earlier.sqlite"))
+    with ambience.open(settings=settings, writer=True) as library:
+        for version in range(200, 203):  # later than the copy
+            (photos / f"{version}.png").write_bytes(picture(version))
+        library.add_paths([photos])
+        upload = library.add_image(picture(300), name="late")
+        library.remove(library.image_by_name("5.png"))
+        last_id, seq = upload.image_id, library.info().seq
+        ids = {version: library.image_by_name(f"{version}.png") for version in range(4)}
+    earlier.replace(backup)
+    damage_records(closed, how)
+    if how == "pages":  # a file that looks sound is found out by whoever meets its pages
+        with pytest.raises(DamagedStoreError), ambience.open(settings=settings) as reader:
+            reader.check()
+    with ambience.open(settings=settings, writer=True) as library:
+        assert [each.code for each in library.repairs] == ["records_restored"]
+        assert ids == {version: library.image_by_name(f"{version}.png") for version in range(4)}
+        report = library.add_paths([photos])
+        assert (report.added, report.failed) == (3, ())
+        # The removed picture is back; its feature, which is not, is made again.
+        wait_until(lambda: {each.code for each in library.check()} == {"file_orphan"})
+        wait_until(lambda: is_extracted(library))
+        assert_finds_everything(library)
+        assert_finds_everything(library, range(200, 203))
+        again = library.add_image(picture(300), name="late")
+        assert again.image_id > last_id
+        assert library.info().seq > seq
+        assert library.check() == []
+        assert library.image(library.image_by_name("upload")).is_upload
+    kept = list(closed.glob("records.damaged-*/records.sqlite"))
+    assert len(kept) == (how != "gone")
+
+
+def test_putting_back_goes_on_after_a_kill(closed: Path, settings: Settings) -> None:
+    shutil.copy(closed / "records.backup.sqlite", closed / "records.restored.sqlite")
+    (closed / "records.sqlite").unlink()
+    with ambience.open(settings=settings, writer=True) as library:
+        assert [each.code for each in library.repairs] == ["records_restored"]
+        assert_finds_everything(library, range(5))
+        assert library.check() == []
+
+
+def test_records_without_a_copy_are_a_clear_error(closed: Path, settings: Settings) -> None:
+    (closed / "records.backup.sqlite").unlink()
+    damage_records(closed, "garbage")
+    for writer in (False, True):
+        with pytest.raises(DamagedStoreError, match="move it away and add your folders again"):
+            ambience.open(settings=settings, writer=writer)
+    assert WriterLock.holder(closed) is None
+
+
+def test_the_copy_of_the_records_is_made_seldom(closed: Path, settings: Settings) -> None:
+    backup = closed / "records.backup.sqlite"
+    made = backup.stat().st_mtime_ns
+    with ambience.open(settings=settings, writer=True) as library:
+        library.set_tags(1, ["new"])
+        assert not library._parts.store.back_up()
+        assert backup.stat().st_mtime_ns == made
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT count(*) FROM tags").fetchone() == (1,)
+    made = backup.stat().st_mtime_ns
+    os.utime(backup, ns=(made, made - 25 * 3600 * 10**9))
+    with ambience.open(settings=settings, writer=True) as library:
+        assert not library._parts.store.back_up()
+        library.set_tags(1, [])
+        library._parts.maintenance.wake()
+        wait_until(lambda: backup.stat().st_mtime_ns > made)
 
 
 # --- files ----------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     store = Store.open(settings.library, specs, writer=writer)
     kept = KeptFiles(settings.library)
     if writer:
-        kept.sweep_unfinished()
+        kept.settle(store.records)
     live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
     found = [index.open() for index in live.values()]
     store.on_commit.extend(index.catch_up for index in live.values())

@@ -1,56 +1,58 @@
-"""The program that `test_kill.py` kills: threads that add, update and delete, and say what was acknowledged.
+"""The program that `test_kill.py` kills: threads that change one library, and say what was acknowledged.
 
-Run as `python killed_writer.py FOLDER SEED`. Each line on stdout is written after `submit` returned, in
-one `write` call of less than a pipe's atomic size, so that a kill leaves no half line. Before a write is
-submitted, a line says that it is about to be: the parent then knows the only writes whose fate is open.
+Run as `python killed_writer.py FOLDER SEED`. Each line on stdout is written after a call returned, in one
+`write` of less than a pipe's atomic size, so that a kill leaves no half line. Before a call, a line says what
+it is about to do: the parent then knows the only changes whose fate is open.
 """
 
-import hashlib
+import io
 import json
 import os
 import random
 import sys
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from ambience.datatypes import Feature, FeatureSpec, FeatureState, ImageDraft
-from ambience.store.base import FeatureDraft, PutFeatures, PutImage, RemoveImage, SetTags, Write
-from ambience.store.commit import Store
-from ambience.store.lock import WriterLock
+import ambience
+from ambience.datatypes import ImageState, Query
+from ambience.library import Library
+from ambience.settings import IndexSettings, IngestSettings, Settings
 
-KINDS = {
-    "phash": FeatureSpec("phash", "hash", 576, "uint8", "hamming", 1, 1),
-    "color": FeatureSpec("color", "histogram", 512, "float16", "l1", 1, 2),
-}
-THREADS = 4
-
-
-def vector_of(kind: str, version: int) -> np.ndarray[Any, Any]:
-    """The vector that everyone expects of a version of a picture."""
-    spec = KINDS[kind]
-    return np.random.default_rng([version, spec.port]).integers(0, 200, spec.entries).astype(spec.dtype)
+SHARED_VERSIONS = 40
+"""Uploads draw their bytes from so many pictures, so that several images share a file."""
+FIRST_GIVEN_ID = 2**52
+"""Ids from here on are given by callers, and do not move the sequence."""
+MOST_OWNED = 25
+MOST_FILES = 30
 
 
-def sha256_of(version: int) -> bytes:
-    """The sha256 that everyone expects of a version of a picture."""
-    return hashlib.sha256(b"%d" % version).digest()
+@cache
+def picture(version: int) -> bytes:
+    """A small picture with texture, different for each version."""
+    file = io.BytesIO()
+    coarse = np.random.default_rng(version).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
+    return file.getvalue()
 
 
-def features_of(version: int, *kinds: str) -> dict[str, FeatureDraft]:
-    """Features of a version of a picture."""
-    return {
-        kind: FeatureDraft(KINDS[kind].fingerprint, FeatureState.DONE, Feature(vector_of(kind, version), 1.0))
-        for kind in kinds or KINDS
-    }
-
-
-def put_of(version: int, image_id: int | None = None) -> PutImage:
-    """Adds a picture, or gives an image new bytes; its path carries the version."""
-    draft = ImageDraft(sha256_of(version), version, f"{version}.jpg", f"/photos/{version}.jpg", version)
-    return PutImage(draft, features_of(version), image_id=image_id, replaces=image_id is not None)
+def settings_of(folder: Path) -> Settings:
+    """Snapshots all the time; indexes that are trained at a few dozen vectors and still answer exactly."""
+    lists = {"index_lists": 8, "index_probes": 8}
+    return Settings(
+        library=folder / "library",
+        ingest=IngestSettings(threads=2, commit_images=3, commit_interval_s=0.01),
+        index=IndexSettings(snapshot_interval_s=0.01),
+        kinds={
+            "phash": {**lists, "index_inverted_from": 60},
+            "color": {**lists, "index_train_from": 60, "index_shortlist": 10_000},
+        },
+    )
 
 
 def say(**fields: Any) -> None:
@@ -61,64 +63,188 @@ def say(**fields: Any) -> None:
 class Worker(threading.Thread):
     """Works on images of its own, so that the order of its lines is the order of their fates."""
 
-    def __init__(self, store: Store, number: int, seed: int, owned: dict[int, int]) -> None:
-        super().__init__(daemon=True)
-        self._store = store
-        self._number = number
-        self._random = random.Random(seed * 1000 + number)
-        self._owned = owned
-        self._next_version = (seed * THREADS + number) * 1_000_000
+    def __init__(self, library: Library, name: str, seed: int) -> None:
+        super().__init__(name=name, daemon=True)
+        self.library = library
+        self.random = random.Random(f"{seed} {name}")
+        self.seed, self.count = seed, 0
 
     def run(self) -> None:
         while True:
-            image_id = self._random.choice(sorted(self._owned)) if self._owned else None
-            draw = self._random.random()
-            if image_id is None or draw < 0.5:
-                self._add()
-            elif draw < 0.7:
-                self._submit("update", image_id, self._version(), put_of(self._next_version, image_id))
-            elif draw < 0.8:
-                version = self._owned[image_id]
-                again = PutFeatures(image_id, features_of(version, "color"), renews=True)
-                self._submit("renew", image_id, version, again)
-            elif draw < 0.85:
-                version = self._owned[image_id]
-                self._submit("tag", image_id, version, SetTags(image_id, ("seen",)))
-            else:
-                self._submit("remove", image_id, 0, RemoveImage(image_id))
+            self.step()
 
-    def _version(self) -> int:
-        self._next_version += 1
-        return self._next_version
+    def step(self) -> None:
+        raise NotImplementedError
 
-    def _add(self) -> None:
-        version = self._version()
-        say(event="about", what="add", version=version, thread=self._number)
-        written = self._store.submit(put_of(version))
-        self._owned[written.image_id] = version
-        say(event="done", what="add", image_id=written.image_id, version=version, thread=self._number)
+    def told(self, act: Callable[[], Any], **said: Any) -> Any:
+        """Says what is to be done, does it, says that it was done."""
+        say(event="about", thread=self.name, **said)
+        result = act()
+        image_id = getattr(result, "image_id", None)
+        say(event="done", thread=self.name, **({} if image_id is None else {"image_id": image_id}))
+        return result
 
-    def _submit(self, what: str, image_id: int, version: int, write: Write) -> None:
-        say(event="about", what=what, image_id=image_id, version=version, thread=self._number)
-        self._store.submit(write)
-        if what == "remove":
-            del self._owned[image_id]
+    def number(self) -> int:
+        """A number that no other cycle and no other thread has."""
+        self.count += 1
+        return self.seed * 100_000 + self.count
+
+    def tag(self, image_id: int, **said: Any) -> None:
+        tags = sorted(self.random.sample(["sea", "sky", "sun"], self.random.randint(0, 3)))
+        self.told(
+            lambda: self.library.set_tags(image_id, tags), what="tag", image_id=image_id, tags=tags, **said
+        )
+
+    def remove(self, image_id: int, **said: Any) -> None:
+        purge = self.random.random() < 0.5
+        self.told(
+            lambda: self.library.remove(image_id, purge=purge), what="remove", image_id=image_id, **said
+        )
+
+
+class Uploader(Worker):
+    """add_image, set_tags, remove; its images are known by the beginning of their names."""
+
+    def __init__(self, library: Library, name: str, seed: int, owned: list[int]) -> None:
+        super().__init__(library, name, seed)
+        self.owned = owned
+
+    def step(self) -> None:
+        draw = self.random.random() * len(self.owned) / MOST_OWNED
+        if draw < 0.3:
+            self.add()
+        elif draw < 0.5:
+            self.tag(self.random.choice(self.owned))
         else:
-            self._owned[image_id] = version
-        say(event="done", what=what, image_id=image_id, version=version, thread=self._number)
+            self.remove(self.owned.pop(self.random.randrange(len(self.owned))))
+
+    def add(self) -> None:
+        version, name = self.random.randrange(SHARED_VERSIONS), f"{self.name}-{self.number()}"
+        added = self.told(
+            lambda: self.library.add_image(picture(version), name=name, tags=["new"]),
+            what="upload",
+            name=name,
+            version=version,
+        )
+        self.owned.append(added.image_id)
+
+
+class Calculator(Worker):
+    """add_feature under given ids, remove_feature, remove: as clients of the original system do."""
+
+    def __init__(self, library: Library, name: str, seed: int, owned: dict[int, set[str]]) -> None:
+        super().__init__(library, name, seed)
+        self.owned = owned
+
+    def step(self) -> None:
+        draw = self.random.random() * len(self.owned) / MOST_OWNED
+        if draw < 0.3:
+            self.add(FIRST_GIVEN_ID + self.number(), self.random.choice(["phash", "color"]))
+            return
+        image_id = self.random.choice(list(self.owned))
+        kinds = self.owned[image_id]
+        if draw < 0.45 and len(kinds) == 1:
+            self.add(image_id, "color" if "phash" in kinds else "phash")
+        elif draw < 0.6:
+            kind = self.random.choice(sorted(kinds))
+            self.told(
+                lambda: self.library.remove_feature(kind, image_id),
+                what="remove_feature",
+                image_id=image_id,
+                kind=kind,
+            )
+            kinds.discard(kind)
+            if not kinds:
+                del self.owned[image_id]
+        else:
+            self.remove(image_id)
+            del self.owned[image_id]
+
+    def add(self, image_id: int, kind: str) -> None:
+        data = picture(image_id)
+        self.told(
+            lambda: self.library.add_feature(kind, image_id, data),
+            what="feature",
+            image_id=image_id,
+            kind=kind,
+        )
+        self.owned.setdefault(image_id, set()).add(kind)
+
+
+class Keeper(Worker):
+    """Writes, rewrites, moves and deletes files of a folder, and adds the folder after each few changes."""
+
+    def __init__(self, library: Library, name: str, seed: int, photos: Path) -> None:
+        super().__init__(library, name, seed)
+        self.photos = photos
+
+    def step(self) -> None:
+        names = sorted(each.name for each in self.photos.iterdir())
+        records = [each for each in self.library.list_images(limit=100_000) if each.path is not None]
+        gone = [each for each in records if each.state is ImageState.MISSING]
+        if gone and self.random.random() < 0.3:
+            record = self.random.choice(gone)
+            self.remove(record.image_id, file=record.name)
+        elif records and self.random.random() < 0.2:
+            record = self.random.choice(records)
+            self.tag(record.image_id, file=record.name)
+        else:
+            changes = self.changes(names, [each.name for each in gone])
+            self.told(lambda: self.add(changes), what="folder", changes=changes)
+
+    def changes(self, names: list[str], gone: list[str]) -> list[list[Any]]:
+        """Some changes, each of a file that no other one touches."""
+        chosen = self.random.sample(names, min(len(names), 3))
+        made: list[list[Any]] = []
+        for name in chosen:
+            draw = self.random.random() * len(names) / MOST_FILES
+            what = "delete" if draw > 0.5 else "move" if draw > 0.25 else "write"
+            made.append({"delete": [what, name]}.get(what) or [what, name, self.number()])
+        made += [["write", f"{each}.png", each] for each in (self.number(), self.number())]
+        if gone and gone[0] not in names and self.random.random() < 0.3:
+            made.append(["write", gone[0], self.number()])  # the same path is the same image
+        return made
+
+    def add(self, changes: list[list[Any]]) -> None:
+        for what, name, *rest in changes:
+            file = self.photos / name
+            if what == "delete":
+                file.unlink()
+            elif what == "move":
+                file.rename(self.photos / f"{rest[0]}.png")
+            else:
+                beside = self.photos.with_name("beside.png")
+                beside.write_bytes(picture(rest[0]))
+                beside.replace(file)
+        report = self.library.add_paths([self.photos])
+        assert report.failed == (), report.failed
+
+
+class Rebuilder(Worker):
+    """Makes indexes anew, with and without looking at every feature."""
+
+    def step(self) -> None:
+        self.library.rebuild([self.random.choice(["phash", "color"])], features=self.random.random() < 0.5)
 
 
 def main() -> None:
     """Opens the library, shares the images there are among the threads, and works until killed."""
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])
-    WriterLock.acquire(folder, purpose="add", timeout_s=10)
-    store = Store.open(folder, KINDS, writer=True)
-    owned: list[dict[int, int]] = [{} for _ in range(THREADS)]
-    for record in store.records.list_images(limit=100_000):
-        owned[record.image_id % THREADS][record.image_id] = record.size
+    library = ambience.open(settings=settings_of(folder), writer=True, timeout_s=10)
+    records = library.list_images(limit=100_000)
+    uploads = {
+        name: [each.image_id for each in records if each.name.startswith(f"{name}-")] for name in ("u1", "u2")
+    }
+    given = {each.image_id: set(each.features) for each in records if each.image_id >= FIRST_GIVEN_ID}
+    workers: list[Worker] = [Uploader(library, name, seed, owned) for name, owned in uploads.items()]
+    workers.append(Calculator(library, "calculator", seed, given))
+    workers.append(Keeper(library, "keeper", seed, folder / "photos"))
+    if seed % 2:
+        workers.append(Rebuilder(library, "rebuilder", seed))
+    library.search(Query(data=picture(0)))  # loads what is loaded at first use
     say(event="open")
-    for number in range(THREADS):
-        Worker(store, number, seed, owned[number]).start()
+    for worker in workers:
+        worker.start()
     threading.Event().wait()
 
 

@@ -1,8 +1,8 @@
 """Pictures that the library keeps itself: file and row come together, and go together.
 
 The file is written before its row is committed, and moved to the trash after the row is gone, so that a crash
-leaves at worst a file without a row (`check` names it). Both happen under the lock of the file's bytes: an
-upload of the same bytes never loses its file to a removal at the same time.
+leaves at worst a file without a row, which the next opening settles. The file is held all the time: an upload
+never loses its file to a removal of the same bytes at the same time.
 """
 
 import contextlib
@@ -70,9 +70,12 @@ class Uploads:
             StoreError: it is forgotten, but the bytes could not be moved.
         """
         record = self._store.records.image(image_id)
-        with self._kept.holding(record.sha256):
+        if not record.is_upload:
             self._store.submit(RemoveImage(image_id))
-            if record.is_upload and not self._store.records.uploaded([record.sha256]):
+            return
+        with self._kept.holding(record.sha256, purge=purge):
+            self._store.submit(RemoveImage(image_id))
+            if not self._store.records.uploaded([record.sha256]):
                 self._kept.discard(record, purge=purge)
 
     def _take_back(self, sha256: bytes) -> None:

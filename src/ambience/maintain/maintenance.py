@@ -96,6 +96,8 @@ class Maintenance:
                 if self._store.records.last_seq() != self._looked_at_seq or self._is_due(kind):
                     with self._reported(f"pictures without {kind}"):
                         self._fill(kind, live)
+            with self._reported("the copy of the records"):
+                self._store.back_up()
             self._looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
             if left_over:
                 self._close_jobs(left_over)
@@ -107,6 +109,8 @@ class Maintenance:
                 if live.is_changed:
                     live.snapshot()
                     live.forget_removed()
+        with self._reported("the copy of the records"):
+            self._store.back_up(is_closing=True)
 
     def _is_due(self, kind: str) -> bool:
         return bool(self._left[kind]) and time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S

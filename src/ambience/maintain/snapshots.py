@@ -148,7 +148,7 @@ class SnapshotFolder:
         file = snapshot.folder / MANIFEST
         try:
             manifest = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, RecursionError) as exc:
             raise IndexFileError(f"{file} cannot be read: {exc}") from exc
         if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
             raise IndexFileError(f"{file} is no manifest of a snapshot")

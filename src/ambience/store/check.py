@@ -40,7 +40,10 @@ def check_store(
     """
     for line in records.database.problems():
         yield Problem(
-            "records_corrupt", "records", f"the records' file is broken: {line}; put back a copy of it"
+            "records_corrupt",
+            "records",
+            f"the records' file is broken: {line}; stop every process that uses this library and run "
+            "`ambience rebuild`, which puts its own copy of it back where there is one, or put back yours",
         )
     yield from _tallies(records)
     yield from _numbers(records)

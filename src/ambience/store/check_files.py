@@ -101,10 +101,10 @@ def _has_changed(record: ImageRecord, path: Path) -> bool:
 
 def _is_orphan(records: Records, kept: KeptFiles, sha256: bytes) -> bool:
     """Asked once more: an upload may be between its file and its row, here or in the writing process."""
-    with kept.holding(sha256):
-        try:
-            age_s = time.time() - kept.path(sha256).stat().st_mtime
-        except FileNotFoundError:
-            return False
-        is_settled = records.database.is_writer or age_s > _UPLOAD_S
-        return is_settled and not records.uploaded([sha256])
+    if not kept.is_orphan(sha256, records):
+        return False
+    try:
+        age_s = time.time() - kept.path(sha256).stat().st_mtime
+    except FileNotFoundError:
+        return False
+    return records.database.is_writer or age_s > _UPLOAD_S

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from ambience.datatypes import FeatureSpec
 from ambience.errors import StoreError
 from ambience.store import opening, plan_rows, schema
+from ambience.store.backup import RECORDS_NAME, Backup
 from ambience.store.base import Problem, Write, Written
 from ambience.store.check import check_store
 from ambience.store.database import Database, sqlite_url
@@ -59,6 +60,7 @@ class Store:
         self.repairs = repairs
         self.on_commit: list[Callable[[], object]] = []
         self._lock = threading.Lock()
+        self._backup = Backup(folder)
         self._orphans: list[tuple[str, int]] = []
         self._group = _Group(self.commit)
         self._is_closed = False
@@ -82,19 +84,21 @@ class Store:
             StoreError: there is no library here to read.
         """
         opening.check_folder(folder, is_writer=writer)
-        database = Database(sqlite_url(folder / opening.RECORDS_NAME), is_writer=writer)
+        database = Database(sqlite_url(folder / RECORDS_NAME), is_writer=writer)
         try:
+            restored = opening.mend_records(database, folder) if writer else []
             if writer:
-                opening.check_records(database, folder)
                 database.migrate()
             else:
                 database.check_revision()
             records = Records(database, kinds)
             features, repairs = opening.open_features(folder, database, is_writer=writer)
+            if restored:  # features that came after the copy was made
+                repair_store(records, features)
         except BaseException:
             database.close()
             raise
-        return cls(folder, records, features, is_writer=writer, repairs=repairs)
+        return cls(folder, records, features, is_writer=writer, repairs=(*restored, *repairs))
 
     def commit(self, writes: Sequence[Write]) -> list[Written | StoreError]:
         """Writes a group; what it answers survives kill -9 and power loss.
@@ -142,7 +146,9 @@ class Store:
             self._is_closed = True
             self.features.close()
             self.records.database.close()
-            if self.is_writer and not self.features.is_damaged:
+            if self.records.database.is_damaged:
+                opening.mark_unclean(self.folder)
+            elif self.is_writer and not self.features.is_damaged:
                 opening.mark_clean(self.folder)
 
     def check(self, *, deep: bool = True, stop: threading.Event | None = None) -> Iterator[Problem]:
@@ -166,6 +172,26 @@ class Store:
         """
         self._must_be_open()
         repair_store(self.records, self.features)
+
+    def back_up(self, *, is_closing: bool = False) -> bool:
+        """Copies the records, unless the last copy is recent enough; see `Backup`.
+
+        Args:
+            is_closing: whether the library is about to be closed.
+
+        Returns:
+            Whether a copy was made.
+
+        Raises:
+            StoreError: opened for reading, or closed; or the records cannot be copied.
+            StoreFullError: the disk is full.
+        """
+        self._must_be_open()
+        if self.records.database.file is None:
+            return False
+        return self._backup.make_if_due(
+            images=self.records.count(), seq=self.records.last_seq(), is_closing=is_closing
+        )
 
     def forget_below(self, fingerprint: str, seq: int) -> int:
         """Deletes removed features for good, once every snapshot of their index is past their removal.

@@ -28,11 +28,18 @@ def sqlite_url(file: Path) -> str:
 
 
 class Database:
-    """Transactions on one SQL database; threads may share it."""
+    """Transactions on one SQL database; threads may share it.
+
+    Attributes:
+        is_writer: whether it may be changed.
+        file: of SQLite; None elsewhere.
+        is_damaged: whether pages were met that do not hold together.
+    """
 
     def __init__(self, url: str, *, is_writer: bool) -> None:
         """Prepares connections; none is opened yet."""
         self.is_writer = is_writer
+        self.is_damaged = False
         self._write_lock = threading.RLock()
         self.engine = sa.create_engine(url, pool_size=8, max_overflow=-1)
         self.file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
@@ -100,6 +107,7 @@ class Database:
         with self.reading() as connection:
             for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(100)"):
                 if line != "ok":
+                    self.is_damaged = True
                     yield str(line)
             for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
                 yield f"row {row[1]} of {row[0]} names a row of {row[2]} that is not there"
@@ -117,6 +125,14 @@ class Database:
                 return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() == "ok")
         except DamagedStoreError:
             return False
+
+    def is_readable(self) -> bool:
+        """Whether the file is a database whose tables can be listed; says nothing of most of its pages."""
+        try:
+            self.revision()
+        except DamagedStoreError:
+            return False
+        return True
 
     def migrate(self) -> None:
         """Brings the tables up to the newest revision; a new database gets them at once.
@@ -194,11 +210,19 @@ class Database:
             if is_disk_full(cause):
                 raise disk_full(Path(str(where)).parent, cause) from exc
             if _is_damage(cause):
-                raise DamagedStoreError(
-                    f"the records in {where} are broken ({cause}); put back a copy of that file, "
-                    "or move it away and add your folders again"
-                ) from exc
+                self.is_damaged = True
+                raise DamagedStoreError(broken_records(Path(str(where)), str(cause))) from exc
             raise StoreError(f"the records in {where} do not answer: {cause}") from exc
+
+
+def broken_records(file: Path, why: str = "") -> str:
+    """What to say of records that are broken."""
+    return (
+        f"the records in {file} are broken{f' ({why})' if why else ''}; stop every process that uses this "
+        "library and open it for writing, for example with `ambience rebuild`, which puts its own copy of "
+        "them back where there is one. Where there is none: put back a copy of that file, or move it away "
+        "and add your folders again"
+    )
 
 
 def known_revisions() -> list[str]:

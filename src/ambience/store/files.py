@@ -1,8 +1,9 @@
 """Bytes that the library keeps itself: uploads under `files/` by sha256, and what was removed under `trash/`.
 
 Added folders are referenced in place and never written to; only uploads live here. Several images may share
-one file, since they have the same bytes: whoever decides whether a file is still needed holds its lock
-(`KeptFiles.holding`) until that decision is carried out.
+one file, since they have the same bytes: whoever decides whether a file is still needed holds it
+(`KeptFiles.holding`) until that decision is carried out. What is held has a mark under `files/unsettled/`, so
+that a writer that was killed in between is found out when the library is opened again.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from ambience.store.records import Records
 
 _TWO_DIGITS, _SHA256 = re.compile("[0-9a-f]{2}"), re.compile("[0-9a-f]{64}")
 
+_PURGE = "purge"
 LOCKS = 64
 """Uploads whose sha256 begin differently rarely wait for each other, and share commits."""
 
@@ -58,7 +60,7 @@ class KeptFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files = folder / "files"
-        self._unfinished = folder / "files" / "unfinished"
+        self._unsettled = folder / "files" / "unsettled"
         self._trash = folder / "trash"
         self._locks = [threading.Lock() for _ in range(LOCKS)]
         self._logging = threading.Lock()
@@ -67,13 +69,44 @@ class KeptFiles:
         """Where bytes of this sha256 are, or would be."""
         return upload_path(self._folder, sha256)
 
-    def holding(self, sha256: bytes) -> threading.Lock:
-        """The lock that guards the file of these bytes; a context manager.
+    @contextlib.contextmanager
+    def holding(self, sha256: bytes, *, purge: bool = False) -> Iterator[None]:
+        """Keeps others from deciding about the file of these bytes.
 
         Held from `put` to the commit of its row, and from the commit of a removal to `discard`: otherwise the
         file could go while a new image comes to refer to it.
+
+        Args:
+            sha256: of the bytes.
+            purge: whether the file, if no image has it in the end, is deleted and not moved to the trash.
+
+        Yields:
+            Nothing; the file is held inside.
         """
-        return self._locks[sha256[0] % LOCKS]
+        mark = self._unsettled / sha256.hex()
+        with self._lock(sha256):
+            # On a full disk things can be removed as well; a kill then leaves an orphan, which `check` names.
+            with contextlib.suppress(OSError):
+                self._unsettled.mkdir(parents=True, exist_ok=True)
+                mark.write_text(_PURGE if purge else "", encoding="ascii")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(OSError):
+                    mark.unlink()
+
+    def settle(self, records: Records) -> None:
+        """Carries out what a killed writer had decided; for the opening of a library for writing.
+
+        Raises:
+            StoreError: a file cannot be moved.
+        """
+        marks = sorted(self._unsettled.glob("*")) if self._unsettled.is_dir() else []
+        for mark in marks:
+            if _SHA256.fullmatch(mark.name):
+                is_purge = mark.read_text(encoding="ascii", errors="replace") == _PURGE
+                self._settle(bytes.fromhex(mark.name), records, purge=is_purge)
+        shutil.rmtree(self._unsettled, ignore_errors=True)
 
     def put(self, sha256: bytes, data: bytes) -> bool:
         """Keeps bytes: written beside, synced, renamed; durable when it returns.
@@ -90,11 +123,11 @@ class KeptFiles:
             StoreError: they cannot be written for another reason.
         """
         path = self.path(sha256)
-        partial = self._unfinished / path.name
+        partial = self._unsettled / f"{path.name}.partial"
         try:
             if path.is_file() and path.read_bytes() == data:
                 return False
-            for folder in (path.parent, self._unfinished):
+            for folder in (path.parent, self._unsettled):
                 folder.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
                 file.write(data)
@@ -106,9 +139,7 @@ class KeptFiles:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 partial.unlink()
-            if is_disk_full(exc):
-                raise disk_full(self._files, exc) from exc
-            raise StoreError(f"{path}: cannot be written: {exc.strerror}") from exc
+            raise self._refused(exc, path) from exc
         return True
 
     def read(self, sha256: bytes) -> bytes:
@@ -135,12 +166,8 @@ class KeptFiles:
         note = {"image_id": record.image_id, "name": record.name, "tags": list(record.tags)}
         self._take_out(record.sha256, note, purge=purge)
 
-    def sweep_unfinished(self) -> None:
-        """Deletes what a killed writer had not finished writing; nobody may be writing now."""
-        shutil.rmtree(self._unfinished, ignore_errors=True)
-
     def sweep_orphans(self, records: Records) -> int:
-        """Moves files that belong to no image to the trash: a crash came between a file and its row.
+        """Moves files that belong to no image to the trash.
 
         Returns:
             How many were moved.
@@ -148,13 +175,7 @@ class KeptFiles:
         Raises:
             StoreError: one cannot be moved.
         """
-        swept = 0
-        for sha256 in self.kept():
-            with self.holding(sha256):
-                if not records.uploaded([sha256]):
-                    self._take_out(sha256, {"name": "belonged to no image"}, purge=False)
-                    swept += 1
-        return swept
+        return sum(self._settle(sha256, records, purge=False) for sha256 in self.kept())
 
     def kept(self) -> Iterator[bytes]:
         """The sha256 of every file kept, ascending.
@@ -169,6 +190,11 @@ class KeptFiles:
                         if _SHA256.fullmatch(name):
                             yield bytes.fromhex(name)
 
+    def is_orphan(self, sha256: bytes, records: Records) -> bool:
+        """Whether a file is there and belongs to no image, and nobody here is deciding about it."""
+        with self._lock(sha256):
+            return self.path(sha256).exists() and not records.uploaded([sha256])
+
     def is_sound(self, sha256: bytes) -> bool:
         """Whether the bytes kept under a sha256 have that sha256.
 
@@ -177,6 +203,21 @@ class KeptFiles:
         """
         with self.path(sha256).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest() == sha256
+
+    def _lock(self, sha256: bytes) -> threading.Lock:
+        return self._locks[sha256[0] % LOCKS]
+
+    def _settle(self, sha256: bytes, records: Records, *, purge: bool) -> bool:
+        with self._lock(sha256):
+            is_orphan = self.path(sha256).exists() and not records.uploaded([sha256])
+            if is_orphan:
+                self._take_out(sha256, {"name": "belonged to no image"}, purge=purge)
+        return is_orphan
+
+    def _refused(self, exc: OSError, path: Path) -> StoreError:
+        if is_disk_full(exc):
+            return disk_full(self._folder, exc)
+        return StoreError(f"{path}: cannot be written: {exc.strerror}")
 
     def _take_out(self, sha256: bytes, note: dict[str, object], *, purge: bool) -> None:
         path = self.path(sha256)
@@ -197,9 +238,7 @@ class KeptFiles:
             if path.exists():
                 path.rename(self._trash / path.name)
         except OSError as exc:
-            if is_disk_full(exc):
-                raise disk_full(self._trash, exc) from exc
-            raise StoreError(f"{path}: cannot be moved to {self._trash}: {exc.strerror}") from exc
+            raise self._refused(exc, path) from exc
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import DamagedStoreError, StoreError
 from ambience.store import probe, schema
+from ambience.store.backup import BACKUP_NAME, RECORDS_NAME, finish_putting_back, put_back
 from ambience.store.base import Problem
-from ambience.store.database import Database
+from ambience.store.database import Database, broken_records
 from ambience.store.disk_full import disk_full, is_disk_full
 from ambience.store.environment import DATA_NAME
 from ambience.store.features import Features
@@ -23,7 +24,6 @@ from ambience.store.lock import WriterLock
 from ambience.store.plan_rows import save_numbers
 from ambience.store.schema import encoded
 
-RECORDS_NAME: Final = "records.sqlite"
 FEATURES_NAME: Final = "features"
 CLEAN_NAME: Final = "closed-cleanly.json"
 
@@ -54,17 +54,36 @@ def check_folder(folder: Path, *, is_writer: bool) -> None:
         raise StoreError(f"cannot make a library in {folder}: {exc.strerror}; choose another folder") from exc
 
 
-def check_records(database: Database, folder: Path) -> None:
-    """After an unclean end, looks whether the records' file is sound.
+def mend_records(database: Database, folder: Path) -> list[Problem]:
+    """Looks whether the records' file is sound, and puts its copy back where it is not.
+
+    Args:
+        database: of the records, not yet used.
+        folder: of a library that is opened for writing.
+
+    Returns:
+        What was mended.
 
     Raises:
-        DamagedStoreError: it is not.
+        DamagedStoreError: the records are broken, and there is no copy of them.
+        StoreFullError: the disk is full.
     """
-    if (folder / RECORDS_NAME).exists() and not _was_closed_cleanly(folder) and not database.is_sound():
-        raise DamagedStoreError(
-            f"the records in {folder / RECORDS_NAME} are broken; put back a copy of that file, "
-            "or move it away and add your folders again"
-        )
+    if (problem := finish_putting_back(folder)) is not None:
+        return [problem]
+    records = folder / RECORDS_NAME
+    if not records.exists():
+        is_broken = (folder / BACKUP_NAME).exists()
+    elif records.stat().st_size == 0:
+        is_broken = (folder / FEATURES_NAME / DATA_NAME).exists()  # they are made after the records
+    else:
+        is_broken = not (database.is_readable() if _was_closed_cleanly(folder) else database.is_sound())
+    if not is_broken:
+        return []
+    database.close()
+    problem = put_back(folder)
+    if problem is None:
+        raise DamagedStoreError(broken_records(records))
+    return [problem]
 
 
 def open_features(
@@ -109,6 +128,12 @@ def mark_clean(folder: Path) -> None:
     place = folder / FEATURES_NAME
     with contextlib.suppress(OSError):  # without the note, the next opening probes
         (place / CLEAN_NAME).write_text(json.dumps(_appearance(place)), encoding="utf-8")
+
+
+def mark_unclean(folder: Path) -> None:
+    """Makes the next opening look closely at everything."""
+    with contextlib.suppress(OSError):
+        (folder / FEATURES_NAME / CLEAN_NAME).unlink()
 
 
 def sweep(features: Features, database: Database) -> int:

@@ -125,17 +125,25 @@ def test_the_trash_log_says_what_every_file_was(library: Library) -> None:
     assert notes[0]["tags"] == ["sea"]
 
 
-def test_what_a_killed_writer_had_not_finished_goes_at_the_next_opening(tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_is_settled_at_the_next_opening(tmp_path: Path) -> None:
     with ambience.open(tmp_path / "library", writer=True) as library:
         library.add_image(picture(1))
-    unfinished = tmp_path / "library" / "files" / "unfinished" / ("ab" * 32)
-    unfinished.write_bytes(b"half of a pict")
+        kept, unsettled = library._parts.kept, tmp_path / "library" / "files" / "unsettled"
+    (half := unsettled / f"{'ab' * 32}.partial").write_bytes(b"half of a pict")
+    # Killed between file and row; between row and file, once with and once without `purge`; before either.
+    for first, is_purge in ((1, False), (2, True)):
+        sha256 = bytes([first]) * 32
+        kept.put(sha256, b"whole picture")
+        (unsettled / sha256.hex()).write_text("purge" if is_purge else "", encoding="ascii")
+    (unsettled / ("03" * 32)).touch()
     with ambience.open(tmp_path / "library") as reader:
-        assert reader.check() == []
-        assert unfinished.exists()
+        assert reader.check() == []  # another process could be between file and row
+        assert half.exists()
     with ambience.open(tmp_path / "library", writer=True) as library:
-        assert not unfinished.exists()
+        assert not unsettled.exists()
         assert library.check() == []
+        assert library.file_bytes(1)[0] == picture(1)
+        assert [path.name for path in (library.folder / "trash").glob("0*")] == ["01" * 32]
 
 
 def test_removing_the_same_image_twice_at_once_removes_it_once(library: Library) -> None:

@@ -119,7 +119,7 @@ def against_bare(folder: Path, library: Any) -> dict[str, dict[str, float]]:
             place = np.array([(number - 1) * len(specs()) + list(specs()).index(kind) + 1])
             vector = features.get(spec, place)[0]
             bare.search(vector, K)  # not timed: both find the same pages in memory
-            seconds, _ = timed(lambda v=vector: bare.search(v, K))
+            seconds, _ = timed(lambda v=vector, b=bare: b.search(v, K))
             taken["bare index"].append(seconds)
             query = Query(image_id=number)
             seconds, _ = timed(lambda q=query, kind=kind: library.search_kind(kind, q, k=K, turned=False))

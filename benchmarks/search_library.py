@@ -93,7 +93,8 @@ def library(vectors: dict[str, NDArray[Any]], *, stamp: str) -> Made:
 def _engine_files() -> list[Path]:
     """Sources that say what a library looks like on disk."""
     package = Path(ambience.__file__).parent
-    return [*sorted((package / "index").glob("*.py")), package / "store" / "schema.py"]
+    index = [package / "index" / f"{name}.py" for name in ("_flat_codes", "_root_lists", "_slots")]
+    return [*index, package / "store" / "schema.py"]
 
 
 def _make(folder: Path, vectors: dict[str, NDArray[Any]], count: int) -> dict[str, float]:

@@ -2,12 +2,15 @@
 
     python benchmarks/search.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
 
-Hamming: one 576-bit query over all codes; all eight orientations in one pass; plain faiss beside it. The
-floor is the time to read the codes once (numpy summing them, on as many threads). Color: our histogram
-index beside faiss flat L1 (which is also the ground truth) and faiss IVF over the raw histograms, each on
-one thread, because faiss on two threads stalls on a busy machine. Opening: both saved indexes, in a fresh
-process. What is compared is timed in turn, so that noise of the machine falls on all alike. `--quick` takes
-a quarter of the histograms (of the same seed) and fewer queries; hashes stay a million.
+All runs on one library of a million images (`search_library.py`), whose rows, features and index snapshots
+are real; only the pictures do not exist. Hamming: one 576-bit query over all codes; all eight orientations in
+one pass; plain faiss beside it. The floor is the time to read the codes once, by the fastest of several ways,
+on as many threads. Color: our histogram index, fetching its candidates from the library's features, beside
+faiss flat L1 (which also gives the ground truth) and faiss IVF over the raw histograms, each on one thread,
+because faiss on two threads stalls on a busy machine. Opening: the library, in a fresh process
+(`open_library.py`), with the files in the page cache. What is compared is timed in turn, so that noise of the
+machine falls on all alike. `--quick` times fewer turns and leaves the inverted lists of faiss out; the
+million, the queries that recall is counted over, and every figure stay.
 """
 
 import argparse
@@ -15,7 +18,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,13 +30,15 @@ from numpy.typing import NDArray
 from photos import find_photos, load_rgb, skimage_paths
 from report import Report, Table, as_dict, command_of, cores, finish
 from search_inputs import Histograms, hashes, histograms
+from search_library import Made, feature_ids, library, specs
 
 PACKAGES = ("ambience", "numpy", "numba", "faiss-cpu", "opencv-python-headless")
 SEED = 2026
-CODES = 1_000_000
-HISTOGRAMS = {True: 250_000, False: 1_000_000}
-QUERIES = {True: 20, False: 100}
+IMAGES = 1_000_000
+QUERIES = 256
+"""Histograms searched for when recall is counted."""
 TURNS = {True: 15, False: 41}
+COLOR_TURNS = {True: 20, False: QUERIES}
 TRAINED_ON = 65_536
 K = 10
 PEER_LISTS, PEER_PROBES = 1024, 32
@@ -62,25 +66,21 @@ def in_turn(timed: Timed, turns: int) -> dict[str, float]:
 # --- hashes -----------------------------------------------------------------------------------------------
 
 
-def hash_times(folder: Path, turns: int) -> dict[str, float]:
-    """Median seconds of every way to search the hashes; saves our index into a folder."""
+def hash_times(
+    made: Made, codes: NDArray[np.uint8], queries: NDArray[np.uint8], turns: int
+) -> dict[str, float]:
+    """Median seconds of every way to search the hashes."""
     import faiss
 
-    from ambience.extract.phash import PHash
     from ambience.index.binary import BinaryIndex
 
-    stored, queries = hashes(CODES, seed=SEED)
     # compile_from 0: what a server that has run for a while does; the first search waits for the compiler.
-    ours = BinaryIndex(PHash(PHash.options_class()).spec, BinaryIndex.options_class(compile_from=0))
-    ours.add(np.arange(CODES), stored)
-    ours.save(folder)
+    options = BinaryIndex.options_class(compile_from=0)
+    ours = BinaryIndex.load(made.snapshot("phash"), specs()["phash"], options)
     peer = faiss.IndexBinaryFlat(576)
-    peer.add(stored)
-    parts = np.array_split(stored.reshape(-1).view(np.uint64), cores())
+    peer.add(codes)
+    parts = np.array_split(codes.reshape(-1).view(np.uint64), cores())
     with ThreadPoolExecutor(cores()) as pool:
-
-        def read_once(_: int) -> None:
-            list(pool.map(np.sum, parts))
 
         def peer_search(turn: int, *, count: int, threads: int) -> None:
             faiss.omp_set_num_threads(threads)
@@ -91,7 +91,10 @@ def hash_times(folder: Path, turns: int) -> dict[str, float]:
 
         return in_turn(
             {
-                "read the codes once": read_once,
+                **{
+                    f"read the codes once: {name}": lambda _, read=read: list(pool.map(read, parts))
+                    for name, read in readers().items()
+                },
                 "Ambience, 1 query": lambda turn: ours.search(eight(turn)[:1], K),
                 "Ambience, 8 orientations": lambda turn: ours.search(eight(turn), K),
                 "Ambience, all within 64 bits": lambda turn: ours.range_search(eight(turn)[:1], 64),
@@ -104,95 +107,103 @@ def hash_times(folder: Path, turns: int) -> dict[str, float]:
         )
 
 
+def readers() -> dict[str, Callable[[NDArray[np.uint64]], Any]]:
+    """Ways to read an array once; the fastest of them is the floor, whichever that is on this machine."""
+    import numba
+
+    @numba.njit(nogil=True)
+    def four_streams(words: Any) -> Any:
+        quarter = len(words) // 4
+        total = np.uint64(0)
+        for at in range(quarter):
+            total += words[at] + words[quarter + at] + words[2 * quarter + at] + words[3 * quarter + at]
+        return total
+
+    @numba.njit(nogil=True)
+    def one_stream(words: Any) -> Any:
+        total = np.uint64(0)
+        for word in words:
+            total += word
+        return total
+
+    return {
+        "numpy sum": np.sum,
+        "numpy xor": np.bitwise_xor.reduce,
+        "compiled sum": one_stream,
+        "compiled sum of four streams": four_streams,
+    }
+
+
 # --- histograms -------------------------------------------------------------------------------------------
 
 
-def color_times(data: Histograms, folder: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds and recall@10 of every way to search the histograms; saves our index into a folder."""
+def color_times(made: Made, data: Histograms, *, is_quick: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds and recall@10 of every way to search the histograms."""
     import faiss
 
-    from ambience.extract.color import Color
     from ambience.index.histogram import HistogramIndex
+    from ambience.store.features import Features
 
-    def fetch(ids: NDArray[np.int64]) -> NDArray[np.float16]:
-        return data.stored[ids]
-
-    count = len(data.stored)
-    ours = HistogramIndex(Color(Color.options_class()).spec, HistogramIndex.options_class(), fetch=fetch)
-    chosen = np.sort(np.random.default_rng(SEED).permutation(count)[:TRAINED_ON])
-    ours.train(data.stored[chosen], expected=count)
+    spec = specs()["color"]
+    features = Features(made.folder / "features", is_writer=False)
+    ours = HistogramIndex.load(
+        made.snapshot("color"),
+        spec,
+        HistogramIndex.options_class(),
+        fetch=lambda ids: features.get(spec, ids)[0],
+    )
+    row_of = {int(each): row for row, each in enumerate(feature_ids("color", len(data.stored)))}
     flat = faiss.IndexFlat(512, faiss.METRIC_L1)
+    peers = {"faiss flat L1": flat} | ({} if is_quick else {"faiss IVF, L2 of raw histograms": _lists(data)})
+    for start in range(0, len(data.stored), 50_000):
+        wide = data.stored[start : start + 50_000].astype(np.float32)
+        for peer in peers.values():
+            peer.add(wide)
+    faiss.omp_set_num_threads(1)
+    queries, wide = data.queries, data.queries.astype(np.float32)
+    ways = {
+        "Ambience": lambda turn: [
+            row_of[int(each)] for each in ours.search(queries[turn : turn + 1], K).ids[0]
+        ],
+        **{
+            name: lambda turn, peer=peer: peer.search(wide[turn : turn + 1], K)[1][0]
+            for name, peer in peers.items()
+        },
+    }
+    seconds = in_turn(ways, COLOR_TURNS[is_quick])
+    recalls = {
+        name: float(np.mean([np.isin(data.true[turn], way(turn)).mean() for turn in range(QUERIES)]))
+        for name, way in ways.items()
+        if name != "faiss flat L1"
+    }
+    features.close()
+    return seconds, recalls | {"faiss flat L1": 1.0}
+
+
+def _lists(data: Histograms) -> Any:
+    """Inverted lists of faiss over the raw histograms, trained and empty."""
+    import faiss
+
+    chosen = np.sort(np.random.default_rng(SEED).permutation(len(data.stored))[:TRAINED_ON])
     lists = faiss.IndexIVFFlat(faiss.IndexFlatL2(512), 512, PEER_LISTS, faiss.METRIC_L2)
     lists.cp.niter = 4
     lists.train(data.stored[chosen].astype(np.float32))
-    for start in range(0, count, 50_000):
-        part = np.asarray(data.stored[start : start + 50_000])
-        ours.add(np.arange(start, start + len(part)), part)
-        flat.add(part.astype(np.float32))
-        lists.add(part.astype(np.float32))
-    ours.save(folder)
-    faiss.omp_set_num_threads(1)
     lists.nprobe = PEER_PROBES
-    queries, wide = data.queries, data.queries.astype(np.float32)
-    answers: dict[str, dict[int, NDArray[np.int64]]] = {}
-
-    def keep(name: str, search: Callable[[int], NDArray[np.int64]]) -> Callable[[int], None]:
-        def call(turn: int) -> None:
-            answers.setdefault(name, {})[turn] = search(turn)
-
-        return call
-
-    ways = {
-        "Ambience": lambda turn: ours.search(queries[turn : turn + 1], K).ids[0],
-        "faiss flat L1": lambda turn: flat.search(wide[turn : turn + 1], K)[1][0],
-        "faiss IVF, L2 of raw histograms": lambda turn: lists.search(wide[turn : turn + 1], K)[1][0],
-    }
-    seconds = in_turn({name: keep(name, way) for name, way in ways.items()}, len(queries))
-    true = answers["faiss flat L1"]
-    recalls = {
-        name: float(np.mean([np.isin(true[turn], found[turn]).mean() for turn in true]))
-        for name, found in answers.items()
-    }
-    return seconds, recalls
+    return lists
 
 
 # --- opening ----------------------------------------------------------------------------------------------
 
 
-OPENING = """
-import json, sys, time
-from pathlib import Path
-import numpy as np
-
-def resident():
-    rows = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return 1024 * sum(int(row.split()[1]) for row in rows if row.startswith("Rss:"))
-
-from ambience.extract.color import Color
-from ambience.extract.phash import PHash
-from ambience.index.binary import BinaryIndex
-from ambience.index.histogram import HistogramIndex
-
-def opened(engine, kind, folder, fetch):
-    spec = kind(kind.options_class()).spec
-    before, start = resident(), time.perf_counter()
-    index = engine.load(Path(folder), spec, engine.options_class(), fetch=fetch)
-    index.search(np.zeros((1, spec.entries), spec.dtype), 10)
-    return index, time.perf_counter() - start, resident() - before
-
-rows = np.zeros((1, 512), np.float16)
-hashes = opened(BinaryIndex, PHash, sys.argv[1], None)
-colors = opened(HistogramIndex, Color, sys.argv[2], lambda ids: np.repeat(rows, len(ids), axis=0))
-print(json.dumps({"phash": hashes[1:], "color": colors[1:], "total": resident()}))
-"""
-"""Opens both indexes and searches each once, so that what a search touches is counted as resident."""
+def opening(folder: Path) -> dict[str, Any]:
+    """What `open_library.py` finds, reading and, after a kill, writing."""
+    return {how: _opened(folder, how) for how in ("reader", "killed", "writer")}
 
 
-def opening(hash_folder: Path, color_folder: Path) -> dict[str, Any]:
-    """Seconds and resident bytes of both indexes, opened in a process of its own."""
-    command = [sys.executable, "-c", OPENING, str(hash_folder), str(color_folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
+def _opened(folder: Path, how: str) -> dict[str, Any]:
+    command = [sys.executable, str(Path(__file__).with_name("open_library.py")), str(folder), how]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=how != "killed")
+    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return found
 
 
@@ -208,38 +219,31 @@ def color_sources(folder: Path | None) -> list[Path]:
 def measure(photos: Path | None, *, is_quick: bool) -> Report:
     """Everything, as a report."""
     sources = color_sources(photos)
-    data = histograms(sources, HISTOGRAMS[is_quick], queries=QUERIES[is_quick], seed=SEED)
-    count = len(data.stored)
-    with tempfile.TemporaryDirectory() as folder:
-        hash_folder, color_folder = Path(folder) / "phash", Path(folder) / "color"
-        hash_folder.mkdir()
-        color_folder.mkdir()
-        hamming = hash_times(hash_folder, TURNS[is_quick])
-        color, recalls = color_times(data, color_folder)
-        opened = opening(hash_folder, color_folder)
-    floor, one = hamming["read the codes once"], hamming["Ambience, 1 query"]
-    color_floor = color["faiss flat L1"]
-    # With a quarter of the histograms the rest of the million is added at the same bytes each.
-    grown = opened["total"] + opened["color"][1] * (HISTOGRAMS[False] / count - 1)
+    data = histograms(sources, IMAGES, queries=QUERIES, seed=SEED, k=K)
+    codes, queries = hashes(IMAGES, seed=SEED)
+    made = library({"phash": codes, "color": data.stored}, stamp=data.stamp)
+    hamming = hash_times(made, codes, queries, TURNS[is_quick])
+    color, recalls = color_times(made, data, is_quick=is_quick)
+    opened = opening(made.folder)
+    floor = min(each for name, each in hamming.items() if name.startswith("read"))
+    one = hamming["Ambience, 1 query"]
     figures = {
         "phash_over_floor": round(one / floor, 3),
         "phash_8_over_1": round(hamming["Ambience, 8 orientations"] / one, 3),
-        "color_over_faiss": round(color_floor / color["Ambience"], 2),
+        "color_over_faiss": round(color["faiss flat L1"] / color["Ambience"], 2),
         "color_recall_at_10": round(recalls["Ambience"], 4),
-        "open_s": round(opened["phash"][0] + opened["color"][0] * HISTOGRAMS[False] / count, 3),
-        "resident_gb": round(grown / 1e9, 3),
+        "open_s": round(sum(opened["reader"]["steps"].values()), 3),
+        "resident_gb": round(sum(opened["reader"]["resident"].values()) / 1e9, 3),
     }
-    limits = (1.7, 3.0, 4.0, 0.99, 5.0, 1.2)
-    signs = ("≤", "≤", "≥", "≥", "≤", "≤")
     return Report(
         name="search",
         command=command_of("search", photos, is_quick=is_quick),
         figures=figures,
         parameters={
-            "codes": CODES,
-            "histograms": count,
-            "queries": QUERIES[is_quick],
+            "images": IMAGES,
+            "queries": QUERIES,
             "turns": TURNS[is_quick],
+            "color_turns": COLOR_TURNS[is_quick],
             "k": K,
             "seed": SEED,
             "sources": len(sources),
@@ -248,46 +252,70 @@ def measure(photos: Path | None, *, is_quick: bool) -> Report:
             "peer_probes": PEER_PROBES,
         },
         packages=PACKAGES,
-        tables=[
-            Table(
-                f"{CODES:,} hashes of 576 bits, {cores()} threads",
-                ("", "ms, median", "times the floor"),
-                [(name, each * 1e3, each / floor) for name, each in hamming.items()],
-            ),
-            Table(
-                f"{count:,} histograms of 512 cells, 1 thread",
-                ("", "ms, median", "faiss flat L1 over it", "recall@10"),
-                [
-                    (name, each * 1e3, color_floor / each, round(recalls[name], 4))
-                    for name, each in color.items()
-                ],
-            ),
-            Table(
-                "Both opened in a fresh process, and searched once",
-                ("", "s", "MB resident"),
-                [(name, opened[name][0], opened[name][1] / 1e6) for name in ("phash", "color")],
-            ),
-            Table(
-                "Limits",
-                ("", "measured", "asked"),
-                [
-                    (name, figures[name], f"{sign} {limit:g}")
-                    for name, sign, limit in zip(figures, signs, limits, strict=True)
-                ],
-            ),
-        ],
+        tables=[*index_tables(hamming, floor, color, recalls), *library_tables(made, opened), asked(figures)],
         notes=[
-            f"Crops and tone changes of {len(sources)} photographs; floor of the hashes: "
-            f"{CODES * 72 / floor / 1e9:.1f} GB/s read."
+            f"Histograms of {IMAGES:,} crops and tone changes of {len(sources)} photographs, recall over "
+            f"{QUERIES} others; floor of the hashes: {IMAGES * 72 / floor / 1e9:.1f} GB/s read."
         ],
+        details={"opened": opened, "made_s": made.took_s},
     )
+
+
+def index_tables(
+    hamming: dict[str, float], floor: float, color: dict[str, float], recalls: dict[str, float]
+) -> list[Table]:
+    """Searches of the bare indexes, and of their peers."""
+    return [
+        Table(
+            f"{IMAGES:,} hashes of 576 bits, {cores()} threads",
+            ("", "ms, median", "times the floor"),
+            [(name, each * 1e3, each / floor) for name, each in hamming.items()],
+        ),
+        Table(
+            f"{IMAGES:,} histograms of 512 cells, 1 thread",
+            ("", "ms, median", "faiss flat L1 over it", "recall@10"),
+            [
+                (name, each * 1e3, color["faiss flat L1"] / each, round(recalls[name], 4))
+                for name, each in color.items()
+            ],
+        ),
+    ]
+
+
+def library_tables(made: Made, opened: dict[str, Any]) -> list[Table]:
+    """The library as a whole: opened, searched, made."""
+    reader, writer = opened["reader"], opened["writer"]
+    rows: list[tuple[str, float]] = [(f"reader: {name}", each) for name, each in reader["steps"].items()]
+    rows += [(f"writer after a kill: {name}", each) for name, each in writer["steps"].items()]
+    rows += [(f"alone: {name}", each) for name, each in reader["parts"].items()]
+    return [
+        Table(f"Opening a library of {IMAGES:,} images", ("", "s"), rows),
+        Table(
+            "Memory after 100 searches of either kind",
+            ("", "MB, reader", "MB, writer"),
+            [(name, each / 1e6, writer["resident"][name] / 1e6) for name, each in reader["resident"].items()],
+        ),
+        Table(
+            "Searches by a stored image",
+            ("", "ms, median", "ms, 95th percentile"),
+            [(name, each["p50_ms"], each["p95_ms"]) for name, each in reader["searches"].items()],
+        ),
+        Table("Making the library, once", ("", "s"), list(made.took_s.items())),
+    ]
+
+
+def asked(figures: dict[str, float]) -> Table:
+    """The figures beside their limits."""
+    limits = ("≤ 1.7", "≤ 3", "≥ 4", "≥ 0.99", "≤ 5", "≤ 1.2")
+    rows = [(name, each, limit) for (name, each), limit in zip(figures.items(), limits, strict=True)]
+    return Table("Limits", ("", "measured", "asked"), rows)
 
 
 def main() -> None:
     """Reads the command line, measures, reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
-    parser.add_argument("--quick", action="store_true", help="fewer histograms and turns")
+    parser.add_argument("--quick", action="store_true", help="fewer turns, and no inverted lists of faiss")
     parser.add_argument("--json", type=Path, help="write the report with machine and versions to this file")
     parser.add_argument("--update-docs", action="store_true", help="write results/ and docs/benchmarks.md")
     arguments = parser.parse_args()

@@ -27,6 +27,9 @@ LEAST_CROP = 0.4
 TASK = 10_000
 """Histograms that a process makes at a time."""
 
+TRUTH_PIECE = 5_000
+"""Histograms that all queries are compared with at a time: 10 MB, which stay in a cache."""
+
 FLIPPED = (4, 64)
 """Bits in which a copied hash differs from its source, drawn evenly."""
 
@@ -38,10 +41,14 @@ class Histograms:
     Attributes:
         stored: (N, 512) float16, memory-mapped.
         queries: (Q, 512) float16, of other variants of the same photographs.
+        true: (Q, k) rows of `stored` nearest to each query by L1, nearest first, as faiss finds them.
+        stamp: names their content.
     """
 
     stored: NDArray[np.float16]
     queries: NDArray[np.float16]
+    true: NDArray[np.int64]
+    stamp: str
 
 
 def hashes(count: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -63,7 +70,7 @@ def _flipped(codes: NDArray[np.uint8], generator: np.random.Generator) -> NDArra
     return copies
 
 
-def histograms(sources: Sequence[Path], count: int, *, queries: int, seed: int) -> Histograms:
+def histograms(sources: Sequence[Path], count: int, *, queries: int, seed: int, k: int) -> Histograms:
     """Histograms of `count` + `queries` variants of photographs; made on all cores where they are not there.
 
     Args:
@@ -71,6 +78,7 @@ def histograms(sources: Sequence[Path], count: int, *, queries: int, seed: int) 
         count: stored.
         queries: beside them.
         seed: of crops and tones.
+        k: nearest rows noted for every query.
     """
     digests = [hashlib.sha256(source.read_bytes()).hexdigest() for source in sources]
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
@@ -89,7 +97,25 @@ def histograms(sources: Sequence[Path], count: int, *, queries: int, seed: int) 
         rows.flush()
         making.rename(file)
     rows = np.load(file, mmap_mode="r")
-    return Histograms(rows[:count], np.array(rows[count:]))
+    truth = file.with_suffix(f".true{k}.npy")
+    if not truth.is_file():
+        np.save(truth, _nearest(rows[:count], np.array(rows[count:]), k))
+    return Histograms(rows[:count], np.array(rows[count:]), np.load(truth), file.stem)
+
+
+def _nearest(stored: NDArray[np.float16], queries: NDArray[np.float16], k: int) -> NDArray[np.int64]:
+    """Rows nearest to each query by L1, by comparing with all, a piece at a time."""
+    import faiss
+
+    distances, rows = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    for start in range(0, len(stored), TRUTH_PIECE):
+        part = stored[start : start + TRUTH_PIECE].astype(np.float32)
+        found = faiss.knn(queries.astype(np.float32), part, k, metric=faiss.METRIC_L1)
+        distances = np.concatenate([distances, found[0]], axis=1)
+        rows = np.concatenate([rows, found[1] + start], axis=1)
+        kept = np.argsort(distances, axis=1, kind="stable")[:, :k]
+        distances, rows = np.take_along_axis(distances, kept, 1), np.take_along_axis(rows, kept, 1)
+    return rows
 
 
 _SOURCES: list[NDArray[np.uint8]] = []

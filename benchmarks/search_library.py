@@ -17,6 +17,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+import ambience
 from ambience.composition import make_extractors
 from ambience.datatypes import Feature, FeatureSpec, FeatureState, ImageState
 from ambience.index.binary import BinaryIndex
@@ -76,10 +77,10 @@ def library(vectors: dict[str, NDArray[Any]], *, stamp: str) -> Made:
     Returns:
         The library and what making it took.
     """
-    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in [Path(__file__), *_engine_files()]))
     fingerprints = [spec.fingerprint for spec in specs().values()]
     count = len(vectors["phash"])
-    name = json.dumps([stamp, count, code, fingerprints, versions(("faiss-cpu", "numpy"))])
+    name = json.dumps([stamp, count, code.hexdigest(), fingerprints, versions(("faiss-cpu", "numpy"))])
     folder = cache_folder("libraries") / hashlib.sha256(name.encode()).hexdigest()[:12]
     notes = folder / "made.json"
     if not notes.is_file():
@@ -87,6 +88,13 @@ def library(vectors: dict[str, NDArray[Any]], *, stamp: str) -> Made:
         took_s = _make(folder, vectors, count)
         notes.write_text(json.dumps(took_s), encoding="utf-8")
     return Made(folder, json.loads(notes.read_text(encoding="utf-8")))
+
+
+def _engine_files() -> list[Path]:
+    """Sources that say what a library looks like on disk."""
+    package = Path(ambience.__file__).parent
+    index = [package / "index" / f"{name}.py" for name in ("_flat_codes", "_root_lists", "_slots")]
+    return [*index, package / "store" / "schema.py"]
 
 
 def _make(folder: Path, vectors: dict[str, NDArray[Any]], count: int) -> dict[str, float]:

@@ -351,12 +351,7 @@ class Library:
         Raises:
             UnknownImageError: no such image, or only features of it are kept.
         """
-        record = self.image(image_id)
-        if record.is_upload:
-            return self._parts.kept.path(record.sha256)
-        if record.path is None:
-            raise UnknownImageError(f"image {image_id} ({record.name}): only its features are kept, no file")
-        return Path(record.path)
+        return self._file_of(self.image(image_id))
 
     def file_bytes(self, image_id: int) -> tuple[bytes, str]:
         """The bytes of an image and the lower-case name of their format.
@@ -364,10 +359,8 @@ class Library:
         Raises:
             UnknownImageError: no such image, or its file is gone.
         """
-        path = self.file_path(image_id)
-        if not path.is_file():
-            raise UnknownImageError(f"the file of image {image_id} is gone: {path}")
-        return self._parts.decoder.read(path), self.image(image_id).format
+        record = self.image(image_id)
+        return self._bytes_of(record), record.format
 
     def thumbnail(self, image_id: int, size: int) -> bytes:
         """A JPEG of an image whose longest side is at most `size` pixels.
@@ -383,11 +376,13 @@ class Library:
         smallest, largest = THUMBNAIL_SIZES
         if not smallest <= size <= largest:
             raise QueryError(f"thumbnail size {size}; it must be {smallest} to {largest} pixels")
-        key = (self.image(image_id).sha256, size)
+        record = self.image(image_id)
+        key = (record.sha256, size)
         cached = self._thumbnails.get(key)
         if cached is None:
-            data, _ = self.file_bytes(image_id)
-            cached = thumbnail(self._parts.decoder.decode(data, name=f"image {image_id}"), size)
+            cached = thumbnail(
+                self._parts.decoder.decode(self._bytes_of(record), name=f"image {image_id}"), size
+            )
             self._thumbnails.put(key, cached)
         return cached
 
@@ -580,6 +575,22 @@ class Library:
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
         return self.kinds[kind].spec
 
+    def _file_of(self, record: ImageRecord) -> Path:
+        """Where the bytes of an image should be."""
+        if record.is_upload:
+            return self._parts.kept.path(record.sha256)
+        if record.path is None:
+            raise UnknownImageError(
+                f"image {record.image_id} ({record.name}): only its features are kept, no file"
+            )
+        return Path(record.path)
+
+    def _bytes_of(self, record: ImageRecord) -> bytes:
+        path = self._file_of(record)
+        if not path.is_file():
+            raise UnknownImageError(f"the file of image {record.image_id} is gone: {path}")
+        return self._parts.decoder.read(path)
+
     def _follow(self) -> None:
         """A reading process applies what the writer committed since; the writer's indexes are up to date."""
         if not self.is_writer:
@@ -596,7 +607,7 @@ class Library:
             raise QueryError("the query is empty; give a picture or the id of a stored image")
         record = self.image(query.image_id)
         try:
-            data, _ = self.file_bytes(query.image_id)
+            data = self._bytes_of(record)
         except StoreError:
             return questions.from_store(query.image_id, kinds=kinds), record.sha256
         return questions.from_bytes(data, name=record.name, kinds=kinds), record.sha256

@@ -51,8 +51,8 @@ class HistogramOptions:
         20_000, "histograms", "Below this, every histogram is compared exactly.", minimum=1
     )
     lists: int = setting(0, "lists", "Inverted lists; 0: twice the square root of the histograms.", minimum=0)
-    probes: int = setting(48, "lists", "Inverted lists that a search visits.", minimum=1)
-    shortlist: int = setting(300, "histograms", "Candidates that are ranked by exact distance.", minimum=1)
+    probes: int = setting(128, "lists", "Inverted lists that a search visits.", minimum=1)
+    shortlist: int = setting(600, "histograms", "Candidates that are ranked by exact distance.", minimum=1)
 
 
 class HistogramIndex:

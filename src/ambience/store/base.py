@@ -6,7 +6,7 @@ features first (synced), then their rows in one transaction (synced); the row is
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ambience.datatypes import Feature, FeatureState, ImageDraft
 
@@ -181,6 +181,17 @@ class KnownFile:
     mtime_ns: int
     is_missing: bool
     sha256: bytes
+
+
+class PresentFile(NamedTuple):
+    """A file that should be there; uploads have no path, since the library keeps their bytes."""
+
+    image_id: int
+    path: str | None
+    size: int
+    mtime_ns: int | None
+    sha256: bytes
+    is_upload: bool
 
 
 ProblemPlace = Literal["records", "features", "index", "files", "lock"]

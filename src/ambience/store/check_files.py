@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ambience.datatypes import ImageRecord, ImageState
-from ambience.store.base import Problem
+from ambience.store.base import PresentFile, Problem
 from ambience.store.files import KeptFiles
 from ambience.store.records import Records
 from ambience.store.schema import clamped
@@ -30,16 +29,13 @@ def check_files(records: Records, kept: KeptFiles, *, deep: bool, stop: threadin
     Yields:
         One problem per file.
     """
-    after = -1
-    while page := records.list_images(after=after, limit=_PAGE):
-        for record in page:
-            if stop.is_set():
-                return
-            found = _problem(record, kept, deep)
-            # Asked once more: it may have been removed, renewed or moved meanwhile.
-            if found is not None and records.images([record.image_id]).get(record.image_id) == record:
-                yield found
-        after = page[-1].image_id
+    for file in records.present_files():
+        if stop.is_set():
+            return
+        found = _problem(file, kept, deep)
+        # Asked once more: it may have been removed, renewed or moved meanwhile.
+        if found is not None and next(records.present_files(after=file.image_id - 1, page=1), None) == file:
+            yield found
     names = kept.kept()
     while not stop.is_set() and (some := list(islice(names, _PAGE))):
         belonging = records.uploaded(some)
@@ -52,51 +48,49 @@ def check_files(records: Records, kept: KeptFiles, *, deep: bool, stop: threadin
                 yield Problem("file_orphan", "files", message)
 
 
-def _problem(record: ImageRecord, kept: KeptFiles, deep: bool) -> Problem | None:
-    if record.state is not ImageState.PRESENT:
-        return None
-    return _of_upload(record, kept, deep) if record.is_upload else _of_file(record, deep)
+def _problem(file: PresentFile, kept: KeptFiles, deep: bool) -> Problem | None:
+    return _of_upload(file, kept, deep) if file.is_upload else _of_file(file, deep)
 
 
-def _of_upload(record: ImageRecord, kept: KeptFiles, deep: bool) -> Problem | None:
-    path = kept.path(record.sha256)
-    remedy = f"send them again, or remove image {record.image_id}"
+def _of_upload(file: PresentFile, kept: KeptFiles, deep: bool) -> Problem | None:
+    path = kept.path(file.sha256)
+    remedy = f"send them again, or remove image {file.image_id}"
     try:
         if not path.is_file():
             message = f"the bytes in {path} are gone; {remedy}"
-            return Problem("file_missing", "files", message, record.image_id)
-        if deep and not kept.is_sound(record.sha256):
+            return Problem("file_missing", "files", message, file.image_id)
+        if deep and not kept.is_sound(file.sha256):
             message = f"the bytes in {path} are not those that were sent; {remedy}"
-            return Problem("file_corrupt", "files", message, record.image_id)
+            return Problem("file_corrupt", "files", message, file.image_id)
     except OSError as exc:
         message = f"{path} cannot be read ({exc.strerror}); {remedy}"
-        return Problem("file_unreadable", "files", message, record.image_id)
+        return Problem("file_unreadable", "files", message, file.image_id)
     return None
 
 
-def _of_file(record: ImageRecord, deep: bool) -> Problem | None:
-    path = Path(record.path or "")
+def _of_file(file: PresentFile, deep: bool) -> Problem | None:
+    path = Path(file.path or "")
     try:
         if not path.is_file():
             message = (
                 f"{path} is gone; run `ambience add` on its folder (where that is gone too: on the one "
-                f"above), or remove image {record.image_id}"
+                f"above), or remove image {file.image_id}"
             )
-            return Problem("file_missing", "files", message, record.image_id)
-        if deep and _has_changed(record, path):
+            return Problem("file_missing", "files", message, file.image_id)
+        if deep and _has_changed(file, path):
             message = f"{path} has changed since it was added; run `ambience add` on its folder"
-            return Problem("file_changed", "files", message, record.image_id)
+            return Problem("file_changed", "files", message, file.image_id)
     except OSError as exc:
-        remedy = f"make it readable, or remove image {record.image_id}"
+        remedy = f"make it readable, or remove image {file.image_id}"
         message = f"{path} cannot be looked at ({exc.strerror}); {remedy}"
-        return Problem("file_unreadable", "files", message, record.image_id)
+        return Problem("file_unreadable", "files", message, file.image_id)
     return None
 
 
-def _has_changed(record: ImageRecord, path: Path) -> bool:
+def _has_changed(file: PresentFile, path: Path) -> bool:
     status = path.stat()
-    same_time = record.mtime_ns is None or clamped(status.st_mtime_ns) == record.mtime_ns
-    return status.st_size != record.size or not same_time
+    same_time = file.mtime_ns is None or clamped(status.st_mtime_ns) == file.mtime_ns
+    return status.st_size != file.size or not same_time
 
 
 def _is_orphan(records: Records, kept: KeptFiles, sha256: bytes) -> bool:

@@ -98,7 +98,7 @@ def test_many_blocks_are_shared_among_threads(threads: int) -> None:
 
 
 def test_inverted_lists_find_copies() -> None:
-    """Codes within 64 bits of the query, among thousands at chance distance: recall@10 stays above 0.98."""
+    """Codes within 24 bits of the query, among thousands at chance distance: recall@10 stays above 0.98."""
     generator = np.random.default_rng(1)
     sources = generator.integers(0, 256, (400, 72), dtype=np.uint8)
     copies = np.repeat(sources, 10, axis=0)

@@ -88,7 +88,8 @@ class RootLists:
         lists = _nearest(roots, self._centroids)
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         use_threads(len(ids))
-        self._inner.add_core(len(ids), *map(faiss.swig_ptr, (roots, ids, lists)))
+        pointers = [faiss.swig_ptr(array) for array in (roots, ids, lists)]
+        self._inner.add_core(len(ids), *pointers)
 
     def drop(self, ids: Ids) -> None:
         """Forgets histograms at once."""
@@ -159,7 +160,8 @@ def _nearest(points: Roots, centroids: Roots) -> Ids:
     def chosen(start: int) -> NDArray[np.intp]:
         closeness = points[start : start + PIECE] @ centroids.T
         closeness -= offsets
-        return closeness.argmax(axis=1)
+        nearest: NDArray[np.intp] = closeness.argmax(axis=1)
+        return nearest
 
     starts = range(0, len(points), PIECE)
     if len(points) < MANY_ROWS:

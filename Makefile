@@ -10,7 +10,7 @@ IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(or $(shell for each in $(CANDIDATES); do \
 	$$each $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$each; break; }; done),python3)
 
-.PHONY: help demo test lint fix bench docs clean
+.PHONY: help demo browser test lint fix bench docs clean
 
 help:           ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -42,7 +42,20 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 demo: $(VENV)/.demo  ## add PHOTOS=DIR (or the photographs of scikit-image), serve at PORT=44444; ONCE=1: search and end
 	@$(BIN)/python tools/demo.py --port $(PORT) $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(ONCE),--once)
 
-test: $(VENV)/.test  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
+# The page is tested in a real browser. Without one those tests are skipped, which must be said, but is no error.
+browser:        ## Chromium for the tests of the page, where this machine lets it be installed
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ]; then as_root=; else as_root='sudo -n'; fi; \
+	if command -v apt-get >/dev/null && $$as_root true 2>/dev/null; then \
+	  echo 'make: installing Chromium for the tests of the page'; \
+	  install="$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Acquire::http::Timeout=20 chromium"; \
+	  { $$install || { $$as_root apt-get update -qq && $$install; }; } >/dev/null 2>&1; \
+	fi; \
+	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	echo 'make: no Chromium, so the page is not tested in a browser. On Debian and Ubuntu:' \
+	  'sudo apt-get install chromium; elsewhere put chromium or google-chrome into PATH' >&2
+
+test: $(VENV)/.test browser  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
 	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
 
 lint: $(VENV)/.test  ## style, types and import layers
@@ -70,4 +83,4 @@ docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code
 	$(BIN)/python tools/write_docs.py
 
 clean:          ## remove the virtual environment, the demo's library and caches
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .numba_cache
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,7 +77,8 @@ def demo(photos: Path | None, port: int, *, once: bool) -> int:
         Exit code: 1 where a search did not find what it must.
 
     Raises:
-        DemoError: there is nothing to add, the port is taken, or the server does not start.
+        DemoError: there is nothing to add, the port is taken (any free one does for `once`), or the server
+            does not start.
     """
     paths = _photographs(photos)
     # A library for each folder, so that the pictures of one demo are not found in another.

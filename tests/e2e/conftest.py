@@ -38,10 +38,6 @@ class Terminal:
             "HOME": str(home),
             "PYTHONPATH": str(source),
             "AMBIENCE_LIBRARY": str(self.library),
-            # Compiled loops are shared between the many short processes of the tests.
-            "NUMBA_CACHE_DIR": os.environ.get(
-                "NUMBA_CACHE_DIR", str(Path(__file__).parents[2] / ".numba_cache")
-            ),
         }
 
     def start(self, *words: str | bytes | Path, **options: object) -> "subprocess.Popen[bytes]":

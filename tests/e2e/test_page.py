@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import shutil
 import threading
 import time
@@ -76,9 +77,12 @@ def url(tmp_path_factory: pytest.TempPathFactory, shipped_photographs: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["sync_api.Browser"]:
+    environment = {**os.environ, "HOME": str(tmp_path_factory.mktemp("browser"))}
     with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=BROWSER, headless=True, args=FLAGS)
+        launched = playwright.chromium.launch(
+            executable_path=BROWSER, headless=True, args=FLAGS, env=environment
+        )
         yield launched
         launched.close()
 

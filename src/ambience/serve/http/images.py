@@ -10,7 +10,7 @@ from ambience.datatypes import MAX_IMAGE_ID
 from ambience.errors import QueryError, UnknownImageError
 from ambience.serve.http.bodies import json_object, received
 from ambience.serve.http.errors import shown
-from ambience.serve.http.schemas import AddedSchema, ImageList, ImageSchema, Problem
+from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageList, ImageSchema
 from ambience.serve.http.state import State, work_place
 
 MEDIA_TYPES = {
@@ -67,7 +67,7 @@ TAGS_BODY: dict[str, Any] = {
 
 ImageId = Annotated[int, Path(ge=0, le=MAX_IMAGE_ID, description="Id of an image of the library.")]
 
-router = APIRouter(prefix="/v1/images", tags=["images"], responses={"4XX": {"model": Problem}})
+router = APIRouter(prefix="/v1/images", tags=["images"], responses=PROBLEMS)
 
 
 @router.post("", status_code=201, openapi_extra=PICTURE_BODY)
@@ -80,7 +80,7 @@ async def add_image(request: Request, response: Response) -> AddedSchema:
         library = state.library
         image_id = form.integer("image_id", least=0)
         name = form.text("name", most=255) or form.file_name
-        tags = form.words("tags") or []
+        tags = _usable(form.words("tags") or [])
         added = await state.work.run(
             lambda: library.add_image(form.picture(), name=name, image_id=image_id, tags=tags)
         )
@@ -157,7 +157,7 @@ async def change_image(request: Request, state: State, image_id: ImageId) -> Ima
     unknown = sorted(set(sent) - {"tags"})
     if unknown:
         raise QueryError(f"cannot change {shown(unknown[0][:80])!r}; only tags can be changed")
-    wanted = list(dict.fromkeys(_clean(tag) for tag in tags or []))
+    wanted = _usable(tags or [])
 
     def change() -> ImageSchema:
         state.library.set_tags(image_id, wanted)
@@ -166,11 +166,16 @@ async def change_image(request: Request, state: State, image_id: ImageId) -> Ima
     return await to_thread.run_sync(change)
 
 
-def _clean(tag: str) -> str:
-    return shown(tag.strip())
+def _usable(tags: list[str]) -> list[str]:
+    """Tags without outer spaces and repeats; one that cannot be printed is refused."""
+    cleaned = list(dict.fromkeys(shown(tag.strip()) for tag in tags))
+    for tag in cleaned:
+        if not tag.isprintable():
+            raise QueryError(f"the tag {tag[:80]!r} cannot be printed; leave out its control characters")
+    return cleaned
 
 
-@router.delete("/{image_id}", status_code=204)
+@router.delete("/{image_id}", status_code=204, response_class=Response)
 def remove_image(
     state: State,
     image_id: ImageId,

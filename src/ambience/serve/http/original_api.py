@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from ambience.errors import AmbienceError, UnknownImageError
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import original_problem
+from ambience.serve.http.schemas import PROBLEMS
 from ambience.serve.http.services import KindService
 from ambience.serve.http.state import work_place
 
@@ -86,6 +87,7 @@ class OriginalEndpoints:
     def add_to(self, router: APIRouter) -> None:
         """Registers the endpoints under the original's names."""
         kind, feature_name = self._service.spec.kind, self._service.feature_name
+        nothing: dict[int | str, dict[str, Any]] = {200: {"description": "Done; the body is empty."}}
         routes: list[tuple[str, Callable[[Request], Any], dict[str, Any]]] = [
             (
                 f"/calculate_{feature_name}",
@@ -112,11 +114,13 @@ class OriginalEndpoints:
             by_text = _body(_JSON, ["text"], text={"type": "string"}, **_EXTENT)
             routes.append((f"/{kind}_get_similar_images_by_text", self.similar_by_text, by_text))
         for path, endpoint, body in routes:
+            is_empty = endpoint in (self.calculate, self.delete)
             router.add_api_route(
                 path,
                 endpoint,
                 methods=["POST"],
-                response_class=JSONResponse,
+                response_class=Response if is_empty else JSONResponse,
+                responses=PROBLEMS | nothing if is_empty else PROBLEMS,
                 openapi_extra=body,
                 operation_id=path.removeprefix("/"),
                 summary=(endpoint.__doc__ or "").strip(),

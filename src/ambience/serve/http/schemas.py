@@ -224,6 +224,14 @@ class Problem(BaseModel):
     code: str = Field(description="Stable and machine-readable.")
 
 
+_PROBLEM = {
+    "description": "A problem document (RFC 9457).",
+    "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _PROBLEM, "503": _PROBLEM, "507": _PROBLEM}
+"""What every endpoint may answer instead, as OpenAPI has it."""
+
+
 class Shaper:
     """Makes documents of records and answers.
 

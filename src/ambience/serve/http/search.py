@@ -9,7 +9,7 @@ from ambience import datatypes
 from ambience.datatypes import MAX_IMAGE_ID, Verdict
 from ambience.errors import QueryError
 from ambience.serve.http.bodies import Form, received
-from ambience.serve.http.schemas import Problem, SearchAnswer
+from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
 from ambience.serve.http.state import ServerState, work_place
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ SEARCH_BODY: dict[str, Any] = {
     }
 }
 
-router = APIRouter(prefix="/v1/search", tags=["search"], responses={"4XX": {"model": Problem}})
+router = APIRouter(prefix="/v1/search", tags=["search"], responses=PROBLEMS)
 
 
 @router.post("", openapi_extra=SEARCH_BODY)

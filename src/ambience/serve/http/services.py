@@ -118,8 +118,8 @@ class KindService:
         k = form.integer("k", least=1)
         threshold = form.number("distance_threshold", least=0)
         if (k is None) == (threshold is None):
-            seen = "neither" if k is None else "both"
-            raise QueryError(f"{seen} of k and distance_threshold is given; give exactly one")
+            seen = "neither k nor distance_threshold is" if k is None else "both k and distance_threshold are"
+            raise QueryError(f"{seen} given; give exactly one")
         if threshold is None:
             return self.library.search_kind(self.spec.kind, query, k=min(k or 1, LARGEST_K), turned=turned)
         # Stored distances are float32: rounded the same way, a threshold equal to one is inclusive.

@@ -85,6 +85,13 @@ def test_a_thumbnail_is_a_small_jpeg_that_the_browser_need_not_fetch_twice(clien
     assert client.get("/v1/images/0/thumbnail", params={"size": 5000}).status_code == 400
 
 
+def test_a_tag_that_cannot_be_printed_adds_nothing(client, picture):
+    refused = client.post("/v1/images", files={"image": ("a", picture(1))}, data={"tags": "sea,a\x07b"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "query_malformed")
+    assert "a\\x07b" in refused.json()["detail"]
+    assert client.get("/v1/images").json()["images"] == []
+
+
 def test_tags_are_replaced_and_odd_ones_refused(client, picture):
     client.post("/v1/images", files={"image": ("a", picture(1))}, data={"tags": "old"})
     assert client.patch("/v1/images/0", json={"tags": ["new", "new", " fog "]}).json()["tags"] == [
@@ -98,6 +105,7 @@ def test_tags_are_replaced_and_odd_ones_refused(client, picture):
         {"tags": [""]},
         {"tags": [], "name": "x"},
         {"tags": ["x" * 201]},
+        {"tags": ["a\x07b"]},
     ):
         assert client.patch("/v1/images/0", json=odd).status_code == 400
     assert client.get("/v1/images/0").json()["tags"] == ["fog", "new"]

@@ -1,15 +1,13 @@
 """Asks every kind at once, under one deadline; merges what came back and names what did not."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from ambience.datatypes import Answer, KindStatus, QueryVariant, Ranking
 from ambience.errors import AmbienceError
 from ambience.fuse.verdict import merge
 from ambience.search.vector import VectorSearch, score
-
-Ask = Callable[[], Ranking]
 
 
 class Gateway:
@@ -18,13 +16,16 @@ class Gateway:
     Args:
         searches: by kind.
         deadline_s: a kind that has not answered by then is named as late.
-        threads: kinds asked at the same time.
+        threads: questions that one kind answers at the same time. Each kind has its own, so that one that
+            hangs makes no other late.
     """
 
     def __init__(self, searches: Mapping[str, VectorSearch], *, deadline_s: float, threads: int) -> None:
         self._searches = searches
         self._deadline_s = deadline_s
-        self._pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="gateway")
+        self._pools = {
+            kind: ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{kind}") for kind in searches
+        }
 
     def search(
         self,
@@ -45,7 +46,7 @@ class Gateway:
         """
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
-            kind: self._pool.submit(self._searches[kind].by_variants, given, k=k)
+            kind: self._pools[kind].submit(self._searches[kind].by_variants, given, k=k)
             for kind, given in variants.items()
             if not isinstance(given, str)
         }
@@ -65,7 +66,8 @@ class Gateway:
 
     def close(self) -> None:
         """Takes no more questions."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _outcome(self, kind: str, future: Future[Ranking]) -> tuple[KindStatus, Ranking | None]:
         if not future.done():

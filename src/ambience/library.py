@@ -554,12 +554,11 @@ class Library:
 
     def close(self) -> None:
         """Stops background work, writes what is unwritten, and lets go of the lock."""
-        self._parts.maintenance.stop()
-        self._parts.gateway.close()
-        self._parts.decoder.close()
-        self._parts.store.close()
-        if self.lock is not None:
-            self.lock.release()
+        try:
+            self._parts.opened.close()
+        finally:
+            if self.lock is not None:
+                self.lock.release()
 
     def __enter__(self) -> Self:
         return self

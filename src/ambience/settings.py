@@ -34,6 +34,18 @@ def setting(default: Any, unit: str, help: str, *, minimum: float | None = None)
     return field(default=default, metadata={"unit": unit, "help": help, "minimum": minimum})
 
 
+def count_or_cores(count: int) -> int:
+    """A number of threads or processes, of which 0 means as many as cores that this process may use.
+
+    Returns:
+        1 or more.
+    """
+    if count > 0:
+        return count
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
     """How bytes become pixels, and what is refused."""

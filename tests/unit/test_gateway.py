@@ -128,3 +128,17 @@ def test_a_kind_that_the_query_has_no_feature_for_says_why(store: Store) -> None
         ("empty", "a blank page has no toys")
     ]
     gateway.close()
+
+
+def test_a_kind_that_hangs_makes_no_other_late(store: Store) -> None:
+    hanging = engine(Late)
+    parts = {"good": engine(Following), "hanging": hanging}
+    gateway = Gateway(
+        {kind: search_over(store, index) for kind, index in parts.items()}, deadline_s=0.5, threads=1
+    )
+    variants = {kind: [QueryVariant(vector(0))] for kind in parts}
+    for _ in range(2):
+        states = {status.kind: status.state for status in gateway.search(variants, k=1).kinds}
+        assert states == {"good": "ok", "hanging": "late"}
+    hanging.released.set()
+    gateway.close()

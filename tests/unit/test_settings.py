@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambience.errors import SettingsError
-from ambience.settings import load_settings, options_from, rows, setting
+from ambience.settings import count_or_cores, load_settings, options_from, rows, setting
 
 
 @pytest.fixture
@@ -90,3 +90,8 @@ def test_options_of_a_kind_come_as_strings_or_values() -> None:
 def test_every_row_has_help() -> None:
     assert all(help.endswith(".") for _, _, _, help in rows())
     assert len({name for name, _, _, _ in rows()}) == len(rows())
+
+
+def test_a_count_of_zero_is_as_many_as_cores() -> None:
+    assert count_or_cores(3) == 3
+    assert count_or_cores(0) >= 1

@@ -4,7 +4,6 @@
 histograms (twice their squared Hellinger distance) is never above their L1 distance, and ranks much like it.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
 from ambience.index._faiss_threads import MANY_ROWS, use_threads
+from ambience.settings import count_or_cores
 
 FILE = "lists.faiss"
 
@@ -165,7 +165,7 @@ def _nearest(points: Roots, centroids: Roots) -> Ids:
     if len(points) < MANY_ROWS:
         parts = [chosen(start) for start in starts]
     else:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(count_or_cores(0)) as pool:
             parts = list(pool.map(chosen, starts))
     return np.concatenate([np.empty(0, np.int64), *parts])
 

@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from ambience.datatypes import Answer, KindStatus, QueryVariant, Ranking
+from ambience.datatypes import Answer, KindStatus, Ranking
 from ambience.errors import AmbienceError
 from ambience.fuse.verdict import merge
+from ambience.search.question import Variants
 from ambience.search.vector import VectorSearch, score
 
 
@@ -29,7 +30,7 @@ class Gateway:
 
     def search(
         self,
-        variants: Mapping[str, Sequence[QueryVariant] | str],
+        variants: Variants,
         *,
         k: int,
         same_files: Sequence[int] = (),
@@ -37,7 +38,7 @@ class Gateway:
         """The merged answer to a query.
 
         Args:
-            variants: by kind: features to search with, or the reason why the query has none.
+            variants: by kind: features to search with, or why the query has none.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
 
@@ -48,13 +49,13 @@ class Gateway:
         asked: dict[str, Future[Ranking]] = {
             kind: self._pools[kind].submit(self._searches[kind].by_variants, given, k=k)
             for kind, given in variants.items()
-            if not isinstance(given, str)
+            if not isinstance(given, AmbienceError)
         }
         wait(asked.values(), timeout=self._deadline_s)
         statuses, rankings = [], []
         for kind, given in variants.items():
-            if isinstance(given, str):
-                statuses.append(KindStatus(kind, "empty", given))
+            if isinstance(given, AmbienceError):
+                statuses.append(KindStatus(kind, "empty", str(given)))
                 continue
             status, ranking = self._outcome(kind, asked[kind])
             statuses.append(status)

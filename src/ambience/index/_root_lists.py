@@ -88,7 +88,7 @@ class RootLists:
         lists = _nearest(roots, self._centroids)
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         use_threads(len(ids))
-        self._inner.add_core(len(ids), *map(faiss.swig_ptr, (roots, ids, lists)))
+        self._inner.add_core(len(ids), *(faiss.swig_ptr(each) for each in (roots, ids, lists)))
 
     def drop(self, ids: Ids) -> None:
         """Forgets histograms at once."""
@@ -159,7 +159,8 @@ def _nearest(points: Roots, centroids: Roots) -> Ids:
     def chosen(start: int) -> NDArray[np.intp]:
         closeness = points[start : start + PIECE] @ centroids.T
         closeness -= offsets
-        return closeness.argmax(axis=1)
+        best: NDArray[np.intp] = closeness.argmax(axis=1)
+        return best
 
     starts = range(0, len(points), PIECE)
     if len(points) < MANY_ROWS:

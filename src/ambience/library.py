@@ -1,4 +1,4 @@
-"""A library that can be changed, and how it is opened: what every face (command line, HTTP, Python) talks to."""
+"""A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from ambience.serve.http.limits import WorkQueue
-from ambience.serve.http.schemas import Shaper, is_loopback
+from ambience.serve.http.limits import WorkQueue, is_loopback
+from ambience.serve.http.schemas import Shaper
 from ambience.settings import count_or_cores
 
 if TYPE_CHECKING:

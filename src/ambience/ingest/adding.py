@@ -210,7 +210,7 @@ class AddRun:
             added=tally.added,
             updated=tally.updated,
             moved=tally.moved,
-            unchanged=tally.unchanged,
+            unchanged=tally.unchanged + tally.touched,
             missing=tally.missing,
             vanished=tally.vanished,
             failed=tuple(tally.failed),

@@ -51,7 +51,7 @@ class FillRun:
         Returns:
             How many were done, and how many failed.
         """
-        total = self._store.records.pending_count(self._kind, self._fingerprint)
+        total = self._store.records.pending_count(self._fingerprint)
         pipeline = Pipeline(
             self._batches(), self._work, threads=count_or_cores(self._settings.threads), stop=self._stop
         )
@@ -74,9 +74,7 @@ class FillRun:
 
     def _batches(self) -> Iterator[list[Task]]:
         after = -1
-        while ids := self._store.records.pending(
-            self._kind, self._fingerprint, after=after, limit=PAGE_IMAGES
-        ):
+        while ids := self._store.records.pending(self._fingerprint, after=after, limit=PAGE_IMAGES):
             after = ids[-1]
             records = self._store.records.images(ids)
             tasks = [task for record in records.values() if (task := self._task(record)) is not None]

@@ -55,10 +55,11 @@ def test_environment_reaches_the_options_of_a_kind(toml: Path) -> None:
     [
         ("decode.max_byte", "1", "unknown setting decode.max_byte"),
         ("nonsense", "1", "unknown setting 'nonsense'"),
-        ("decode.max_bytes", "many", "'many' is not a int"),
+        ("decode.max_bytes", "many", "'many' is not a whole number"),
         ("decode.max_bytes", "0", "below the smallest value, 1"),
-        ("decode.exact", "perhaps", "'perhaps' is not a bool"),
-        ("search.deadline_s", "soon", "is not a float"),
+        ("decode.exact", "perhaps", "'perhaps' is not true or false"),
+        ("search.deadline_s", "soon", "'soon' is not a finite number"),
+        ("search.deadline_s", "nan", "'nan' is not a finite number"),
     ],
 )
 def test_what_is_wrong_is_named(toml: Path, name: str, value: str, message: str) -> None:

@@ -1,6 +1,7 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
-from ambience.settings import Settings, options_from
+from ambience.settings import Settings, count_or_cores, options_from
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
@@ -29,6 +30,7 @@ class Parts:
     """What a library is made of.
 
     Attributes:
+        opened: ends in the right order whatever holds threads, processes or files.
         extractors: by kind.
         decoder: shared by all of them.
         store: the truth.
@@ -44,6 +46,7 @@ class Parts:
         repairs: what opening found broken and mended.
     """
 
+    opened: ExitStack
     extractors: Mapping[str, Extractor]
     decoder: Decoder
     store: Store
@@ -77,36 +80,43 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     _use_one_blas_thread()
     extractors = make_extractors(settings)
     specs = {kind: extractor.spec for kind, extractor in extractors.items()}
-    decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
-    store = Store.open(settings.library, specs, writer=writer)
-    kept = KeptFiles(settings.library)
-    if writer:
-        kept.settle(store.records)
-    live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
-    found = [index.open() for index in live.values()]
-    store.on_commit.extend(index.catch_up for index in live.values())
-    ingest = Ingest(store, decoder, extractors, settings)
-    maintenance = Maintenance(store, ingest, live, settings)
-    searches = {
-        kind: VectorSearch(spec, live[kind], store, live[kind].source.distrust)
-        for kind, spec in specs.items()
-    }
-    gateway = Gateway(searches, deadline_s=settings.search.deadline_s, threads=2 * max(len(specs), 1))
-    return Parts(
-        extractors=extractors,
-        decoder=decoder,
-        store=store,
-        kept=kept,
-        uploads=Uploads(store, kept),
-        live=live,
-        ingest=ingest,
-        maintenance=maintenance,
-        upkeep=Upkeep(store, kept, ingest, live),
-        searches=searches,
-        questions=Questions(decoder, extractors, searches),
-        gateway=gateway,
-        repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
-    )
+    with ExitStack() as opened:
+        store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
+        kept = KeptFiles(settings.library)
+        if writer:
+            kept.settle(store.records)
+        live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
+        found = [index.open() for index in live.values()]
+        store.on_commit.extend(index.catch_up for index in live.values())
+        decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
+        opened.callback(decoder.close)
+        ingest = Ingest(store, decoder, extractors, settings)
+        searches = {
+            kind: VectorSearch(spec, live[kind], store, live[kind].source.distrust)
+            for kind, spec in specs.items()
+        }
+        gateway = Gateway(
+            searches, deadline_s=settings.search.deadline_s, threads=count_or_cores(settings.serve.workers)
+        )
+        opened.callback(gateway.close)
+        maintenance = Maintenance(store, ingest, live, settings)
+        opened.callback(maintenance.stop)
+        return Parts(
+            opened=opened.pop_all(),
+            extractors=extractors,
+            decoder=decoder,
+            store=store,
+            kept=kept,
+            uploads=Uploads(store, kept),
+            live=live,
+            ingest=ingest,
+            maintenance=maintenance,
+            upkeep=Upkeep(store, kept, ingest, live),
+            searches=searches,
+            questions=Questions(decoder, extractors, searches),
+            gateway=gateway,
+            repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
+        )
 
 
 def _use_one_blas_thread() -> None:

@@ -1,15 +1,14 @@
 """Asks every kind at once, under one deadline; merges what came back and names what did not."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from ambience.datatypes import Answer, KindStatus, QueryVariant, Ranking
+from ambience.datatypes import Answer, KindStatus, Ranking
 from ambience.errors import AmbienceError
 from ambience.fuse.verdict import merge
+from ambience.search.question import Variants
 from ambience.search.vector import VectorSearch, score
-
-Ask = Callable[[], Ranking]
 
 
 class Gateway:
@@ -18,17 +17,20 @@ class Gateway:
     Args:
         searches: by kind.
         deadline_s: a kind that has not answered by then is named as late.
-        threads: kinds asked at the same time.
+        threads: questions that one kind answers at the same time. Each kind has its own, so that one that
+            hangs makes no other late.
     """
 
     def __init__(self, searches: Mapping[str, VectorSearch], *, deadline_s: float, threads: int) -> None:
         self._searches = searches
         self._deadline_s = deadline_s
-        self._pool = ThreadPoolExecutor(max(threads, 1), thread_name_prefix="gateway")
+        self._pools = {
+            kind: ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{kind}") for kind in searches
+        }
 
     def search(
         self,
-        variants: Mapping[str, Sequence[QueryVariant] | str],
+        variants: Variants,
         *,
         k: int,
         same_files: Sequence[int] = (),
@@ -36,7 +38,7 @@ class Gateway:
         """The merged answer to a query.
 
         Args:
-            variants: by kind: features to search with, or the reason why the query has none.
+            variants: by kind: features to search with, or why the query has none.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
 
@@ -45,15 +47,15 @@ class Gateway:
         """
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
-            kind: self._pool.submit(self._searches[kind].by_variants, given, k=k)
+            kind: self._pools[kind].submit(self._searches[kind].by_variants, given, k=k)
             for kind, given in variants.items()
-            if not isinstance(given, str)
+            if not isinstance(given, AmbienceError)
         }
         wait(asked.values(), timeout=self._deadline_s)
         statuses, rankings = [], []
         for kind, given in variants.items():
-            if isinstance(given, str):
-                statuses.append(KindStatus(kind, "empty", given))
+            if isinstance(given, AmbienceError):
+                statuses.append(KindStatus(kind, "empty", str(given)))
                 continue
             status, ranking = self._outcome(kind, asked[kind])
             statuses.append(status)
@@ -65,7 +67,8 @@ class Gateway:
 
     def close(self) -> None:
         """Takes no more questions."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _outcome(self, kind: str, future: Future[Ranking]) -> tuple[KindStatus, Ranking | None]:
         if not future.done():

@@ -1,55 +1,17 @@
-"""One `Library` that every face (command line, HTTP, Python) talks to; `composition` joins its parts."""
+"""A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
-import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from ambience.composition import compose
-from ambience.datatypes import (
-    MAX_IMAGE_ID,
-    AddedImage,
-    Answer,
-    FeatureSpec,
-    FeatureState,
-    ImageRecord,
-    ImageState,
-    KindInfo,
-    LibraryInfo,
-    Query,
-    Ranking,
-    Verdict,
-)
-from ambience.decode.thumbnail import ThumbnailCache, thumbnail
-from ambience.errors import (
-    FeatureError,
-    LibraryLockedError,
-    QueryError,
-    StoreError,
-    UnknownImageError,
-    UnknownKindError,
-)
+from ambience.datatypes import AddedImage, FeatureState, Verdict
+from ambience.errors import FeatureError, LibraryLockedError
 from ambience.ingest import IngestProgress, IngestReport
-from ambience.search.question import Variants
+from ambience.reading import ReadingLibrary, check_id
 from ambience.settings import Settings, load_settings
-from ambience.store.base import (
-    Job,
-    Problem,
-    PutFeatures,
-    RemoveFeature,
-    SetTags,
-)
-from ambience.store.files import own_bytes
+from ambience.store.base import PutFeatures, RemoveFeature, SetTags
 from ambience.store.lock import WriterLock
-
-THUMBNAIL_SIZES = (16, 1024)
-"""Smallest and largest longest side of a thumbnail, in pixels."""
-
-THUMBNAIL_CACHE_BYTES = 64 * 2**20
-"""Memory for thumbnails already made: some 3,000 of them."""
 
 COPIES = (Verdict.SAME_FILE, Verdict.SAME_PICTURE, Verdict.EDITED)
 """Verdicts that an added picture's duplicates are reported with."""
@@ -95,35 +57,14 @@ def open(
         raise
 
 
-class Library:
-    """Pictures, their features and their indexes; thread-safe; a context manager.
-
-    Attributes:
-        folder: where it lives.
-        settings: as opened.
-        kinds: every extractor, by the name of its kind.
-        repairs: what opening found broken and mended.
-        lock: the writer lock, or None where opened for reading.
-    """
+class Library(ReadingLibrary):
+    """A library as its faces see it; what changes it needs the writer lock."""
 
     def __init__(self, settings: Settings, lock: WriterLock | None) -> None:
         """Composes the parts; use `open`."""
-        self.folder = settings.library
-        self.settings = settings
-        self.lock = lock
-        self._parts = compose(settings, writer=lock is not None)
-        self.kinds = self._parts.extractors
-        self.repairs = self._parts.repairs
-        self._thumbnails = ThumbnailCache(THUMBNAIL_CACHE_BYTES)
+        super().__init__(settings, lock)
         if self.is_writer:
             self._parts.maintenance.start()
-
-    @property
-    def is_writer(self) -> bool:
-        """Whether this process may change the library."""
-        return self.lock is not None
-
-    # --- the write path ---------------------------------------------------------------------------------
 
     def add_paths(
         self,
@@ -185,7 +126,8 @@ class Library:
             StoreFullError: the disk is full; nothing was added.
         """
         self._require_writer()
-        _check_id(image_id)
+        if image_id is not None:
+            check_id(image_id)
         name = name or "upload"
         picture = self._parts.decoder.decode(data, name=name)
         draft, features = self._parts.ingest.extract(data, picture, name=name)
@@ -217,8 +159,8 @@ class Library:
             UnknownKindError: no such kind.
         """
         self._require_writer()
-        self._spec(kind)
-        _check_id(image_id)
+        self._check_kind(kind)
+        check_id(image_id)
         name = name or f"{image_id}.online"
         picture = self._parts.decoder.decode(data, name=name)
         draft, features = self._parts.ingest.extract(data, picture, name=name, kinds=[kind])
@@ -240,7 +182,7 @@ class Library:
             UnknownImageError: no such image.
         """
         self._require_writer()
-        _check_id(image_id)
+        check_id(image_id)
         self._parts.uploads.remove(image_id, purge=purge)
 
     def remove_feature(self, kind: str, image_id: int) -> None:
@@ -251,7 +193,7 @@ class Library:
             UnknownKindError: no such kind.
         """
         self._require_writer()
-        self._spec(kind)
+        self._check_kind(kind)
         self._parts.store.submit(RemoveFeature(image_id, kind))
 
     def set_tags(self, image_id: int, tags: Sequence[str]) -> None:
@@ -288,7 +230,7 @@ class Library:
         self._require_writer()
         kinds = list(kinds or self.kinds)
         for kind in kinds:
-            self._spec(kind)
+            self._check_kind(kind)
         stop = stop or threading.Event()
         self._parts.upkeep.renew(kinds, features=features, on_progress=on_progress, stop=stop)
 
@@ -301,318 +243,6 @@ class Library:
         """
         self.rebuild([kind], stop=stop)
 
-    # --- the read path ----------------------------------------------------------------------------------
-
-    def image(self, image_id: int) -> ImageRecord:
-        """What is known of an image.
-
-        Raises:
-            UnknownImageError: no such image.
-        """
-        _check_id(image_id)
-        return self._parts.store.records.image(image_id)
-
-    def images(self, image_ids: Sequence[int]) -> dict[int, ImageRecord]:
-        """What is known of several images; unknown ids are left out."""
-        return self._parts.store.records.images(image_ids)
-
-    def list_images(
-        self, *, after: int = -1, limit: int = 100, newest_first: bool = False
-    ) -> list[ImageRecord]:
-        """One page of the images by id.
-
-        Args:
-            after: the last id of the page before; -1 for the first page.
-            limit: most images.
-            newest_first: by falling id.
-
-        Returns:
-            At most `limit` records.
-        """
-        return self._parts.store.records.list_images(after=after, limit=limit, newest_first=newest_first)
-
-    def image_by_name(self, name: str) -> int:
-        """The id of the image with this name.
-
-        Raises:
-            UnknownImageError: none has it.
-        """
-        found = self._parts.store.records.by_name(name)
-        if found is None:
-            raise UnknownImageError(f"no image is named {name!r}")
-        return found
-
-    def file_path(self, image_id: int) -> Path:
-        """Where the bytes of an image are.
-
-        Returns:
-            An absolute path, which may be gone by now.
-
-        Raises:
-            UnknownImageError: no such image, or only features of it are kept.
-        """
-        return self._file_of(self.image(image_id))
-
-    def file_bytes(self, image_id: int) -> tuple[bytes, str]:
-        """The bytes of an image and the lower-case name of their format.
-
-        Raises:
-            UnknownImageError: no such image, or its file is gone.
-        """
-        record = self.image(image_id)
-        return self._bytes_of(record), record.format
-
-    def thumbnail(self, image_id: int, size: int) -> bytes:
-        """A JPEG of an image whose longest side is at most `size` pixels.
-
-        Returns:
-            Bytes of the JPEG, upright and sRGB; from memory where it was made before.
-
-        Raises:
-            ImageError: the file is no usable picture any more.
-            QueryError: the size is outside of 16–1024.
-            UnknownImageError: no such image, or its file is gone.
-        """
-        smallest, largest = THUMBNAIL_SIZES
-        if not smallest <= size <= largest:
-            raise QueryError(f"thumbnail size {size}; it must be {smallest} to {largest} pixels")
-        record = self.image(image_id)
-        key = (record.sha256, size)
-        cached = self._thumbnails.get(key)
-        if cached is None:
-            cached = thumbnail(
-                self._parts.decoder.decode(self._bytes_of(record), name=f"image {image_id}"), size
-            )
-            self._thumbnails.put(key, cached)
-        return cached
-
-    def search(
-        self,
-        query: Query,
-        *,
-        by: Sequence[str] | None = None,
-        k: int | None = None,
-        verdicts: Sequence[Verdict] | None = None,
-        min_score: float = 0.0,
-        exclude_self: bool = False,
-    ) -> Answer:
-        """Asks every kind at once and merges what they say.
-
-        Args:
-            query: picture bytes or a stored image.
-            by: kinds to ask; all by default.
-            k: most matches; `search.k` by default.
-            verdicts: only these.
-            min_score: only matches of at least this score, 0–1.
-            exclude_self: leave out the image that the query names.
-
-        Returns:
-            Matches by verdict, then score; and how each kind fared.
-
-        Raises:
-            ImageError: the query's bytes are no usable picture.
-            QueryError: the query is empty or asks for more than `search.max_k`.
-            UnknownImageError: the query's image does not exist.
-            UnknownKindError: `by` names no kind.
-        """
-        k = self.settings.search.k if k is None else k
-        if not 1 <= k <= self.settings.search.max_k:
-            raise QueryError(f"k = {k}; it must be 1 to {self.settings.search.max_k} (search.max_k)")
-        if not 0 <= min_score <= 1:
-            raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
-        kinds = tuple(by) if by else tuple(self.kinds)
-        for kind in kinds:
-            self._spec(kind)
-        self._follow()
-        variants, sha256 = self._question(query, kinds)
-        same_files = self._parts.store.records.same_file(sha256)
-        answer = self._parts.gateway.search(variants, k=k + int(exclude_self), same_files=same_files)
-        kept = (
-            match
-            for match in answer.matches
-            if match.score >= min_score
-            and (not verdicts or match.verdict in verdicts)
-            and not (exclude_self and match.image_id == query.image_id)
-        )
-        return replace(answer, matches=tuple(kept)[:k])
-
-    def search_kind(
-        self,
-        kind: str,
-        query: Query,
-        *,
-        k: int | None = None,
-        radius: float | None = None,
-        turned: bool = True,
-    ) -> Ranking:
-        """Asks one kind.
-
-        Args:
-            kind: which.
-            query: picture bytes or a stored image.
-            k: so many hits at most.
-            radius: instead of k: everything at this distance or nearer.
-            turned: search the query's other orientations as well; a stored image is then read from its file.
-
-        Returns:
-            Hits, nearest first.
-
-        Raises:
-            EmptyFeatureError: the query holds nothing that this kind could describe.
-            ImageError: the query's bytes are no usable picture.
-            QueryError: both or neither of k and radius are given, or out of range.
-            UnknownImageError: the query's image does not exist or has no such feature.
-            UnknownKindError: no such kind.
-        """
-        self._spec(kind)
-        self._follow()
-        search = self._parts.searches[kind]
-        if query.image_id is not None and not turned:
-            return search.by_variants([search.stored_variant(query.image_id)], k=k, radius=radius)
-        variants = self._question(query, [kind])[0][kind]
-        if isinstance(variants, str):
-            raise QueryError(variants)
-        return search.by_variants(variants if turned else variants[:1], k=k, radius=radius)
-
-    def info(self) -> LibraryInfo:
-        """What the library holds and how far each kind is.
-
-        Returns:
-            Counts as of now; in a reading process, what the writer has committed so far.
-        """
-        self._follow()
-        records = self._parts.store.records
-        counts = records.counts()
-        kinds = {
-            kind: KindInfo(
-                extractor.spec,
-                self._parts.live[kind].engine,
-                len(self._parts.live[kind]),
-                counts.get(kind, {}),
-            )
-            for kind, extractor in self.kinds.items()
-        }
-        return LibraryInfo(
-            folder=self.folder,
-            images=records.count(),
-            missing=records.count(ImageState.MISSING),
-            failed_files=records.failed_count(),
-            disk_bytes=own_bytes(self.folder) + records.upload_bytes(),
-            seq=records.last_seq(),
-            kinds=kinds,
-        )
-
-    def check(
-        self,
-        *,
-        deep: bool = True,
-        on_progress: Callable[[str], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> list[Problem]:
-        """Finds and names every inconsistency; see `problems`.
-
-        Returns:
-            Problems, empty where all is well.
-
-        Raises:
-            StoreError: `stop` was set before the end.
-        """
-        return list(self.problems(deep=deep, on_progress=on_progress, stop=stop))
-
-    def problems(
-        self,
-        *,
-        deep: bool = True,
-        on_progress: Callable[[str], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Iterator[Problem]:
-        """Every inconsistency as it is found; searches and changes go on meanwhile.
-
-        Args:
-            deep: read every feature and every upload and verify its checksum, and look at the size and time
-                of every other file.
-            on_progress: told what is being looked at.
-            stop: ends it early.
-
-        Returns:
-            Problems; their messages say what to do.
-
-        Raises:
-            StoreError: `stop` was set before the end.
-        """
-        tell = on_progress or (lambda _message: None)
-        return self._parts.upkeep.inspect(deep=deep, on_subject=tell, stop=stop or threading.Event())
-
-    def jobs(self) -> list[Job]:
-        """Background work: what, how far, what failed; the newest first."""
-        return self._parts.store.records.jobs()
-
-    def close(self) -> None:
-        """Stops background work, writes what is unwritten, and lets go of the lock."""
-        self._parts.maintenance.stop()
-        self._parts.gateway.close()
-        self._parts.decoder.close()
-        self._parts.store.close()
-        if self.lock is not None:
-            self.lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # --- parts ------------------------------------------------------------------------------------------
-
     def _require_writer(self) -> None:
         if self.lock is None:
             raise LibraryLockedError(f"{self.folder} was opened for reading; open it with writer=True")
-
-    def _spec(self, kind: str) -> FeatureSpec:
-        if kind not in self.kinds:
-            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
-        return self.kinds[kind].spec
-
-    def _file_of(self, record: ImageRecord) -> Path:
-        """Where the bytes of an image should be."""
-        if record.is_upload:
-            return self._parts.kept.path(record.sha256)
-        if record.path is None:
-            raise UnknownImageError(
-                f"image {record.image_id} ({record.name}): only its features are kept, no file"
-            )
-        return Path(record.path)
-
-    def _bytes_of(self, record: ImageRecord) -> bytes:
-        path = self._file_of(record)
-        if not path.is_file():
-            raise UnknownImageError(f"the file of image {record.image_id} is gone: {path}")
-        return self._parts.decoder.read(path)
-
-    def _follow(self) -> None:
-        """A reading process applies what the writer committed since; the writer's indexes are up to date."""
-        if not self.is_writer:
-            for live in self._parts.live.values():
-                live.catch_up()
-
-    def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Variants, bytes]:
-        """Query variants by kind, and the sha256 of the query's bytes."""
-        questions = self._parts.questions
-        if query.data is not None:
-            variants = questions.from_bytes(query.data, name=query.name, kinds=kinds)
-            return variants, hashlib.sha256(query.data).digest()
-        if query.image_id is None:
-            raise QueryError("the query is empty; give a picture or the id of a stored image")
-        record = self.image(query.image_id)
-        try:
-            data = self._bytes_of(record)
-        except StoreError:
-            return questions.from_store(query.image_id, kinds=kinds), record.sha256
-        return questions.from_bytes(data, name=record.name, kinds=kinds), record.sha256
-
-
-def _check_id(image_id: int | None) -> None:
-    if image_id is not None and not 0 <= image_id <= MAX_IMAGE_ID:
-        raise UnknownImageError(f"image id {image_id}; ids are 0 to {MAX_IMAGE_ID}")

@@ -4,6 +4,7 @@ Command line over environment over TOML over default. Nothing else reads `os.env
 object is made at import. `docs/settings.md` is generated from the rows here.
 """
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -32,6 +33,18 @@ def setting(default: Any, unit: str, help: str, *, minimum: float | None = None)
         A `dataclasses.field`.
     """
     return field(default=default, metadata={"unit": unit, "help": help, "minimum": minimum})
+
+
+def count_or_cores(count: int) -> int:
+    """A number of threads or processes, of which 0 means as many as cores that this process may use.
+
+    Returns:
+        1 or more.
+    """
+    if count > 0:
+        return count
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +291,7 @@ def _build(flat: Mapping[str, Any]) -> Settings:
     return settings if library is None else replace(settings, library=library)
 
 
+_ACCEPTED: Mapping[Any, str] = {bool: "true or false", int: "a whole number", float: "a finite number"}
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -291,8 +305,8 @@ def _converted(name: str, value: Any, hint: Any, minimum: float | None) -> Any:
     try:
         converted = _as_type(value, hint)
     except (TypeError, ValueError) as exc:
-        kind = getattr(hint, "__name__", str(hint))
-        raise SettingsError(f"{name} = {value!r} is not a {kind}") from exc
+        accepted = _ACCEPTED.get(hint, f"a {getattr(hint, '__name__', hint)}")
+        raise SettingsError(f"{name} = {value!r} is not {accepted}") from exc
     if minimum is not None and converted < minimum:
         raise SettingsError(f"{name} = {value!r} is below the smallest value, {minimum:g}")
     return converted
@@ -311,7 +325,10 @@ def _as_type(value: Any, hint: Any) -> Any:
     if hint is float:
         if isinstance(value, bool):
             raise TypeError(value)
-        return float(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(value)
+        return number
     if hint is Path:
         return Path(str(value)).expanduser()
     if getattr(hint, "__origin__", None) is tuple:

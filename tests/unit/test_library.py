@@ -18,6 +18,7 @@ from ambience.errors import (
     ImageIdTakenError,
     LibraryLockedError,
     QueryError,
+    SettingsError,
     StoreError,
     UnknownImageError,
     UnknownKindError,
@@ -190,6 +191,8 @@ def test_what_cannot_be_asked_is_named(library: Library) -> None:
         library.search(Query(image_id=1), by=["phsh"])
     with pytest.raises(QueryError, match="query is empty"):
         library.search(Query())
+    with pytest.raises(QueryError, match="color, phash is searched by words"):
+        library.search(Query(text="a cat"))
     with pytest.raises(QueryError, match="k = 0"):
         library.search(Query(image_id=1), k=0)
     with pytest.raises(QueryError, match=r"search\.max_k"):
@@ -282,3 +285,21 @@ def test_a_picture_whose_file_is_gone_is_still_searched_by_its_features(library:
     with pytest.raises(UnknownImageError, match="is gone"):
         library.file_bytes(3)
     assert [(problem.code, problem.image_id) for problem in library.check()] == [("file_missing", 3)]
+
+
+def test_a_closed_library_says_so(library: Library) -> None:
+    library.close()
+    library.close()
+    for ask in (library.info, library.jobs, lambda: library.search(Query(data=flat(1)))):
+        with pytest.raises(StoreError, match="closed; open the library again"):
+            ask()
+
+
+def test_an_opening_that_fails_keeps_nothing_open(library: Library, settings: Settings) -> None:
+    library.close()
+    wrong = replace(settings, kinds={"phash": {"index_lists": "many"}})
+    with pytest.raises(SettingsError, match=r"kinds\.phash\.index\.lists"):
+        ambience.open(settings=wrong, writer=True)
+    assert (library.folder / "features" / "closed-cleanly.json").exists()
+    with ambience.open(settings=settings, writer=True) as opened:
+        assert opened.info().images == 5

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ambience.errors import SettingsError
-from ambience.settings import load_settings, options_from, rows, setting
+from ambience.settings import count_or_cores, load_settings, options_from, rows, setting
 
 
 @pytest.fixture
@@ -55,10 +55,11 @@ def test_environment_reaches_the_options_of_a_kind(toml: Path) -> None:
     [
         ("decode.max_byte", "1", "unknown setting decode.max_byte"),
         ("nonsense", "1", "unknown setting 'nonsense'"),
-        ("decode.max_bytes", "many", "'many' is not a int"),
+        ("decode.max_bytes", "many", "'many' is not a whole number"),
         ("decode.max_bytes", "0", "below the smallest value, 1"),
-        ("decode.exact", "perhaps", "'perhaps' is not a bool"),
-        ("search.deadline_s", "soon", "is not a float"),
+        ("decode.exact", "perhaps", "'perhaps' is not true or false"),
+        ("search.deadline_s", "soon", "'soon' is not a finite number"),
+        ("search.deadline_s", "nan", "'nan' is not a finite number"),
     ],
 )
 def test_what_is_wrong_is_named(toml: Path, name: str, value: str, message: str) -> None:
@@ -90,3 +91,8 @@ def test_options_of_a_kind_come_as_strings_or_values() -> None:
 def test_every_row_has_help() -> None:
     assert all(help.endswith(".") for _, _, _, help in rows())
     assert len({name for name, _, _, _ in rows()}) == len(rows())
+
+
+def test_a_count_of_zero_is_as_many_as_cores() -> None:
+    assert count_or_cores(3) == 3
+    assert count_or_cores(0) >= 1

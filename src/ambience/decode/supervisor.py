@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from io import BufferedReader
-from os import cpu_count
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from ambience import errors
 from ambience.datatypes import Picture, RgbImage
 from ambience.decode.worker import receive_head, send
 from ambience.errors import DecoderFailedError, ImageError
-from ambience.settings import DecodeSettings
+from ambience.settings import DecodeSettings, count_or_cores
 
 _START = (
     "import runpy, sys; sys.path[:] = {path!r}; "
@@ -36,7 +35,7 @@ class WorkerPool:
 
     def __init__(self, settings: DecodeSettings) -> None:
         self._settings = settings
-        self._slots = threading.BoundedSemaphore(settings.workers or cpu_count() or 1)
+        self._slots = threading.BoundedSemaphore(count_or_cores(settings.workers))
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._is_closed = False

@@ -1,6 +1,6 @@
 """How many OpenMP threads faiss may use, by the size of the work."""
 
-import os
+from ambience.settings import count_or_cores
 
 MANY_ROWS = 8192
 
@@ -16,4 +16,4 @@ def use_threads(rows: int) -> None:
     """
     import faiss
 
-    faiss.omp_set_num_threads((os.cpu_count() or 1) if rows >= MANY_ROWS else 1)
+    faiss.omp_set_num_threads(count_or_cores(0) if rows >= MANY_ROWS else 1)

@@ -5,7 +5,6 @@ that once as much has been compared as loading costs, so that a single search ne
 """
 
 import importlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ambience.datatypes import Ids
 from ambience.index._ranking import Answer, Distances, nearest, within
 from ambience.index._slots import Rows, Slots
+from ambience.settings import count_or_cores
 
 BLOCK = 128
 """Codes of one block: 9 kB at 576 bits, so that it and the next one fit into a first-level cache."""
@@ -54,7 +54,7 @@ class FlatCodes:
         self._word_count = word_count(code_bytes)
         start = np.empty((0, self._word_count, BLOCK), np.uint64) if blocks is None else blocks
         self._blocks, self._count = Rows(start), count
-        self._threads = threads or _core_count()
+        self._threads = count_or_cores(threads)
         self._compile_from = compile_from
 
     @property
@@ -195,10 +195,6 @@ def measured(query: Words, codes: Words) -> Distances:
 
 def _chosen(distances: Distances, ids: Ids, mask: NDArray[np.bool_] | None) -> Answer:
     return (distances, ids) if mask is None else (distances[mask], ids[mask])
-
-
-def _core_count() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -10,10 +10,10 @@ from ambience.datatypes import MAX_IMAGE_ID
 from ambience.ingest.committer import Committer, Tally, id_from_name
 from ambience.ingest.extraction import Extraction, Outcome, Task
 from ambience.ingest.known import KnownTable, batches, is_below, topmost
-from ambience.ingest.pipeline import Pipeline, worker_threads
+from ambience.ingest.pipeline import Pipeline
 from ambience.ingest.progress import IngestProgress, IngestReport, Meter
 from ambience.ingest.scan import Found, Scan, failed_file, is_absent
-from ambience.settings import IngestSettings
+from ambience.settings import IngestSettings, count_or_cores
 from ambience.store.base import FailedFile, KnownFile
 from ambience.store.commit import Store
 
@@ -60,7 +60,7 @@ class AddRun:
         began = time.monotonic()
         meter = Meter(on_progress)
         pipeline = Pipeline(
-            self._batches(), self._work, threads=worker_threads(self._settings.threads), stop=self._stop
+            self._batches(), self._work, threads=count_or_cores(self._settings.threads), stop=self._stop
         )
         with contextlib.closing(iter(pipeline)) as results:
             try:
@@ -210,7 +210,7 @@ class AddRun:
             added=tally.added,
             updated=tally.updated,
             moved=tally.moved,
-            unchanged=tally.unchanged,
+            unchanged=tally.unchanged + tally.touched,
             missing=tally.missing,
             vanished=tally.vanished,
             failed=tuple(tally.failed),

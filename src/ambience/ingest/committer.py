@@ -17,17 +17,26 @@ from ambience.settings import IngestSettings
 from ambience.store.base import FailedFile, MarkMissing, MoveImage, PutImage, Write
 from ambience.store.commit import Store
 
-Effect = Literal["added", "updated", "moved", "unchanged", "missing", "back"]
+Effect = Literal["added", "updated", "moved", "touched", "missing", "back"]
 
 
 @dataclass(slots=True)
 class Tally:
-    """Figures of a run; each is written by one thread and read by any."""
+    """Figures of a run.
+
+    Each number is written by one thread and read by any; to `failed`, both the scanning thread and the one
+    that commits append.
+
+    Attributes:
+        unchanged: files that the scan knew again.
+        touched: files that were read, since their time had changed, and have the bytes that they had.
+    """
 
     found: int = 0
     queued: int = 0
     settled: int = 0
     unchanged: int = 0
+    touched: int = 0
     skipped_known_failed: int = 0
     added: int = 0
     updated: int = 0
@@ -175,5 +184,5 @@ class Committer:
 def _of_known(outcome: Extracted) -> tuple[Write, Effect, str]:
     task, draft = outcome.task, outcome.draft
     if outcome.is_unchanged:
-        return MoveImage(task.image_id, task.path, draft.name, draft.mtime_ns or 0), "unchanged", task.path
+        return MoveImage(task.image_id, task.path, draft.name, draft.mtime_ns or 0), "touched", task.path
     return PutImage(draft, outcome.features, task.image_id, replaces=True), "updated", task.path

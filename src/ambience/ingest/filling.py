@@ -8,9 +8,9 @@ from ambience.datatypes import FeatureState, ImageRecord
 from ambience.errors import StoreError
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
 from ambience.ingest.known import is_below
-from ambience.ingest.pipeline import Pipeline, worker_threads
+from ambience.ingest.pipeline import Pipeline
 from ambience.ingest.scan import is_absent
-from ambience.settings import IngestSettings
+from ambience.settings import IngestSettings, count_or_cores
 from ambience.store.base import FeatureDraft, MarkMissing, PutFeatures, PutImage, Write
 from ambience.store.commit import Store
 from ambience.store.files import upload_path
@@ -51,9 +51,9 @@ class FillRun:
         Returns:
             How many were done, and how many failed.
         """
-        total = self._store.records.pending_count(self._kind, self._fingerprint)
+        total = self._store.records.pending_count(self._fingerprint)
         pipeline = Pipeline(
-            self._batches(), self._work, threads=worker_threads(self._settings.threads), stop=self._stop
+            self._batches(), self._work, threads=count_or_cores(self._settings.threads), stop=self._stop
         )
         waiting: list[Write] = []
         with contextlib.closing(iter(pipeline)) as results:
@@ -74,9 +74,7 @@ class FillRun:
 
     def _batches(self) -> Iterator[list[Task]]:
         after = -1
-        while ids := self._store.records.pending(
-            self._kind, self._fingerprint, after=after, limit=PAGE_IMAGES
-        ):
+        while ids := self._store.records.pending(self._fingerprint, after=after, limit=PAGE_IMAGES):
             after = ids[-1]
             records = self._store.records.images(ids)
             tasks = [task for record in records.values() if (task := self._task(record)) is not None]

@@ -5,7 +5,6 @@ process beat two processes. Items travel in batches, so that a queue's lock cost
 """
 
 import contextlib
-import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,18 +17,6 @@ TASK_BATCHES = 4096
 """Batches that the scan may run ahead: far enough for an early estimate of the end, some 20 MB of paths."""
 RESULT_BATCHES = 64
 SMALL_BYTES = 8 * 2**20
-
-
-def worker_threads(wanted: int) -> int:
-    """How many threads work: as many as asked for, or as many as cores that this process may use.
-
-    Returns:
-        1 or more.
-    """
-    if wanted > 0:
-        return wanted
-    affinity = getattr(os, "sched_getaffinity", None)
-    return max(1, len(affinity(0)) if affinity else (os.cpu_count() or 1))
 
 
 class ByteBudget:

@@ -46,6 +46,9 @@ class ReadWriteLock:
             self._waiting_writers += 1
             try:
                 self._changed.wait_for(lambda: not self._is_writing and not self._readers)
+            except BaseException:
+                self._changed.notify_all()  # readers that this writer kept out
+                raise
             finally:
                 self._waiting_writers -= 1
             self._is_writing = True

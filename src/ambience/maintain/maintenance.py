@@ -58,12 +58,6 @@ class Maintenance:
             live.source.on_distrust = self._wake.set
         self._thread.start()
 
-    def wake(self) -> None:
-        """Has a look at once, at what waits for another try as well."""
-        self._extract_at = dict.fromkeys(self._live, float("-inf"))
-        self._looked_at_seq = -1
-        self._wake.set()
-
     def stop(self, timeout_s: float = 30) -> bool:
         """Ends the step in hand, writes final snapshots where something changed, and ends the thread.
 
@@ -76,10 +70,6 @@ class Maintenance:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
-
-    def jobs(self) -> list[Job]:
-        """Background work, newest first as the records list it."""
-        return self._store.records.jobs()
 
     # --- the thread ------------------------------------------------------------------------------------
 
@@ -146,7 +136,7 @@ class Maintenance:
 
     def _fill(self, kind: str, live: LiveIndex) -> None:
         """Extracts what is pending, unless the last pass left exactly that and no time has passed since."""
-        pending = self._store.records.pending_count(kind, live.spec.fingerprint)
+        pending = self._store.records.pending_count(live.spec.fingerprint)
         is_new = pending > self._left[kind] or time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
         if not pending or not is_new or self._stop.is_set():
             self._left[kind] = min(pending, self._left[kind])
@@ -154,7 +144,7 @@ class Maintenance:
         self._extract_at[kind] = time.monotonic()
         with self._job("extract", kind, total=pending) as tell:
             self._ingest.fill_pending(kind, on_progress=tell, stop=self._stop)
-        self._left[kind] = self._store.records.pending_count(kind, live.spec.fingerprint)
+        self._left[kind] = self._store.records.pending_count(live.spec.fingerprint)
 
     # --- the table of jobs -----------------------------------------------------------------------------
 

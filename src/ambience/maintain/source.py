@@ -12,12 +12,10 @@ from ambience.errors import CorruptFeatureError, UnknownImageError
 from ambience.store.base import FeatureDraft, PutFeatures
 from ambience.store.check import compared
 from ambience.store.commit import Store
+from ambience.store.features import BrokenFeatureError
 from ambience.store.opening import LOST
 
 NO_IDS: Ids = np.empty(0, np.int64)
-
-BrokenFeatureError = CorruptFeatureError | UnknownImageError
-"""Stored bytes that do not agree with their checksum, or are not there: both name `feature_ids`."""
 
 
 class FeatureSource:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from ambience.datatypes import Picture, QueryVariant
 from ambience.decode.image import Decoder
-from ambience.errors import FeatureError, UnknownImageError
+from ambience.errors import AmbienceError, FeatureError, UnknownImageError
 from ambience.extract.base import Extractor
 from ambience.search.vector import VectorSearch
 
-Variants = Mapping[str, Sequence[QueryVariant] | str]
-"""By kind: features to search with, upright first, or the reason why there are none."""
+Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
+"""By kind: features to search with, upright first, or why there are none."""
 
 
 class Questions:
@@ -54,12 +54,12 @@ class Questions:
         Returns:
             One entry per kind.
         """
-        variants: dict[str, Sequence[QueryVariant] | str] = {}
+        variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
         for kind in kinds:
             try:
                 variants[kind] = self._extractors[kind].query_variants(picture)
             except FeatureError as exc:
-                variants[kind] = str(exc)
+                variants[kind] = exc
         return variants
 
     def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Variants:
@@ -72,10 +72,10 @@ class Questions:
         Returns:
             One entry per kind.
         """
-        variants: dict[str, Sequence[QueryVariant] | str] = {}
+        variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
         for kind in kinds:
             try:
                 variants[kind] = [self._searches[kind].stored_variant(image_id)]
             except (UnknownImageError, FeatureError) as exc:
-                variants[kind] = str(exc)
+                variants[kind] = exc
         return variants

@@ -14,12 +14,9 @@ from numpy.typing import NDArray
 from ambience.datatypes import Feature, FeatureSpec, Hit, Ids, Neighbors, Orientation, QueryVariant, Ranking
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.store.commit import Store
+from ambience.store.features import BrokenFeatureError
 
 __all__ = ["VectorSearch", "score"]
-
-
-BrokenFeatureError = CorruptFeatureError | UnknownImageError
-"""Stored bytes that do not agree with their checksum, or are not there: both name `feature_ids`."""
 
 
 class SearchableIndex(Protocol):

@@ -180,7 +180,6 @@ class KnownFile:
     size: int
     mtime_ns: int
     is_missing: bool
-    sha256: bytes
 
 
 class PresentFile(NamedTuple):

@@ -41,6 +41,7 @@ class Database:
         self.is_writer = is_writer
         self.is_damaged = False
         self._write_lock = threading.RLock()
+        self._is_closed = False
         self.engine = sa.create_engine(url, pool_size=8, max_overflow=-1)
         self.file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
         if self.file is not None:
@@ -69,8 +70,9 @@ class Database:
 
         Raises:
             DamagedStoreError: the file is broken.
-            StoreError: the database does not answer.
+            StoreError: closed, or the database does not answer.
         """
+        self._must_be_open()
         with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
@@ -87,8 +89,9 @@ class Database:
         Raises:
             StoreFullError: the disk is full; nothing was written.
             DamagedStoreError: the file is broken.
-            StoreError: opened for reading, or the database does not answer.
+            StoreError: opened for reading, or closed, or the database does not answer.
         """
+        self._must_be_open()
         if not self.is_writer:
             raise StoreError("the library is open for reading; open it for writing to change it")
         with self._write_lock, self._translated():
@@ -173,7 +176,7 @@ class Database:
         """
         found, known = self.revision(), known_revisions()
         if found is None:
-            raise StoreError(f"no library in {self.file or self.engine.url}; make one with `ambience add`")
+            raise StoreError(f"no library in {self._place}; make one with `ambience add`")
         if found not in known:
             raise NewerLibraryError(
                 f"this library has records of revision {found}; Ambience {__version__} knows up to "
@@ -190,7 +193,18 @@ class Database:
 
     def close(self) -> None:
         """Closes every connection; SQLite then folds its write-ahead log into the file."""
+        self._is_closed = True
         self.engine.dispose()
+
+    def _must_be_open(self) -> None:
+        # The engine itself would connect again: a thread that comes late could write when another process
+        # holds the library.
+        if self._is_closed:
+            raise StoreError(f"the records in {self._place} are closed; open the library again")
+
+    @property
+    def _place(self) -> str:
+        return str(self.file or self.engine.url.render_as_string())
 
     def _create(self) -> None:
         with self.writing() as connection:
@@ -206,9 +220,9 @@ class Database:
             yield
         except sa.exc.DBAPIError as exc:
             cause = exc.orig or exc
-            where = self.file or self.engine.url.render_as_string()
+            where = self._place
             if is_disk_full(cause):
-                raise disk_full(Path(str(where)).parent, cause) from exc
+                raise disk_full(Path(where).parent, cause) from exc
             if _is_damage(cause):
                 self.is_damaged = True
                 raise DamagedStoreError(broken_records(Path(str(where)), str(cause))) from exc

@@ -24,6 +24,10 @@ _PAGE = 10_000
 """Keys that one read transaction walks over, so that a long walk never keeps old pages alive."""
 
 
+BrokenFeatureError = CorruptFeatureError | UnknownImageError
+"""What `Features.get` raises of stored bytes that are wrong, or not there: both name `feature_ids`."""
+
+
 class Features:
     """Vectors by fingerprint and feature id; threads may share it."""
 
@@ -166,11 +170,6 @@ class Features:
         with self._environment.reading() as (transaction, _):
             walk = transaction.cursor().iternext(keys=True, values=False)
             return sorted(bytes(name).decode() for name in walk)
-
-    def has_database(self, fingerprint: str) -> bool:
-        """Whether anything was ever stored under this fingerprint."""
-        with self._environment.reading(fingerprint) as (_, database):
-            return database is not None
 
     def verify(self, spec: FeatureSpec) -> Iterator[tuple[int, str]]:
         """Reads every feature of a fingerprint and yields the broken ones with what is wrong."""

@@ -1,4 +1,4 @@
-"""The small tables of the records: jobs, snapshots, files that failed, and single values."""
+"""The small tables of the records: jobs, snapshots, files that failed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -161,24 +161,6 @@ class Notes:
             query = query.where(schema.jobs.c.state.in_(_UNFINISHED))
         with self.database.reading() as connection:
             return [_job(row) for row in connection.execute(query)]
-
-    def meta(self, key: str) -> str | None:
-        """A single remembered value."""
-        query = sa.select(schema.meta.c.value).where(schema.meta.c.key == key)
-        with self.database.reading() as connection:
-            value = connection.execute(query).scalar()
-            return None if value is None else decoded(value)
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Remembers a single value.
-
-        Raises:
-            StoreFullError: the disk is full.
-        """
-        table = schema.meta
-        with self.database.writing() as connection:
-            connection.execute(sa.delete(table).where(table.c.key == key))
-            connection.execute(sa.insert(table), [{"key": key, "value": encoded(value)}])
 
 
 def _delete_failed(connection: sa.Connection, paths: Sequence[bytes]) -> None:

@@ -164,13 +164,6 @@ class Records(Notes):
                 return
             after = rows[-1].image_id
 
-    def missing_with(self, sha256: bytes) -> list[KnownFile]:
-        """Images with these bytes whose file is gone: a new file with the same bytes may be one, moved."""
-        table = schema.images
-        query = _KNOWN.where(table.c.sha256 == sha256, table.c.state == ImageState.MISSING)
-        with self.database.reading() as connection:
-            return [_known_file(row) for row in connection.execute(query.order_by(table.c.image_id))]
-
     def count(self, state: ImageState | None = None) -> int:
         """Images of the library; only those of one state where it is given.
 
@@ -278,11 +271,10 @@ class Records(Notes):
         """The newest feature id that is committed; 0 in a new library."""
         return self._last("feature_id")
 
-    def pending(self, kind: str, fingerprint: str, *, after: int = -1, limit: int = 1000) -> list[int]:
+    def pending(self, fingerprint: str, *, after: int = -1, limit: int = 1000) -> list[int]:
         """Images whose file is there but whose feature is not: neither done, nor empty, nor failed.
 
         Args:
-            kind: of the feature.
             fingerprint: of the space that is to be filled.
             after: only ids above this one.
             limit: most ids.
@@ -322,7 +314,7 @@ class Records(Notes):
                 found.update(connection.execute(query).scalars())
         return sorted(found)[:limit]
 
-    def pending_count(self, kind: str, fingerprint: str) -> int:
+    def pending_count(self, fingerprint: str) -> int:
         """How many images `pending` would name in all; cheap, whatever the size of the library."""
         with self.database.reading() as connection:
             return sum(self._pending_counts(connection, self._space_id(connection, fingerprint)))
@@ -401,7 +393,6 @@ _KNOWN: sa.Select[Any] = sa.select(
     schema.images.c.size,
     schema.images.c.mtime_ns,
     schema.images.c.state,
-    schema.images.c.sha256,
 )
 
 

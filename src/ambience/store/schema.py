@@ -155,13 +155,6 @@ jobs = Table(
     Column("updated_at", String(32), nullable=False),
 )
 
-meta = Table(
-    "meta",
-    metadata,
-    Column("key", String(255), primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-)
-
 
 def encoded(value: str) -> bytes:
     """Text from outside as the bytes that are stored; undecodable bytes of a path come out as they were."""

@@ -50,7 +50,7 @@ def test_files_that_went_changed_or_broke_meanwhile(open_workshop: OpenWorkshop,
     assert new["broken"].features["color"][0] is FeatureState.FAILED
     assert "broken.jpg" in new["broken"].features["color"][1]
     assert new["whole"].features["color"][0] is FeatureState.DONE
-    assert records.pending_count("color", workshop.specs["color"].fingerprint) == 0
+    assert records.pending_count(workshop.specs["color"].fingerprint) == 0
     assert workshop.ingest.fill_pending("phash") == (1, 0)
 
 
@@ -62,7 +62,7 @@ def test_a_stop_leaves_the_rest_pending(open_workshop: OpenWorkshop, photos: Pat
     workshop, stop = open_workshop(), threading.Event()
     stop.set()
     assert workshop.ingest.fill_pending("color", stop=stop) == (0, 0)
-    assert workshop.store.records.pending_count("color", workshop.specs["color"].fingerprint) == 1
+    assert workshop.store.records.pending_count(workshop.specs["color"].fingerprint) == 1
 
 
 def test_an_unknown_kind_is_refused(workshop: Workshop) -> None:

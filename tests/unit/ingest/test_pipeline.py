@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ambience.ingest.pipeline import SMALL_BYTES, TASK_BATCHES, ByteBudget, Pipeline, worker_threads
+from ambience.ingest.pipeline import SMALL_BYTES, TASK_BATCHES, ByteBudget, Pipeline
 
 
 def test_every_task_is_done_once() -> None:
@@ -92,8 +92,3 @@ def test_big_files_wait_for_each_other_and_small_ones_for_nobody() -> None:
     assert most == 2
     with budget.holding(100 * SMALL_BYTES):  # more than all of it: waits until it is alone, and goes on
         pass
-
-
-def test_threads_are_as_many_as_cores_unless_told() -> None:
-    assert worker_threads(3) == 3
-    assert worker_threads(0) >= 1

@@ -217,7 +217,7 @@ def test_a_flipped_byte_is_passed_over_and_extracted_again(with_broken_feature: 
     assert len(live) == 5
     assert broken not in live.ids()
     assert live.mend() == 1
-    assert workshop.store.records.pending("phash", live.spec.fingerprint) == [3]
+    assert workshop.store.records.pending(live.spec.fingerprint) == [3]
     assert workshop.ingest.fill_pending("phash") == (1, 0)
     assert len(live) == 6
     assert_equals_oracle(workshop, live)
@@ -257,7 +257,7 @@ def test_a_feature_that_breaks_while_it_is_searched_is_dropped(open_workshop: Op
     assert (found.ids[0] >= 0).sum() == 8
     assert not set(victims.tolist()) & set(found.ids[0].tolist())
     assert live.mend() == 2
-    assert workshop.store.records.pending_count("phash", spec.fingerprint) == 2
+    assert workshop.store.records.pending_count(spec.fingerprint) == 2
 
 
 def test_check_names_what_is_missing_and_what_is_stale(open_workshop: OpenWorkshop) -> None:

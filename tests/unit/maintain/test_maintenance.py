@@ -39,10 +39,10 @@ def test_a_kind_added_later_is_filled_in_the_background_and_can_be_found(lacking
     assert len(lacking_color.live["color"]) == 0
     maintenance = lacking_color.maintenance()
     maintenance.start()
-    wait_for(lambda: any(job.state == "done" for job in maintenance.jobs()))
+    wait_for(lambda: any(job.state == "done" for job in lacking_color.store.records.jobs()))
     assert maintenance.stop()
     assert len(lacking_color.live["color"]) == 12
-    (job,) = [job for job in maintenance.jobs() if job.name == "extract"]
+    (job,) = [job for job in lacking_color.store.records.jobs() if job.name == "extract"]
     assert (job.subject, job.done, job.total) == ("color", 12, 12)
     assert lacking_color.store.records.counts()["color"][FeatureState.DONE] == 12
 

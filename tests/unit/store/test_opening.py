@@ -138,8 +138,8 @@ def assert_all_lost(store: Store, seq: int, old_ids: np.ndarray[tuple[int], np.d
     """Rows are pending where there is a file, failed where only features were kept; indexes hear of it."""
     assert store.records.all_feature_ids(PHASH.fingerprint).tolist() == []
     present = [number for number in range(1, 41) if number != 3]
-    assert store.records.pending("phash", PHASH.fingerprint) == present
-    assert store.records.pending_count("phash", PHASH.fingerprint) == len(present)
+    assert store.records.pending(PHASH.fingerprint) == present
+    assert store.records.pending_count(PHASH.fingerprint) == len(present)
     state, reason = store.records.image(41).features["phash"]
     assert state == FeatureState.FAILED
     assert "send its bytes again" in reason

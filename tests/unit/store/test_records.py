@@ -67,8 +67,6 @@ def test_known_files_are_those_at_or_below_a_root(store: Store) -> None:
     assert below("/nowhere") == []
     (known, *_) = store.records.known_files("/a/b/c.jpg")
     assert (known.image_id, known.size, known.mtime_ns, known.is_missing) == (2, 1001, 1, True)
-    assert [each.image_id for each in store.records.missing_with(draft_of(1).sha256)] == [2]
-    assert store.records.missing_with(draft_of(2).sha256) == []
 
 
 def test_counts_follow_every_write(store: Store) -> None:
@@ -101,13 +99,13 @@ def test_a_new_fingerprint_is_pending_for_every_image_that_has_a_file(store: Sto
     store.commit([image_of(number) for number in range(6)])
     store.submit(RemoveImage(3))
     name = "phash-scaled-v2"
-    assert store.records.pending("phash", name) == [1, 2, 4, 5, 6]
-    assert store.records.pending("phash", name, after=2, limit=2) == [4, 5]
-    assert store.records.pending_count("phash", name) == 5
+    assert store.records.pending(name) == [1, 2, 4, 5, 6]
+    assert store.records.pending(name, after=2, limit=2) == [4, 5]
+    assert store.records.pending_count(name) == 5
     feature = made_of(2, "phash")["phash"].feature
     store.submit(PutFeatures(2, {"phash": FeatureDraft(name, FeatureState.DONE, feature)}))
-    assert store.records.pending("phash", name) == [1, 4, 5, 6]
-    assert store.records.pending_count("phash", name) == 4
+    assert store.records.pending(name) == [1, 4, 5, 6]
+    assert store.records.pending_count(name) == 4
     assert store.records.feature_ids(PHASH.fingerprint, [2])[0] > 0
     assert store.records.feature_ids(name, [2])[0] > store.records.feature_ids(PHASH.fingerprint, [2])[0]
     assert list(store.check()) == []
@@ -166,14 +164,10 @@ def test_jobs_are_not_doubled_and_last(store: Store) -> None:
         store.records.update_job(replace(job, job_id=77))
 
 
-def test_snapshots_and_single_values(store: Store) -> None:
+def test_the_last_snapshot_of_a_fingerprint_counts(store: Store) -> None:
     store.records.note_snapshot("a-v1", 5)
     store.records.note_snapshot("a-v1", 9)
     assert store.records.snapshots() == {"a-v1": 9}
-    assert store.records.meta("x") is None
-    store.records.set_meta("x", "1")
-    store.records.set_meta("x", "2")
-    assert store.records.meta("x") == "2"
 
 
 def test_the_first_revision_makes_the_tables_of_the_schema(tmp_path: Path) -> None:

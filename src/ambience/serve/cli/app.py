@@ -17,7 +17,7 @@ import ambience
 from ambience.errors import AmbienceError, BusyError
 from ambience.serve.cli import adding, searching, serving, upkeep
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
-from ambience.serve.cli.output import say
+from ambience.serve.cli.output import SafeLines, say
 from ambience.serve.cli.session import Session, parse_overrides
 
 EXIT_DONE, EXIT_ERROR = 0, 1
@@ -162,7 +162,7 @@ def _is_very_verbose(arguments: list[str]) -> bool:
 
 def _start_logging(verbose: int) -> None:
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(SafeLines("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("ambience").setLevel(level)

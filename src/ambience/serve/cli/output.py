@@ -5,6 +5,7 @@ Names of files are hostile: they may hold bytes that are no text, line breaks, a
 
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import sys
@@ -40,6 +41,18 @@ def shown(text: str, *, keep_lines: bool = False) -> str:
         letter if letter.isprintable() or (keep_lines and letter == "\n") else _escaped(letter)
         for letter in decoded
     )
+
+
+class SafeLines(logging.Formatter):
+    """Log lines: they name files and requests, none of which may forge a line or steer the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message, on one line."""
+        return shown(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message and, below it, a traceback where there is one."""
+        return shown(super().format(record), keep_lines=True)
 
 
 def _is_odd(text: str) -> bool:

@@ -71,6 +71,14 @@ def is_wildcard(host: str) -> bool:
     return host in ("", "0.0.0.0", "::", "*")
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a server bound to this address can be reached from its own machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_ip_address(host: str) -> bool:
     """Whether a host is written as an IP address, which no DNS rebinding can fake."""
     try:

@@ -6,6 +6,7 @@ was committed stays.
 """
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
@@ -29,8 +30,6 @@ _log = logging.getLogger("ambience.http")
 
 CALLS = frozenset(
     {
-        "add_feature",
-        "add_image",
         "image",
         "image_by_name",
         "images",
@@ -38,14 +37,12 @@ CALLS = frozenset(
         "jobs",
         "list_images",
         "remove",
-        "remove_feature",
         "search",
         "search_kind",
         "set_tags",
-        "thumbnail",
     }
 )
-"""Methods of the library that answer at once."""
+"""Methods of the library that answer at once; `Handover` has them all."""
 
 RUNS: Mapping[str, str] = {
     "add": "add_paths",
@@ -138,9 +135,13 @@ async def run(request: Request, state: State, name: str) -> Response:
 
 def _applied(method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     try:
-        return method(**arguments)
-    except TypeError as exc:  # a command line of another version
-        raise QueryError(f"the server cannot be asked like this: {exc}") from exc
+        inspect.signature(method).bind(**arguments)
+    except TypeError as exc:
+        raise QueryError(
+            f"the server cannot be asked like this: {exc}; it may be of another version, "
+            "so stop it and start it again"
+        ) from exc
+    return method(**arguments)
 
 
 def _outcome(method: Callable[..., Any], arguments: Mapping[str, Any], tell: Callable[[Any], None]) -> None:

@@ -1,6 +1,5 @@
 """What `/v1` answers: pydantic models made from our datatypes, which they never are themselves."""
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -365,11 +364,3 @@ def job_of(job: Job) -> JobSchema:
         message=shown(job.message),
         updated_at=job.updated_at,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a server bound to this address can be reached from its own machine alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

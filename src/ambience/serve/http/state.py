@@ -1,6 +1,5 @@
 """What every request of one server shares."""
 
-import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from ambience.serve.http.limits import WorkQueue
-from ambience.serve.http.schemas import Shaper, is_loopback
+from ambience.serve.http.limits import WorkQueue, is_loopback
+from ambience.serve.http.schemas import Shaper
+from ambience.settings import count_or_cores
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -49,7 +49,7 @@ class ServerState:
             With thread pools of the sizes that the settings give.
         """
         serve = library.settings.serve
-        workers = serve.workers or os.cpu_count() or 1
+        workers = count_or_cores(serve.workers)
         return cls(
             library,
             kind,

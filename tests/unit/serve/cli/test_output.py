@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from rich.cells import cell_len
 
 from ambience.datatypes import Evidence, Orientation, Verdict
 from ambience.serve.cli.output import (
+    SafeLines,
     as_json,
     counted,
     distance,
@@ -28,6 +30,18 @@ def test_shown_text_is_always_printable() -> None:
     assert shown("line\nline", keep_lines=True) == "line\nline"
     assert shown("naïve 図.jpg") == "naïve 図.jpg"
     assert shown("lone \ud800 surrogate").encode("utf-8")
+
+
+def test_a_logged_name_forges_no_line_and_steers_no_terminal() -> None:
+    lines = SafeLines("%(levelname)s %(message)s")
+    try:
+        raise ValueError("two\nlines \x1b[2J")
+    except ValueError as exc:
+        fault = (type(exc), exc, exc.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "GET /%s", ("a\nERROR forged\x1b[31m",), fault)
+    first, second, *_, last = lines.format(record).split("\n")
+    assert first == "ERROR GET /a\\nERROR forged\\x1b[31m"
+    assert (second, last) == ("Traceback (most recent call last):", "lines \\x1b[2J")
 
 
 def test_paths_are_shown_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

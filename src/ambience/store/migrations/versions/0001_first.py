@@ -137,8 +137,3 @@ def _create_notes() -> None:
         sa.Column("updated_at", sa.String(32), nullable=False),
     )
     op.create_index("ix_jobs_state", "jobs", ["state"])
-    op.create_table(
-        "meta",
-        sa.Column("key", sa.String(255), primary_key=True),
-        sa.Column("value", sa.LargeBinary, nullable=False),
-    )

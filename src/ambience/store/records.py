@@ -410,10 +410,8 @@ def _selected(
 def _known_file(row: sa.Row[Any]) -> KnownFile:
     # Taken apart at once: a million rows are read here, and each name looked up in a row costs.
     values: tuple[Any, ...] = tuple(row)
-    image_id, path, size, mtime_ns, state, sha256 = values
-    return KnownFile(
-        image_id, decoded(path), size, mtime_ns or 0, state == ImageState.MISSING.value, bytes(sha256)
-    )
+    image_id, path, size, mtime_ns, state = values
+    return KnownFile(image_id, decoded(path), size, mtime_ns or 0, state == ImageState.MISSING.value)
 
 
 def _record(

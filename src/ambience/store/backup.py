@@ -99,6 +99,7 @@ def put_back(folder: Path) -> Problem | None:
 
     Raises:
         StoreFullError: the disk is full; everything is as it was.
+        StoreError: the copy cannot be read, or nothing can be written here; everything is as it was.
     """
     backup, restored = folder / BACKUP_NAME, folder / _RESTORED_NAME
     if not backup.is_file() or not _is_sound(backup):

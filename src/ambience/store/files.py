@@ -41,13 +41,15 @@ def own_bytes(folder: Path) -> int:
     Returns:
         Cheap: these are few files, however many pictures there are.
     """
-    patterns = ("records.*", "features*/data.mdb", "index/*/*/*", "index/*/*/*/*")
-    found = 0
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # a snapshot that is being replaced
-                found += path.stat().st_size if path.is_file() else 0
-    return found
+    found = [*folder.glob("records.*"), *folder.glob("features*/data.mdb")]
+    # A snapshot may be replaced meanwhile: a walk passes over folders that are gone, a glob does not.
+    for inner, _, names in os.walk(folder / "index"):
+        found += [Path(inner) / name for name in names]
+    total = 0
+    for path in found:
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 class KeptFiles:

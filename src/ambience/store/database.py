@@ -196,6 +196,11 @@ class Database:
         self._is_closed = True
         self.engine.dispose()
 
+    def let_go(self) -> None:
+        """Closes every connection for a while: another file is about to take the place of a broken one."""
+        self.is_damaged = False
+        self.engine.dispose()
+
     def _must_be_open(self) -> None:
         # The engine itself would connect again: a thread that comes late could write when another process
         # holds the library.

@@ -79,7 +79,7 @@ def mend_records(database: Database, folder: Path) -> list[Problem]:
         is_broken = not (database.is_readable() if _was_closed_cleanly(folder) else database.is_sound())
     if not is_broken:
         return []
-    database.close()
+    database.let_go()
     problem = put_back(folder)
     if problem is None:
         raise DamagedStoreError(broken_records(records))

@@ -3,9 +3,9 @@
 Flat and exact up to `inverted_from` codes; `benchmarks/search.py` measures a query, and the eight of a batch,
 against reading the codes once. Exact schemes that look up parts of the code (multi-index hashing) were passed
 over by reasoning, not by measurement: to find all within 200 of 576 bits, where k-nearest searches among
-unrelated photographs end, such a scheme visits nearly everything. Above `inverted_from`, `search` goes through
-inverted lists and may miss a few of the k nearest (tested on copies that differ in up to 24 bits, alone);
-`range_search` and filtered searches stay flat and exact.
+unrelated photographs end, such a scheme visits nearly everything. Above `inverted_from`, `search` goes
+through inverted lists and may miss a few of the k nearest (tested on copies that differ in up to 24 bits,
+alone); `range_search` and filtered searches stay flat and exact.
 
 Source: Sivic & Zisserman, "Video Google", ICCV 2003, for inverted lists; Johnson, Douze & Jégou,
 "Billion-scale similarity search with GPUs", IEEE Trans. Big Data 7(3), 2021, for their form in faiss.

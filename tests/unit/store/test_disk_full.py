@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_writes import KINDS, PHASH, image_of
 
 from ambience.datatypes import FeatureState
 from ambience.errors import StoreFullError
 from ambience.store.base import FailedFile, RemoveImage, Written
 from ambience.store.commit import Store
+from support.store_writes import KINDS, PHASH, image_of
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ LIMITED = """
 import resource, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from store_writes import KINDS, image_of
+from support.store_writes import KINDS, image_of
 from ambience.errors import StoreFullError
 from ambience.store.commit import Store
 with Store.open(Path(sys.argv[1]), KINDS, writer=True) as store:

@@ -314,7 +314,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_a_second_run_ends_as_an_undistur
         ADD,
         str(tmp_path / "library"),
         str(photos),
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[2]),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

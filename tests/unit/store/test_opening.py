@@ -223,11 +223,10 @@ def test_a_reader_of_another_process_follows_growth_and_replacement(library: Pat
         "    ids = store.records.all_feature_ids(PHASH.fingerprint)\n"
         "    print(len(store.features.get(PHASH, ids)[0]), len(list(store.check())), flush=True)\n"
     )
-    paths = [str(Path(__file__).parent), *sys.path]
     with (
         Store.open(library, KINDS, writer=True) as store,
         subprocess.Popen(
-            [sys.executable, "-c", program, str(library), *paths],
+            [sys.executable, "-c", program, str(library), *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -132,7 +132,7 @@ class ServeSettings:
     host: str = setting("127.0.0.1", "", "Address to bind.")
     port: int = setting(0, "", "Port; 0: 44444 for everything in one process, the kind's own port alone.")
     allowed_hosts: tuple[str, ...] = setting(
-        (), "", "Host names answered beside localhost and the bound address."
+        (), "", "Host names answered beside localhost and the bound address; * answers all."
     )
     allowed_origins: tuple[str, ...] = setting(
         (), "", "Origins of other web pages that may change something."

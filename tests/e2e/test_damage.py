@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from killed_writer import picture
 
 import ambience
 from ambience.datatypes import FeatureState, ImageState, Query
@@ -22,6 +21,7 @@ from ambience.errors import DamagedStoreError, NewerLibraryError, StoreFullError
 from ambience.library import Library
 from ambience.settings import IndexSettings, Settings
 from ambience.store.lock import WriterLock
+from support.killed_writer import picture
 
 FILES = 40
 GIVEN = 5000

@@ -18,6 +18,7 @@ from ambience import library
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.lock import WriterLock
+from support.picture_samples import encoded
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 
@@ -56,12 +57,6 @@ def ids(client: httpx.Client, shipped_photographs: Path) -> dict[str, int]:
     return uploaded
 
 
-def _encoded(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
-    out = io.BytesIO()
-    image.convert("RGB").save(out, form, **options)
-    return out.getvalue()
-
-
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
 @pytest.mark.parametrize("is_mirrored", [False, True])
 def test_a_small_turned_recompressed_copy_finds_its_original(
@@ -70,7 +65,7 @@ def test_a_small_turned_recompressed_copy_finds_its_original(
     with Image.open(shipped_photographs / "coffee.png") as opened:
         image = opened.convert("RGB").resize((300, 200))
     image = ImageOps.mirror(image) if is_mirrored else image
-    data = _encoded(image.rotate(turn, expand=True), quality=70)
+    data = encoded(image.rotate(turn, expand=True), "JPEG", quality=70)
     found = client.post("/v1/search", files={"image": ("q.jpg", data)}).raise_for_status().json()
     first = found["matches"][0]
     assert first["image_id"] == ids["coffee.png"]
@@ -103,7 +98,7 @@ def test_distances_by_id_are_those_of_the_original(client: httpx.Client, shipped
             rgb = opened.convert("RGB")
         rgb.info.clear()  # the original knows no color profiles
         for kind in ("phash", "color"):
-            files = {"image": ("x.png", _encoded(rgb, "PNG"))}
+            files = {"image": ("x.png", encoded(rgb, "PNG"))}
             put = client.post(f"/calculate_{kind}_features", files=files, data={"image_id": str(image_id)})
             assert (put.status_code, put.content) == (200, b"")
         hashes[image_id] = imagehash.phash(rgb, hash_size=24, highfreq_factor=4).hash
@@ -160,7 +155,7 @@ def test_bytes_that_are_no_picture_are_refused_and_leave_nothing(
     client: httpx.Client, ids: dict[str, int]
 ) -> None:
     before = client.get("/v1/info").json()["images"]
-    cases = {b"no picture at all" * 9: 415, _encoded(Image.new("RGB", (64, 64)))[:300]: 422, b"": 400}
+    cases = {b"no picture at all" * 9: 415, encoded(Image.new("RGB", (64, 64)), "JPEG")[:300]: 422, b"": 400}
     for data, status in cases.items():
         for url, fields in (
             ("/v1/images", {}),

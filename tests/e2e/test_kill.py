@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from killed_writer import FIRST_GIVEN_ID, picture, settings_of
 
 import ambience
 from ambience.datatypes import FeatureState, ImageRecord, ImageState, Query
 from ambience.errors import UnknownImageError
 from ambience.index.exact import ExactIndex, ExactOptions
 from ambience.library import Library
+from support.killed_writer import FIRST_GIVEN_ID, picture, settings_of
 
-WRITER = Path(__file__).with_name("killed_writer.py")
+WRITER = Path(__file__).parents[1] / "support" / "killed_writer.py"
 KINDS = ("color", "phash")
 TORN = {"file_missing", "file_changed"}
 """What `check` may say where a folder was changed and the library was killed before it had heard of it."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import OpenWorkshop, Workshop
+
+from support.workshop import OpenWorkshop, Workshop
 
 
 @pytest.fixture

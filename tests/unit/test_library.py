@@ -25,12 +25,11 @@ from ambience.errors import (
 )
 from ambience.library import Library
 from ambience.settings import Settings
+from support.picture_samples import encoded
 
 
 def jpeg(picture: Image.Image, quality: int = 80) -> bytes:
-    file = io.BytesIO()
-    picture.convert("RGB").save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    return encoded(picture.convert("RGB"), "JPEG", quality=quality)
 
 
 def flat(value: int) -> bytes:
@@ -89,15 +88,14 @@ def test_a_turned_small_copy_is_the_same_picture(
 def test_a_picture_of_the_same_colors_is_found_by_color(library: Library, chelsea: Image.Image) -> None:
     pixels = np.asarray(chelsea).reshape(-1, 3)
     shuffled = np.random.default_rng(0).permutation(pixels).reshape(chelsea.height, chelsea.width, 3)
-    file = io.BytesIO()
-    Image.fromarray(shuffled).save(file, "PNG")
-    answer = library.search(Query(data=file.getvalue()), by=["color"])
+    data = encoded(Image.fromarray(shuffled), "PNG")
+    answer = library.search(Query(data=data), by=["color"])
     assert (answer.matches[0].image_id, answer.matches[0].verdict) == (
         id_of(library, "chelsea.png"),
         Verdict.SAME_COLORS,
     )
     assert answer.matches[0].score > 0.95
-    by_hash = library.search(Query(data=file.getvalue()), by=["phash"])
+    by_hash = library.search(Query(data=data), by=["phash"])
     assert by_hash.matches == ()
 
 

@@ -116,7 +116,8 @@ class _Worker:
     def __init__(self, settings: DecodeSettings, name: str) -> None:
         self._settings = settings
         self._is_fresh = True
-        self._is_late = threading.Event()
+        self._deciding = threading.Lock()
+        self._is_asked = self._is_late = False
         command = [sys.executable, "-c", _START.format(path=sys.path), json.dumps(asdict(settings))]
         try:
             self._process = subprocess.Popen(
@@ -136,6 +137,7 @@ class _Worker:
     def ask(self, data: bytes, need: int | None, name: str) -> _Answer:
         """Send a picture and wait for its pixels, no longer than the deadline."""
         was_fresh, self._is_fresh = self._is_fresh, False
+        self._is_asked = True
         deadline = threading.Timer(self._settings.worker_timeout_s, self._expire)
         deadline.daemon = True
         deadline.start()
@@ -148,6 +150,8 @@ class _Worker:
             return _Answer(None, error, was_fresh=was_fresh)
         finally:
             deadline.cancel()
+            with self._deciding:  # from here on a deadline that has just passed is too late to kill
+                self._is_asked = False
 
     def stop(self) -> None:
         """End the process, whatever it is doing, and wait for it."""
@@ -173,12 +177,14 @@ class _Worker:
         return _Answer(_picture(rgb, head), None, was_fresh=was_fresh)
 
     def _expire(self) -> None:
-        self._is_late.set()
-        self._process.kill()
+        with self._deciding:
+            if self._is_asked:
+                self._is_late = True
+                self._process.kill()
 
     def _end(self) -> str:
         """Why the process is no more."""
-        if self._is_late.is_set():
+        if self._is_late:
             limit = self._settings.worker_timeout_s
             return f"decoding took longer than {limit:g} s (decode.worker_timeout_s) and was stopped"
         status = self._process.returncode

@@ -1,18 +1,32 @@
 """From distances to answers, the same for every engine: nearest first, ties by id, padded, checked."""
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, Ids, Neighbors
-from ambience.errors import QueryError
+from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
+from ambience.errors import QueryError, SettingsError
 
 Distances = NDArray[np.float32]
 
 Answer = tuple[Distances, Ids]
 """(M,) distances and the ids at them: what one query is answered."""
+
+
+def check_metric(engine: str, spec: FeatureSpec, metrics: Collection[Metric]) -> None:
+    """Refuses a kind whose vectors an engine cannot compare.
+
+    Raises:
+        SettingsError: the engine does not measure the metric of the spec.
+    """
+    if spec.metric not in metrics:
+        raise SettingsError(
+            f"kinds.{spec.kind}.index = {engine!r} cannot measure {spec.metric}; "
+            f"it can {', '.join(sorted(metrics))}; choose another, such as exact"
+        )
 
 
 def checked_queries(

@@ -19,10 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
-from ambience.errors import IndexFileError, SettingsError
+from ambience.errors import IndexFileError
 from ambience.index._flat_codes import BLOCK, FlatCodes, as_words, measured, word_count
 from ambience.index._inverted_codes import InvertedCodes
-from ambience.index._ranking import Answer, checked_queries, checked_vectors, nearest, padded, within
+from ambience.index._ranking import (
+    Answer,
+    check_metric,
+    checked_queries,
+    checked_vectors,
+    nearest,
+    padded,
+    within,
+)
 from ambience.index._slots import IdSlots, Slots, State, read_array, read_state, write_state
 from ambience.index.base import Fetch
 from ambience.settings import setting
@@ -59,10 +67,7 @@ class BinaryIndex:
     default_for: ClassVar[frozenset[Metric]] = frozenset({"hamming"})
 
     def __init__(self, spec: FeatureSpec, options: BinaryOptions, *, fetch: Fetch | None = None) -> None:
-        if spec.metric not in self.metrics:
-            raise SettingsError(
-                f"index 'binary' cannot measure {spec.metric!r}; it can {sorted(self.metrics)}"
-            )
+        check_metric("binary", spec, self.metrics)
         self._spec, self._options = spec, options
         self._slots = IdSlots()
         self._codes = self._flat()

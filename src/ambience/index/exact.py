@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
-from ambience.errors import SettingsError
 from ambience.index._ranking import (
     Answer,
     Distances,
+    check_metric,
     checked_queries,
     checked_vectors,
     nearest,
@@ -44,10 +44,7 @@ class ExactIndex:
     default_for: ClassVar[frozenset[Metric]] = frozenset({"l2", "cosine", "inner_product"})
 
     def __init__(self, spec: FeatureSpec, options: ExactOptions, *, fetch: Fetch | None = None) -> None:
-        if spec.metric not in self.metrics:
-            raise SettingsError(
-                f"index 'exact' cannot measure {spec.metric!r}; it can {sorted(self.metrics)}"
-            )
+        check_metric("exact", spec, self.metrics)
         self._spec = spec
         self._slots = IdSlots()
         self._vectors = Rows(np.empty((0, spec.entries), spec.dtype))

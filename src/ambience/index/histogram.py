@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
-from ambience.errors import IndexFileError, SettingsError
+from ambience.errors import IndexFileError
 from ambience.index._ranking import (
     Answer,
     Distances,
+    check_metric,
     checked_queries,
     checked_vectors,
     nearest,
@@ -63,10 +64,7 @@ class HistogramIndex:
     default_for: ClassVar[frozenset[Metric]] = frozenset({"l1"})
 
     def __init__(self, spec: FeatureSpec, options: HistogramOptions, *, fetch: Fetch | None = None) -> None:
-        if spec.metric not in self.metrics:
-            raise SettingsError(
-                f"index 'histogram' cannot measure {spec.metric!r}; it can {sorted(self.metrics)}"
-            )
+        check_metric("histogram", spec, self.metrics)
         self._spec, self._options, self._fetch = spec, options, fetch
         self._slots = IdSlots()
         self._copies: Rows | None = self._no_copies("float32")

@@ -69,6 +69,10 @@ class Maintenance:
         if self._thread.ident is None:
             return True
         self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.warning(
+                "background work did not end within %g s; it is taken up at the next start", timeout_s
+            )
         return not self._thread.is_alive()
 
     # --- the thread ------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from typing import Any
 
 from ambience.errors import IndexFileError, StoreFullError
 from ambience.store.disk_full import is_disk_full
+from ambience.store.sync import sync
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"(\d+)(?:\.(\d+))?")
@@ -123,18 +124,18 @@ class SnapshotFolder:
         with _disk_errors(staged):
             names = _names(staged)
             for name in names:
-                _sync(staged / name)
+                sync(staged / name)
             manifest = {
                 **self._identity,
                 "seq": seq,
                 "files": {name: _sha256(staged / name) for name in names},
             }
             (staged / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            _sync(staged / MANIFEST)
+            sync(staged / MANIFEST)
             for folder in {(staged / name).parent for name in names} | {staged}:
-                _sync(folder)
+                sync(folder)
             staged.rename(target)
-            _sync(self.folder)
+            sync(self.folder)
         return Snapshot(target, seq, turn)
 
     def keep_only(self, kept: Snapshot | None) -> None:
@@ -164,14 +165,6 @@ def _names(folder: Path) -> list[str]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ later opening goes on from there.
 """
 
 import contextlib
-import os
 import shutil
 import sqlite3
 import time
@@ -17,6 +16,7 @@ from typing import Final
 from ambience.errors import StoreError
 from ambience.store.base import Problem
 from ambience.store.disk_full import disk_full, is_disk_full
+from ambience.store.sync import sync
 
 RECORDS_NAME: Final = "records.sqlite"
 BACKUP_NAME: Final = "records.backup.sqlite"
@@ -137,7 +137,7 @@ def finish_putting_back(folder: Path) -> Problem | None:
         with contextlib.suppress(FileNotFoundError):
             (folder / f"{RECORDS_NAME}{suffix}").rename(aside / f"{RECORDS_NAME}{suffix}")
     restored.rename(folder / RECORDS_NAME)
-    _sync(folder)
+    sync(folder)
     copied_at = datetime.fromtimestamp((folder / BACKUP_NAME).stat().st_mtime, UTC)
     return Problem(
         "records_restored",
@@ -178,14 +178,6 @@ def _content(file: Path) -> tuple[int, int]:
 
 
 def _published(partial: Path, target: Path) -> None:
-    _sync(partial)
+    sync(partial)
     partial.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

@@ -21,6 +21,7 @@ from ambience.datatypes import ImageRecord
 from ambience.errors import StoreError, UnknownImageError
 from ambience.store.disk_full import disk_full, is_disk_full
 from ambience.store.records import Records
+from ambience.store.sync import sync
 
 _TWO_DIGITS, _SHA256 = re.compile("[0-9a-f]{2}"), re.compile("[0-9a-f]{64}")
 
@@ -137,7 +138,7 @@ class KeptFiles:
                 os.fsync(file.fileno())
             partial.rename(path)
             for folder in (path.parent, self._files, self._folder):
-                _sync_folder(folder)
+                sync(folder)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 partial.unlink()
@@ -241,12 +242,3 @@ class KeptFiles:
                 path.rename(self._trash / path.name)
         except OSError as exc:
             raise self._refused(exc, path) from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` survive power loss."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

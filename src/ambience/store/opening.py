@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from ambience.store.features import Features
 from ambience.store.lock import WriterLock
 from ambience.store.plan_rows import save_numbers
 from ambience.store.schema import encoded
+from ambience.store.sync import sync
 
 FEATURES_NAME: Final = "features"
 CLEAN_NAME: Final = "closed-cleanly.json"
@@ -159,11 +159,7 @@ def _sync_folders(place: Path) -> None:
     """Makes sure that the names of new files survive a loss of power, as their contents do."""
     for folder in (place, place.parent, place.parent.parent):
         with contextlib.suppress(OSError):  # some file systems cannot sync a folder, and need not
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync(folder)
 
 
 def _was_closed_cleanly(folder: Path) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from picture_samples import encoded, photo
 from PIL import Image
 
 import ambience
@@ -19,6 +18,7 @@ from ambience.datatypes import PixelNeed
 from ambience.decode.image import Decoder
 from ambience.errors import DecoderFailedError
 from ambience.settings import DecodeSettings
+from support.picture_samples import encoded, photo
 
 WEBP = encoded(photo(64, 48), "WEBP")
 SOURCES = Path(ambience.__file__).parents[1]

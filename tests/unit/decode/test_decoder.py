@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from picture_samples import encoded, exif, mean_difference, photo, pixels_of, png_claiming
 from PIL import Image
 
 from ambience.datatypes import PixelNeed
 from ambience.decode.image import Decoder
 from ambience.errors import CorruptImageError, ImageError, ImageLimitError, UnsupportedFormatError
 from ambience.settings import DecodeSettings
+from support.picture_samples import encoded, exif, mean_difference, photo, pixels_of, png_claiming
 
 JPEG_20 = encoded(photo(20, 20), "JPEG")
 ICO_20 = encoded(photo(20, 20), "ICO", sizes=[(20, 20)])

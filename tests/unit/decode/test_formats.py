@@ -1,8 +1,8 @@
 import pytest
-from picture_samples import encoded, photo
 
 from ambience.decode.formats import PILLOW_NAMES, sniff
 from ambience.errors import UnsupportedFormatError
+from support.picture_samples import encoded, photo
 
 
 @pytest.mark.parametrize(

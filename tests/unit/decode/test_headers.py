@@ -3,12 +3,12 @@ import struct
 from datetime import datetime
 
 import pytest
-from picture_samples import encoded, exif, photo
 from PIL import Image
 
 from ambience.decode.exif import NO_FACTS, read_exif
 from ambience.decode.headers import gif_frames, jpeg_header, jxl_size, png_header, tiff_pages
 from ambience.errors import CorruptImageError, UnsupportedFormatError
+from support.picture_samples import encoded, exif, photo
 
 
 def test_a_jpeg_header_says_size_orientation_and_time() -> None:

@@ -3,7 +3,6 @@ import io
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from picture_samples import encoded, exif, mean_difference, photo
 from PIL import Image, ImageCms, ImageOps
 
 from ambience.decode.transforms import (
@@ -13,6 +12,7 @@ from ambience.decode.transforms import (
     scaled_to_eight_bits,
     srgb_transform,
 )
+from support.picture_samples import encoded, exif, mean_difference, photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workshop import OpenWorkshop, Workshop, age, made_extractors, stored_truth, write_picture
 
 from ambience.datatypes import Feature, FeatureState, ImageState, Picture
 from ambience.errors import EmptyFeatureError
 from ambience.ingest import IngestProgress
 from ambience.settings import IngestSettings
+from support.workshop import OpenWorkshop, Workshop, age, made_extractors, stored_truth, write_picture
 
 
 def fill(folder: Path, number: int) -> None:
@@ -296,7 +296,7 @@ ADD = """
 import sys
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
-from workshop import Workshop
+from support.workshop import Workshop
 from ambience.settings import IngestSettings
 workshop = Workshop(Path(sys.argv[1]), ingest=IngestSettings(threads=2, commit_images=8))
 workshop.ingest.add_paths([Path(sys.argv[2])], on_progress=lambda told: print(told.added, flush=True))
@@ -314,7 +314,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_a_second_run_ends_as_an_undistur
         ADD,
         str(tmp_path / "library"),
         str(photos),
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[2]),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

@@ -4,10 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from workshop import OpenWorkshop, Workshop, age, made_extractors, write_picture
 
 from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import UnknownKindError
+from support.workshop import OpenWorkshop, Workshop, age, made_extractors, write_picture
 
 
 def test_a_kind_added_later_is_filled_from_the_files(open_workshop: OpenWorkshop, photos: Path) -> None:

@@ -1,6 +1,5 @@
 """File and row of an upload come together and go together, whatever else happens at the time."""
 
-import io
 import json
 import threading
 from collections.abc import Iterator
@@ -15,13 +14,12 @@ import ambience
 from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import ImageIdTakenError, UnknownImageError
 from ambience.library import Library
+from support.picture_samples import encoded
 
 
 def picture(seed: int) -> bytes:
-    file = io.BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-    Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC).save(file, "PNG")
-    return file.getvalue()
+    return encoded(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC), "PNG")
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from workshop import OpenWorkshop, Workshop, age, write_picture
 
 from ambience.datatypes import ImageState
 from ambience.ingest import IngestReport
 from ambience.settings import IngestSettings
+from support.workshop import OpenWorkshop, Workshop, age, write_picture
 
 WAIT_S = 20
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from workshop import OpenWorkshop, Workshop, vectors_of, write_picture
 
 from ambience.datatypes import Feature, FeatureState, ImageDraft
 from ambience.errors import StoreError
 from ambience.maintain import LiveIndex
 from ambience.settings import IndexSettings
 from ambience.store.base import FeatureDraft, PutFeatures, PutImage, RemoveImage, Write
+from support.workshop import OpenWorkshop, Workshop, vectors_of, write_picture
 
 
 def put(workshop: Workshop, seed: int, *, image_id: int | None = None, replaces: bool = False) -> Write:

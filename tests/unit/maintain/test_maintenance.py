@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workshop import OpenWorkshop, Workshop, made_extractors, write_picture
 
 from ambience.datatypes import FeatureState
 from ambience.settings import IndexSettings
 from ambience.store.base import RemoveImage
+from support.workshop import OpenWorkshop, Workshop, made_extractors, write_picture
 
 WAIT_S = 20
 

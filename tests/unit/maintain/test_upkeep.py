@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from workshop import age, write_picture
 
 import ambience
 from ambience.datatypes import Feature, Query
@@ -16,6 +15,7 @@ from ambience.errors import StoreError
 from ambience.library import Library
 from ambience.settings import IndexSettings, Settings
 from ambience.store.base import Problem
+from support.workshop import age, write_picture
 
 PICTURES = 6
 

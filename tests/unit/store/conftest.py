@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store_writes import KINDS
 
 from ambience.store.commit import Store
+from support.store_writes import KINDS
 
 
 @pytest.fixture

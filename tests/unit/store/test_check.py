@@ -5,12 +5,12 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
-from store_writes import PHASH, image_of, vector_of
 
 from ambience.datatypes import Feature
 from ambience.store import schema
 from ambience.store.base import RemoveImage
 from ambience.store.commit import Store
+from support.store_writes import PHASH, image_of, vector_of
 
 
 def codes(store: Store) -> list[tuple[str, int | None, str | None]]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from store_writes import COLOR, KINDS, PHASH, draft_of, image_of, made_of, vector_of
 
 from ambience.datatypes import MAX_IMAGE_ID, Feature, FeatureState, ImageState
 from ambience.errors import ImageIdTakenError, StoreError, UnknownImageError
@@ -22,6 +21,7 @@ from ambience.store.base import (
 )
 from ambience.store.commit import Store
 from ambience.store.plan import MAX_ASSIGNED_ID
+from support.store_writes import COLOR, KINDS, PHASH, draft_of, image_of, made_of, vector_of
 
 
 def test_what_is_put_comes_back(store: Store) -> None:

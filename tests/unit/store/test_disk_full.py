@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_writes import KINDS, PHASH, image_of
 
 from ambience.datatypes import FeatureState
 from ambience.errors import StoreFullError
 from ambience.store.base import FailedFile, RemoveImage, Written
 from ambience.store.commit import Store
+from support.store_writes import KINDS, PHASH, image_of
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ LIMITED = """
 import resource, sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from store_writes import KINDS, image_of
+from support.store_writes import KINDS, image_of
 from ambience.errors import StoreFullError
 from ambience.store.commit import Store
 with Store.open(Path(sys.argv[1]), KINDS, writer=True) as store:
@@ -106,9 +106,8 @@ with Store.open(Path(sys.argv[1]), KINDS, writer=True) as store:
 
 def test_a_limit_on_file_sizes_counts_as_a_full_disk(tmp_path: Path) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    paths = [str(Path(__file__).parent), *sys.path]
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path / "library"), *paths],
+        [sys.executable, "-c", LIMITED, str(tmp_path / "library"), *sys.path],
         capture_output=True,
         text=True,
         check=False,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_writes import COLOR, PHASH, vector_of
 
 from ambience.datatypes import Feature
 from ambience.errors import StoreError, UnknownImageError
 from ambience.store.features import Features
+from support.store_writes import COLOR, PHASH, vector_of
 
 NAME = PHASH.fingerprint
 

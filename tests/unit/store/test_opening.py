@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_writes import COLOR, KINDS, PHASH, draft_of, image_of, made_of, vector_of
 
 from ambience.datatypes import Feature, FeatureState
 from ambience.errors import CorruptFeatureError, DamagedStoreError, NewerLibraryError, StoreError
 from ambience.store.base import MarkMissing, PutFeatures, RemoveImage
 from ambience.store.commit import Store
+from support.store_writes import COLOR, KINDS, PHASH, draft_of, image_of, made_of, vector_of
 
 OpenStore = Callable[..., Store]
 
@@ -216,18 +216,17 @@ def test_a_reader_of_another_process_follows_growth_and_replacement(library: Pat
     program = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from store_writes import KINDS, PHASH\n"
+        "from support.store_writes import KINDS, PHASH\n"
         "from ambience.store.commit import Store\n"
         "store = Store.open(Path(sys.argv[1]), KINDS, writer=False)\n"
         "for line in sys.stdin:\n"
         "    ids = store.records.all_feature_ids(PHASH.fingerprint)\n"
         "    print(len(store.features.get(PHASH, ids)[0]), len(list(store.check())), flush=True)\n"
     )
-    paths = [str(Path(__file__).parent), *sys.path]
     with (
         Store.open(library, KINDS, writer=True) as store,
         subprocess.Popen(
-            [sys.executable, "-c", program, str(library), *paths],
+            [sys.executable, "-c", program, str(library), *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

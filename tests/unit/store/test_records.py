@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects import postgresql
-from store_writes import COLOR, PHASH, draft_of, image_of, made_of
 
 from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import StoreError, UnknownImageError
@@ -20,6 +19,7 @@ from ambience.store import schema
 from ambience.store.base import FailedFile, FeatureDraft, MarkMissing, PutFeatures, PutImage, RemoveImage
 from ambience.store.commit import Store
 from ambience.store.database import Database, known_revisions, sqlite_url
+from support.store_writes import COLOR, PHASH, draft_of, image_of, made_of
 
 
 def test_pages_of_images(store: Store) -> None:
@@ -218,13 +218,12 @@ def test_opening_needs_no_alembic(tmp_path: Path) -> None:
     program = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from pathlib import Path\n"
-        "from store_writes import KINDS\n"
+        "from support.store_writes import KINDS\n"
         "from ambience.store.commit import Store\n"
         "for _ in range(2): Store.open(Path(sys.argv[1]), KINDS, writer=True).close()\n"
         "print('alembic' in sys.modules)\n"
     )
-    paths = [str(Path(__file__).parent), *sys.path]
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), *paths], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(tmp_path), *sys.path], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"

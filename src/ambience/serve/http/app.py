@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ambience import __version__
 from ambience.errors import UnknownKindError
 from ambience.serve.http import errors, images, local, search, system
-from ambience.serve.http.limits import BodyLimit, Gatekeeper
+from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.state import ServerState
 
@@ -106,7 +106,7 @@ def _guard(app: FastAPI, library: "Library") -> None:
     if serve.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=list(serve.allowed_origins),
+            allow_origins=list(as_sent(serve.allowed_origins)),
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["content-type"],
         )

@@ -88,6 +88,11 @@ def is_ip_address(host: str) -> bool:
     return True
 
 
+def as_sent(origins: Collection[str]) -> frozenset[str]:
+    """Origins in the form in which browsers send them: lower case, without a slash at the end."""
+    return frozenset(origin.lower().rstrip("/") for origin in origins)
+
+
 class Gatekeeper:
     """ASGI middleware: refuses unknown hosts and foreign origins, and adds the security headers.
 
@@ -105,7 +110,7 @@ class Gatekeeper:
         self._app = app
         self._hosts = LOCAL_HOSTS | {bound_host.lower()} | {host.lower() for host in hosts}
         self._takes_any_address = is_wildcard(bound_host)
-        self._origins = {origin.lower().rstrip("/") for origin in origins}
+        self._origins = as_sent(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or refuses it."""

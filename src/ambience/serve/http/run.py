@@ -186,9 +186,13 @@ def _tcp_socket(host: str, port: int) -> socket.socket:
 
 def _unix_socket(path: Path) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    bound.bind(str(path))
-    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
-    bound.listen(BACKLOG)
+    try:
+        bound.bind(str(path))
+        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        bound.listen(BACKLOG)
+    except OSError as exc:
+        bound.close()
+        raise SettingsError(f"cannot listen on {path}: {exc.strerror}; set TMPDIR to another folder") from exc
     return bound
 
 

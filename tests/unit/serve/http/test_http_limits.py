@@ -84,7 +84,7 @@ def test_the_own_page_and_programs_without_an_origin_may_change_things(client, p
 
 
 def test_an_allowed_origin_may_change_things_and_others_get_no_cors_headers(library, serve, picture):
-    client = serve(library, allowed_origins=("https://photos.example",)).client
+    client = serve(library, allowed_origins=("https://Photos.example/",)).client
     files = {"image": ("a", picture(1))}
     allowed = client.post("/v1/images", files=files, headers={"origin": "https://photos.example"})
     assert allowed.status_code == 201

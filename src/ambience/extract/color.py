@@ -1,8 +1,9 @@
 """Joint RGB histogram of 8×8×8 cells: finds pictures of the same colors, wherever the colors lie.
 
 Under `exact` every pixel of the full-size picture is counted, and the counts scaled to a sum of 1e7 carry the
-very bits of OpenCV's. Otherwise about 100,000 pixels on a lattice are counted, which drifts by a median L1 of
-0.01 from counting all (the largest possible distance is 2). Stored histograms sum to 1.
+very bits of OpenCV's. Otherwise the picture is decoded to `LONGEST_SIDE` and about 125,000 pixels on a
+lattice are counted, which drifts by a median L1 of 0.01–0.02 from counting all (the largest possible distance
+is 2). Stored histograms sum to 1.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,14 @@ ORIGINAL_SUM = 10_000_000
 """What the original system's histograms sum to; its distances are ours times this."""
 
 
+LONGEST_SIDE = 800
+"""Pixels to which a picture is decoded at least, where it has them.
+
+Averaging neighbours, as a JPEG decoder does when it scales, moves colors into cells that the picture lacks.
+Over 17 photographs saved at 12, 2 and 0.3 megapixels, 800 gave a median drift of 0.015, 0.017 and 0.009
+(largest 0.065), 1500 one of 0.012, 0.011 and 0.009 (largest 0.025) at 1.2 to 1.3 times the cost of decoding.
+"""
+
 HALF_SHARED = 1.0
 """L1 distance at which half of the pixels have their like in the other picture: 2 − 2·intersection."""
 
@@ -34,7 +43,7 @@ class ColorOptions:
     """Settings of the histogram."""
 
     samples: int = setting(
-        100_000, "pixels", "Pixels counted of a picture that has half as many again.", minimum=1000
+        125_000, "pixels", "Pixels counted of a picture that has half as many again.", minimum=1000
     )
 
 
@@ -56,7 +65,7 @@ class Color:
             display_scale=float(ORIGINAL_SUM),
             verdicts=((Verdict.SAME_COLORS, HALF_SHARED),),
         )
-        self.need = PixelNeed(None if exact else 1500)
+        self.need = PixelNeed(None if exact else LONGEST_SIDE)
         self._samples = None if exact else options.samples
 
     def extract(self, pictures: Sequence[Picture]) -> list[Feature]:

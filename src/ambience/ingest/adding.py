@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from ambience.datatypes import MAX_IMAGE_ID
 from ambience.ingest.committer import Committer, Tally, id_from_name
@@ -105,7 +106,11 @@ class AddRun:
         self._tally.is_scanned = not self._stop.is_set()
 
     def _known_files(self) -> Iterator[KnownFile]:
-        for root in topmost(self._roots):
+        # A shell names thousands of files: one question for all of them. What is gone may have been a folder.
+        roots = topmost(self._roots)
+        files = [root for root in roots if Path(root).is_file()]
+        yield from self._store.records.files_at(files)
+        for root in sorted(set(roots).difference(files)):
             yield from self._store.records.known_files(root)
 
     def _unknown(self, found: Sequence[Found]) -> Iterator[Task]:

@@ -141,6 +141,12 @@ class Records(Notes):
                 return
             after = rows[-1].path
 
+    def files_at(self, paths: Iterable[str]) -> list[KnownFile]:
+        """Files of images at just these paths, in no order."""
+        asked = [encoded(path) for path in paths]
+        with self.database.reading() as connection:
+            return [_known_file(row) for row in _selected(connection, _KNOWN, schema.images.c.path, asked)]
+
     def present_files(self, *, after: int = -1, page: int = _KNOWN_PAGE) -> Iterator[PresentFile]:
         """Files of all images that are not known to be gone, by image id; read page by page.
 

@@ -1,8 +1,8 @@
 """Joint RGB histogram of 8×8×8 cells: finds pictures of the same colors, wherever the colors lie.
 
 Under `exact` every pixel of the full-size picture is counted, and the counts scaled to a sum of 1e7 carry the
-very bits of OpenCV's. Otherwise the picture is decoded to `LONGEST_SIDE` and about 125,000 pixels on a
-lattice are counted, which drifts by a median L1 of 0.01–0.02 from counting all (the largest possible distance
+very bits of OpenCV's. Otherwise the picture is decoded to `LONGEST_SIDE` and about 125,000 pixels are
+counted, which drifts by a median L1 of 0.01–0.02 from counting all (the largest possible distance
 is 2). Stored histograms sum to 1.
 """
 
@@ -33,6 +33,9 @@ Averaging neighbours, as a JPEG decoder does when it scales, moves colors into c
 Over 17 photographs saved at 12, 2 and 0.3 megapixels, 800 gave a median drift of 0.015, 0.017 and 0.009
 (largest 0.065), 1500 one of 0.012, 0.011 and 0.009 (largest 0.025) at 1.2 to 1.3 times the cost of decoding.
 """
+
+LEAST_ROWS = 16
+"""Rows that are counted at least, so that a panorama is not judged by one of them."""
 
 HALF_SHARED = 1.0
 """L1 distance at which half of the pixels have their like in the other picture: 2 − 2·intersection."""
@@ -102,21 +105,17 @@ class Color:
 
 
 def sampled(rgb: RgbImage, samples: int) -> RgbImage:
-    """About `samples` pixels of a picture on an even lattice; all, where it has under 1.5 times that.
+    """About `samples` pixels of a picture: every n-th row; all, where it has under 1.5 times that.
 
-    Pixels are picked, never averaged: mixing neighbours moves colors into cells that the picture lacks.
+    Pixels are picked, never averaged: mixing neighbours moves colors into cells that the picture lacks. Whole
+    rows are picked, since that costs no work per pixel and drifts no more than an even lattice of as many.
 
     Returns:
-        (h, w, 3) uint8.
+        (h, W, 3) uint8, at least 16 rows where there are so many.
     """
-    import cv2
-
     height, width = rgb.shape[:2]
-    if height * width <= samples * 1.5:
-        return rgb
-    ratio = (samples / (height * width)) ** 0.5
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    step = max(1, min(round(height * width / samples), height // LEAST_ROWS))
+    return np.ascontiguousarray(rgb[step // 2 :: step])
 
 
 def original_histogram(rgb: RgbImage) -> NDArray[np.float32]:

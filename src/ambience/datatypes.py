@@ -381,12 +381,14 @@ class AddedImage:
         same_file_of: images that have the same bytes.
         duplicates: copies found before this one was added.
         states: by kind, how its feature came about, with the reason where there is none.
+        asked: how each kind fared when copies were looked for; with one late, there may be more.
     """
 
     image_id: int
     same_file_of: tuple[int, ...]
     duplicates: tuple[Match, ...]
     states: Mapping[str, tuple[FeatureState, str]]
+    asked: tuple[KindStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,7 @@ class Library(ReadingLibrary):
             same_files,
             tuple(match for match in answer.matches if match.verdict in COPIES),
             {kind: (made.state, made.reason) for kind, made in features.items()},
+            answer.kinds,
         )
 
     def add_feature(self, kind: str, image_id: int, data: bytes, *, name: str = "") -> None:

@@ -1,6 +1,6 @@
 """What `/v1` answers: pydantic models made from our datatypes, which they never are themselves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from ambience.datatypes import (
     ImageRecord,
     ImageState,
     KindInfo,
+    KindStatus,
     LibraryInfo,
     Match,
     Orientation,
@@ -141,6 +142,9 @@ class AddedSchema(BaseModel):
     same_file_of: list[int] = Field(description="Images whose bytes are the same.")
     duplicates: list[MatchSchema] = Field(description="Images that are the same picture.")
     kinds: dict[str, FeatureStateSchema]
+    asked: list[KindStatusSchema] = Field(
+        description="How each kind fared when duplicates were looked for; with one late, there may be more."
+    )
 
 
 class KindSchema(BaseModel):
@@ -306,17 +310,11 @@ class Shaper:
 
     def answer(self, answer: Answer, records: Mapping[int, ImageRecord]) -> SearchAnswer:
         """A merged answer."""
-        kinds = [
-            KindStatusSchema(
-                kind=status.kind,
-                state=status.state,
-                message=shown(status.message),
-                pending=status.pending,
-                took_s=status.took_s,
-            )
-            for status in answer.kinds
-        ]
-        return SearchAnswer(matches=self.matches(answer.matches, records), kinds=kinds, took_s=answer.took_s)
+        return SearchAnswer(
+            matches=self.matches(answer.matches, records),
+            kinds=statuses_of(answer.kinds),
+            took_s=answer.took_s,
+        )
 
     def added(self, added: AddedImage, look_up: Callable[[list[int]], dict[int, ImageRecord]]) -> AddedSchema:
         """What became of an upload."""
@@ -326,7 +324,22 @@ class Shaper:
             same_file_of=list(added.same_file_of),
             duplicates=self.matches(tuple(added.duplicates), records),
             kinds=states_of(added.states),
+            asked=statuses_of(added.asked),
         )
+
+
+def statuses_of(statuses: Iterable[KindStatus]) -> list[KindStatusSchema]:
+    """How kinds fared."""
+    return [
+        KindStatusSchema(
+            kind=status.kind,
+            state=status.state,
+            message=shown(status.message),
+            pending=status.pending,
+            took_s=status.took_s,
+        )
+        for status in statuses
+    ]
 
 
 def states_of(states: States) -> dict[str, FeatureStateSchema]:

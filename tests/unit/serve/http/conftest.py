@@ -154,7 +154,7 @@ class MemoryLibrary:
             vectors = {kind: extractor.vector(pixels) for kind, extractor in self.kinds.items()}
             self._images[image_id] = Stored(record, data, vectors)
         copies = tuple(match for match in answer.matches if match.verdict is not Verdict.SAME_COLORS)
-        return AddedImage(image_id, same, copies, dict(record.features))
+        return AddedImage(image_id, same, copies, dict(record.features), answer.kinds)
 
     def add_paths(self, paths, *, on_progress=None, stop=None, ids_from_names=False):
         files = [file for path in paths for file in (sorted(path.iterdir()) if path.is_dir() else [path])]

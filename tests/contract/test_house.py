@@ -97,7 +97,7 @@ def test_the_changelog_tells_of_this_version() -> None:
 
 
 def test_no_path_of_a_developers_machine_is_tracked() -> None:
-    home = re.compile(rb"(?<![\w.])(/(?:home|Users)/(?!someone)[a-z]\w+/|/root/|/work/|[A-Z]:\\\\Users\\\\)")
+    home = re.compile(rb"(?<![\w.])(/(?:home|Users)/(?!someone)[a-z]\w+/|/root/|[A-Z]:\\\\Users\\\\)")
     text_files = [
         path for path in _tracked() if path.suffix in {".py", ".md", ".toml", ".ipynb", ".json", ""}
     ]

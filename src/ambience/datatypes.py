@@ -21,7 +21,9 @@ RgbImage = NDArray[np.uint8]
 Ids = NDArray[np.int64]
 """(N,) int64; -1 pads."""
 
-Metric = Literal["hamming", "l1", "l2", "cosine", "inner_product"]
+Metric = Literal["hamming", "l1", "l2", "cosine", "inner_product", "points"]
+"""How two features are compared. "points": features are blobs of many descriptors each (`keypoints.py`), and
+their distance is the expected number of matches that chance alone would give as good."""
 
 MAX_IMAGE_ID = 2**53 - 1
 """Largest image id: the largest integer that every JSON reader keeps exactly."""
@@ -101,8 +103,9 @@ class FeatureSpec:
     Attributes:
         kind: name of the kind = name of its file in `extract/`.
         title: one line for people.
-        dim: entries of one vector (bits where the metric is hamming).
-        dtype: numpy dtype of one stored entry ("uint8" of packed bits where the metric is hamming).
+        dim: entries of one vector (bits where the metric is hamming; of one descriptor where it is points).
+        dtype: numpy dtype of one stored entry ("uint8" of packed bits where the metric is hamming, and of
+            blobs where it is points).
         metric: how two vectors are compared.
         version: raised whenever the same picture would give another feature.
         preprocessing: what was done to the pixels ("scaled", "exact", "224-squash" …).
@@ -131,8 +134,13 @@ class FeatureSpec:
     min_quality: float = 0.0
 
     @property
+    def is_blob(self) -> bool:
+        """Whether features are blobs of any length, which are batched as (N,) object arrays of them."""
+        return self.metric == "points"
+
+    @property
     def entries(self) -> int:
-        """Array entries of one stored vector: `dim`, or `dim / 8` bytes where bits are packed."""
+        """Array entries of one stored vector: `dim`, or `dim / 8` bytes where bits are packed; not of blobs."""
         return self.dim // 8 if self.metric == "hamming" else self.dim
 
     @property
@@ -147,7 +155,7 @@ class Feature:
     """What one kind extracts from one picture.
 
     Attributes:
-        vector: (entries,) of the spec's dtype.
+        vector: (entries,) of the spec's dtype; of any length where the spec says blob.
         quality: how much the feature tells, from 0 (a flat picture: says nothing) to 1.
     """
 
@@ -198,6 +206,47 @@ class Query:
     name: str = "query"
 
 
+Quadrilateral = tuple[tuple[float, float], ...]
+"""Four corners x, y in pixels: where upper left, upper right, lower right and lower left of a picture come
+to lie in the other."""
+
+Homography = tuple[tuple[float, float, float], ...]
+"""3×3, rows first, last entry 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How two pictures lie on each other, by points that match: the proof that one shows what the other does.
+
+    Pixels are those of the files' pictures at full size, after orientation; 0, 0 is the outer corner of the
+    first.
+
+    Attributes:
+        inliers: distinct places of the query that the transform takes to their like in the image.
+        log10_chance: log10 of the expected number of chance matches that would agree as well.
+        transform: takes pixels of the query, as it was given, to pixels of the image.
+        query_in_image: the query's corners in the image.
+        image_in_query: the image's corners in the query.
+        query_overlap: share of the query's area that lies within the image, 0–1.
+        image_overlap: share of the image's area that lies within the query, 0–1.
+        is_mirrored: whether the transform swaps left and right.
+        correlation: of the pixels of both where they overlap, −1 to 1; None where they were not compared.
+        is_copy: whether the pixels agree, so that it is the same picture and not only the same scene; None
+            where they were not compared.
+    """
+
+    inliers: int
+    log10_chance: float
+    transform: Homography
+    query_in_image: Quadrilateral
+    image_in_query: Quadrilateral
+    query_overlap: float
+    image_overlap: float
+    is_mirrored: bool = False
+    correlation: float | None = None
+    is_copy: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One result of one kind.
@@ -207,12 +256,16 @@ class Hit:
         distance: smaller is nearer, in the metric's unit.
         orientation: how the query had to be turned to match.
         quality: the smaller of the query's and the hit's feature quality, 0–1.
+        geometry: how both lie on each other, from kinds that verify it.
+        verdict: what a kind that verifies found; None leaves it to the spec's distances.
     """
 
     image_id: int
     distance: float
     orientation: Orientation = UPRIGHT
     quality: float = 1.0
+    geometry: Geometry | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +296,7 @@ class Evidence:
         rank: from 1, in the ranking of that kind.
         verdict: the strongest verdict that this figure alone supports, or None.
         orientation: how the query had to be turned to match.
+        geometry: how both lie on each other, from kinds that verify it.
     """
 
     kind: str
@@ -251,6 +305,7 @@ class Evidence:
     rank: int
     verdict: Verdict | None = None
     orientation: Orientation = UPRIGHT
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ def supported_verdict(hit: Hit, spec: FeatureSpec) -> Verdict | None:
     """The strongest verdict that one kind's figure alone supports.
 
     Args:
-        hit: its distance, and the quality of the weaker of the two features.
+        hit: its distance, and the quality of the weaker of the two features; or a verdict found by geometry.
         spec: says which distance means what, and below which quality a feature tells nothing.
 
     Returns:
         A verdict, or None where the distance is too large or a flat picture makes it meaningless.
     """
+    if hit.verdict is not None:
+        return hit.verdict
     if hit.quality < spec.min_quality:
         return None
     return next((verdict for verdict, largest in spec.verdicts if hit.distance <= largest), None)
@@ -44,6 +46,7 @@ def evidence_of(ranking: Ranking, spec: FeatureSpec, score: Score) -> dict[int, 
             rank=place,
             verdict=supported_verdict(hit, spec),
             orientation=hit.orientation,
+            geometry=hit.geometry,
         )
         for place, hit in enumerate(ranking.hits, 1)
     }

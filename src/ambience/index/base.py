@@ -4,6 +4,10 @@ An index is a cache over what the store holds: it may be dropped and rebuilt at 
 store nor pictures. Ids are feature ids: unique, never reused, so that an update is an `add` and a `remove`.
 Writing methods are called by one thread at a time and never while a search runs (`maintain.LiveIndex` sees to
 that); searches may run concurrently.
+
+Point indexes (metric "points") are given one blob a feature, in (N,) object arrays, and hold its descriptors:
+they are searched with descriptors, answer point ids (`keypoints.owners` gives the feature), and count, remove,
+allow and list features.
 """
 
 from collections.abc import Callable

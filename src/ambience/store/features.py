@@ -1,9 +1,9 @@
-"""The vectors of all pictures in LMDB: one named database per fingerprint, one small value per feature.
+"""The features of all pictures in LMDB: one named database per fingerprint, one value per feature.
 
-Key: feature id, 8 bytes, big-endian, so that the order of keys is the order of ids. Value: the vector's
-bytes, its quality as float16, and a CRC-32C over id, vector and quality. Values are never overwritten once
-committed. Only `commit.py` writes here; anyone may read, from any thread, and from other processes at the
-same time.
+Key: feature id, 8 bytes, big-endian, so that the order of keys is the order of ids. Value: the bytes of the
+vector or blob, its quality as float16, and a CRC-32C over id, vector and quality. Values are never overwritten
+once committed. Only `commit.py` writes here; anyone may read, from any thread, and from other processes at
+the same time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,16 +105,16 @@ class Features:
             feature_ids: (N,) int64, any order, repeats allowed.
 
         Returns:
-            (N, entries) of the spec's dtype, and (N,) float32 qualities.
+            (N, entries) of the spec's dtype, or an (N,) object array of blobs; and (N,) float32 qualities.
 
         Raises:
             UnknownImageError: a feature is absent; `feature_ids` names the absent ones.
             CorruptFeatureError: stored bytes do not agree with their checksum; `feature_ids` names them.
         """
         keys = np.asarray(feature_ids, dtype=">i8").tobytes()
-        joined, absent, corrupt = self._joined(spec, keys)
+        values, absent, corrupt = self._values(spec, keys)
         if absent and self._environment.follow_replacement():
-            joined, absent, corrupt = self._joined(spec, keys)
+            values, absent, corrupt = self._values(spec, keys)
         if absent:
             unknown = UnknownImageError(
                 f"no feature {_some(absent)} of {spec.fingerprint}; `ambience check` lists what is missing"
@@ -128,7 +128,7 @@ class Features:
             )
             broken.feature_ids = corrupt
             raise broken
-        return _unpacked(spec, joined)
+        return _unpacked_blobs(values) if spec.is_blob else _unpacked(spec, b"".join(values))
 
     def ids(self, fingerprint: str) -> Ids:
         """Ids of all stored features of a fingerprint, ascending; committed or not."""
@@ -196,20 +196,22 @@ class Features:
             self._is_closed = True
             self._environment.release()
 
-    def _joined(self, spec: FeatureSpec, keys: bytes) -> tuple[bytes, tuple[int, ...], tuple[int, ...]]:
-        """Stored values end to end, ids that are absent, ids that are corrupt (then the values are void)."""
+    def _values(
+        self, spec: FeatureSpec, keys: bytes
+    ) -> tuple[list[bytes], tuple[int, ...], tuple[int, ...]]:
+        """Stored values, ids that are absent, ids that are corrupt (then the values are void)."""
         asked = [keys[start : start + 8] for start in range(0, len(keys), 8)]
         length = _stored_bytes(spec)
         with self._environment.reading(spec.fingerprint) as (transaction, database):
             if database is None:
-                return b"", tuple(_id(key) for key in asked), ()
+                return [], tuple(_id(key) for key in asked), ()
             found = transaction.cursor(database).getmulti(asked)
             if len(found) != len(asked):
                 stored = {bytes(key) for key, _ in found}
                 absent = dict.fromkeys(key for key in asked if key not in stored)
-                return b"", tuple(_id(key) for key in absent), ()
+                return [], tuple(_id(key) for key in absent), ()
             corrupt = tuple(_id(key) for key, value in found if _problem(key, value, length))
-            return b"".join(value for _, value in found) if not corrupt else b"", (), corrupt
+            return [] if corrupt else [bytes(value) for _, value in found], (), corrupt
 
     def _write(self, packed: Puts, gone: Mapping[str, list[bytes]]) -> None:
         if not self.is_writer:
@@ -234,10 +236,11 @@ def check_vector(spec: FeatureSpec, feature: Feature) -> None:
         StoreError: shape, dtype or quality is wrong, or a number is not finite.
     """
     vector = feature.vector
-    if vector.shape != (spec.entries,) or vector.dtype != np.dtype(spec.dtype):
+    shape = (vector.size,) if spec.is_blob else (spec.entries,)
+    if vector.shape != shape or vector.dtype != np.dtype(spec.dtype):
         raise StoreError(
             f"a {spec.kind} feature is {vector.dtype} of shape {vector.shape}; "
-            f"{spec.fingerprint} wants {spec.dtype} of shape ({spec.entries},)"
+            f"{spec.fingerprint} wants {spec.dtype} of shape ({'any' if spec.is_blob else spec.entries},)"
         )
     if vector.dtype.kind == "f" and not np.isfinite(vector).all():
         raise StoreError(f"a {spec.kind} feature holds numbers that are not finite")
@@ -253,7 +256,10 @@ def _id(key: Any) -> int:
     return int.from_bytes(key, "big", signed=True)
 
 
-def _stored_bytes(spec: FeatureSpec) -> int:
+def _stored_bytes(spec: FeatureSpec) -> int | None:
+    """Length of a stored value; None where it may be any."""
+    if spec.is_blob:
+        return None
     return spec.entries * np.dtype(spec.dtype).itemsize + _QUALITY_BYTES + _CRC_BYTES
 
 
@@ -268,10 +274,10 @@ def _packed(feature_id: int, feature: Feature) -> tuple[bytes, bytes]:
     return _key(feature_id), body + _checksum(feature_id, body).to_bytes(_CRC_BYTES, "little")
 
 
-def _problem(key: Any, value: Any, length: int) -> str:
+def _problem(key: Any, value: Any, length: int | None) -> str:
     """What is wrong with a stored value; "" where nothing is."""
-    if len(value) != length:
-        return f"{len(value)} bytes instead of {length}"
+    if len(value) != length and (length is not None or len(value) < _QUALITY_BYTES + _CRC_BYTES):
+        return f"{len(value)} bytes instead of {length or 'some'}"
     stored = int.from_bytes(value[-_CRC_BYTES:], "little")
     if _checksum(_id(key), bytes(value[:-_CRC_BYTES])) != stored:
         return "the bytes do not agree with their checksum"
@@ -284,6 +290,15 @@ def _unpacked(spec: FeatureSpec, joined: bytes) -> tuple[NDArray[Any], NDArray[n
     )
     rows = np.frombuffer(joined, dtype=form)
     return np.ascontiguousarray(rows["vector"]), rows["quality"].astype(np.float32)
+
+
+def _unpacked_blobs(values: Sequence[bytes]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    blobs, qualities = np.empty(len(values), object), np.empty(len(values), np.float32)
+    for place, value in enumerate(values):
+        length = len(value) - _QUALITY_BYTES - _CRC_BYTES
+        blobs[place] = np.frombuffer(value, np.uint8, length)
+        qualities[place] = np.frombuffer(value, np.float16, 1, length)[0]
+    return blobs, qualities
 
 
 def _some(ids: Sequence[int]) -> str:

@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ambience import registry
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
-from ambience.extract.base import Extractor
+from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
+from ambience.search.base import KindSearch
+from ambience.search.local import LocalSearch
+from ambience.search.originals import Originals
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, count_or_cores, options_from
@@ -35,6 +38,7 @@ class Parts:
         decoder: shared by all of them.
         store: the truth.
         kept: bytes that the library keeps itself.
+        originals: the files behind images.
         uploads: adds and removes images with such bytes.
         live: by kind, the index that follows the store.
         ingest: the write path.
@@ -51,12 +55,13 @@ class Parts:
     decoder: Decoder
     store: Store
     kept: KeptFiles
+    originals: Originals
     uploads: Uploads
     live: Mapping[str, LiveIndex]
     ingest: Ingest
     maintenance: Maintenance
     upkeep: Upkeep
-    searches: Mapping[str, VectorSearch]
+    searches: Mapping[str, KindSearch]
     questions: Questions
     gateway: Gateway
     repairs: tuple[Problem, ...]
@@ -91,9 +96,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
         opened.callback(decoder.close)
         ingest = Ingest(store, decoder, extractors, settings)
+        originals = Originals(store.records, kept, decoder)
         searches = {
-            kind: VectorSearch(spec, live[kind], store, live[kind].source.distrust)
-            for kind, spec in specs.items()
+            kind: _search(extractor, live[kind], store, originals) for kind, extractor in extractors.items()
         }
         gateway = Gateway(
             searches, deadline_s=settings.search.deadline_s, threads=count_or_cores(settings.serve.workers)
@@ -107,6 +112,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             decoder=decoder,
             store=store,
             kept=kept,
+            originals=originals,
             uploads=Uploads(store, kept),
             live=live,
             ingest=ingest,
@@ -142,6 +148,13 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
         settings=settings.index,
         is_writer=writer,
     )
+
+
+def _search(extractor: Extractor, live: LiveIndex, store: Store, originals: Originals) -> KindSearch:
+    """The read path that a kind's metric wants."""
+    if extractor.spec.is_blob:
+        return LocalSearch(cast(PointExtractor, extractor), live, store, live.source.distrust, originals)
+    return VectorSearch(extractor.spec, live, store, live.source.distrust)
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:

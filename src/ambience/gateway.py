@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from ambience.datatypes import Answer, KindStatus, Ranking
 from ambience.errors import AmbienceError
 from ambience.fuse.verdict import merge
-from ambience.search.question import Variants
-from ambience.search.vector import VectorSearch, score
+from ambience.search.base import KindSearch
+from ambience.search.question import Question
+from ambience.search.vector import score
 
 
 class Gateway:
@@ -21,7 +22,7 @@ class Gateway:
             hangs makes no other late.
     """
 
-    def __init__(self, searches: Mapping[str, VectorSearch], *, deadline_s: float, threads: int) -> None:
+    def __init__(self, searches: Mapping[str, KindSearch], *, deadline_s: float, threads: int) -> None:
         self._searches = searches
         self._deadline_s = deadline_s
         self._pools = {
@@ -30,7 +31,7 @@ class Gateway:
 
     def search(
         self,
-        variants: Variants,
+        question: Question,
         *,
         k: int,
         same_files: Sequence[int] = (),
@@ -38,22 +39,24 @@ class Gateway:
         """The merged answer to a query.
 
         Args:
-            variants: by kind: features to search with, or why the query has none.
+            question: by kind: features to search with, or why the query has none.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
 
         Returns:
-            All matches, not cut to k, and one status per kind of `variants`.
+            All matches, not cut to k, and one status per kind of the question.
         """
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
-            kind: self._pools[kind].submit(self._searches[kind].by_variants, given, k=k)
-            for kind, given in variants.items()
+            kind: self._pools[kind].submit(
+                self._searches[kind].by_variants, given, k=k, picture=question.picture
+            )
+            for kind, given in question.variants.items()
             if not isinstance(given, AmbienceError)
         }
         wait(asked.values(), timeout=self._deadline_s)
         statuses, rankings = [], []
-        for kind, given in variants.items():
+        for kind, given in question.variants.items():
             if isinstance(given, AmbienceError):
                 statuses.append(KindStatus(kind, "empty", str(given)))
                 continue

@@ -8,6 +8,7 @@ and height, so that they hold whatever size the picture was decoded at.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,9 @@ DESCRIPTOR = 128
 FORM = 1
 """Form of the blob, raised when its layout changes."""
 
-_HEADER = np.dtype([("form", "u1"), ("reserved", "u1"), ("count", "<u2"), ("width", "<u4"), ("height", "<u4")])
+_HEADER = np.dtype(
+    [("form", "u1"), ("reserved", "u1"), ("count", "<u2"), ("width", "<u4"), ("height", "<u4")]
+)
 _PLACE = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "<f2"), ("angle", "<u2")])
 _WHOLE = 65_535.0
 
@@ -90,7 +93,7 @@ def pack(keypoints: Keypoints) -> Blob:
     )
 
 
-def unpack(blob: Blob) -> Keypoints:
+def unpack(blob: NDArray[Any]) -> Keypoints:
     """What `pack` was given, as precisely as a blob holds it.
 
     Args:
@@ -102,6 +105,7 @@ def unpack(blob: Blob) -> Keypoints:
     Raises:
         FeatureError: the bytes are no such blob.
     """
+    blob = np.asarray(blob, np.uint8)
     header, places_at, descriptors_at = _parts(blob)
     places = blob[places_at:descriptors_at].view(_PLACE)
     positions = np.stack([places["x"], places["y"]], axis=1).astype(np.float32) / np.float32(_WHOLE)

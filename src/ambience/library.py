@@ -133,8 +133,8 @@ class Library(ReadingLibrary):
         draft, features = self._parts.ingest.extract(data, picture, name=name)
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
-        variants = self._parts.questions.from_picture(picture, kinds=tuple(self.kinds))
-        answer = self._parts.gateway.search(variants, k=self.settings.search.k, same_files=same_files)
+        question = self._parts.questions.from_picture(picture, kinds=tuple(self.kinds))
+        answer = self._parts.gateway.search(question, k=self.settings.search.k, same_files=same_files)
         written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
         return AddedImage(
             written.image_id,

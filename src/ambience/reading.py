@@ -29,7 +29,7 @@ from ambience.errors import (
     UnknownImageError,
     UnknownKindError,
 )
-from ambience.search.question import Variants
+from ambience.search.question import Question
 from ambience.settings import Settings
 from ambience.store.base import Job, Problem
 from ambience.store.files import own_bytes
@@ -116,7 +116,7 @@ class ReadingLibrary:
         Raises:
             UnknownImageError: no such image, or only features of it are kept.
         """
-        return self._file_path(self.image(image_id))
+        return self._parts.originals.path(self.image(image_id))
 
     def file_bytes(self, image_id: int) -> tuple[bytes, str]:
         """The bytes of an image and the lower-case name of their format.
@@ -125,7 +125,7 @@ class ReadingLibrary:
             UnknownImageError: no such image, or its file is gone.
         """
         record = self.image(image_id)
-        return self._file_bytes(record), record.format
+        return self._parts.originals.data(record), record.format
 
     def thumbnail(self, image_id: int, size: int) -> bytes:
         """A JPEG of an image whose longest side is at most `size` pixels.
@@ -145,7 +145,7 @@ class ReadingLibrary:
         key = (record.sha256, size)
         cached = self._thumbnails.get(key)
         if cached is None:
-            picture = self._parts.decoder.decode(self._file_bytes(record), name=f"image {image_id}")
+            picture = self._parts.decoder.decode(self._parts.originals.data(record), name=f"image {image_id}")
             cached = thumbnail(picture, size)
             self._thumbnails.put(key, cached)
         return cached
@@ -188,9 +188,9 @@ class ReadingLibrary:
         for kind in kinds:
             self._check_kind(kind)
         self._follow()
-        variants, sha256 = self._question(query, kinds)
+        question, sha256 = self._question(query, kinds)
         same_files = self._parts.store.records.same_file(sha256)
-        answer = self._parts.gateway.search(variants, k=k + int(exclude_self), same_files=same_files)
+        answer = self._parts.gateway.search(question, k=k + int(exclude_self), same_files=same_files)
         kept = (
             match
             for match in answer.matches
@@ -233,10 +233,12 @@ class ReadingLibrary:
         search = self._parts.searches[kind]
         if query.image_id is not None and not turned:
             return search.by_variants([search.stored_variant(query.image_id)], k=k, radius=radius)
-        variants = self._question(query, [kind])[0][kind]
+        question = self._question(query, [kind])[0]
+        variants = question.variants[kind]
         if isinstance(variants, AmbienceError):
             raise variants
-        return search.by_variants(variants if turned else variants[:1], k=k, radius=radius)
+        asked = variants if turned else variants[:1]
+        return search.by_variants(asked, k=k, radius=radius, picture=question.picture)
 
     def info(self) -> LibraryInfo:
         """What the library holds and how far each kind is.
@@ -337,37 +339,22 @@ class ReadingLibrary:
             for live in self._parts.live.values():
                 live.catch_up()
 
-    def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Variants, bytes]:
+    def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Question, bytes]:
         """Query variants by kind, and the sha256 of the query's bytes."""
         questions = self._parts.questions
         if query.data is not None:
-            variants = questions.from_bytes(query.data, name=query.name, kinds=kinds)
-            return variants, hashlib.sha256(query.data).digest()
+            question = questions.from_bytes(query.data, name=query.name, kinds=kinds)
+            return question, hashlib.sha256(query.data).digest()
         if query.text is not None:
             raise QueryError(f"none of the kinds {', '.join(kinds)} is searched by words; give a picture")
         if query.image_id is None:
             raise QueryError("the query is empty; give a picture or the id of a stored image")
         record = self.image(query.image_id)
         try:
-            variants = questions.from_bytes(self._file_bytes(record), name=record.name, kinds=kinds)
+            question = questions.from_bytes(self._parts.originals.data(record), name=record.name, kinds=kinds)
         except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
-            variants = questions.from_store(query.image_id, kinds=kinds)
-        return variants, record.sha256
-
-    def _file_path(self, record: ImageRecord) -> Path:
-        if record.is_upload:
-            return self._parts.kept.path(record.sha256)
-        if record.path is None:
-            raise UnknownImageError(
-                f"image {record.image_id} ({record.name}): only its features are kept, no file"
-            )
-        return Path(record.path)
-
-    def _file_bytes(self, record: ImageRecord) -> bytes:
-        path = self._file_path(record)
-        if not path.is_file():
-            raise UnknownImageError(f"the file of image {record.image_id} is gone: {path}")
-        return self._parts.decoder.read(path)
+            question = questions.from_store(query.image_id, kinds=kinds)
+        return question, record.sha256
 
 
 def check_id(image_id: int) -> None:

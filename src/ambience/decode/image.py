@@ -29,12 +29,13 @@ class Decoder:
         self._lock = threading.Lock()
         self._workers: WorkerPool | None = None
 
-    def decode(self, data: bytes, *, name: str) -> Picture:
+    def decode(self, data: bytes, *, name: str, longest_side: int = 0) -> Picture:
         """Pixels that satisfy every need; thread-safe.
 
         Args:
             data: of a picture file.
             name: of the file, for messages.
+            longest_side: wanted beyond the needs of the kinds, in pixels.
 
         Returns:
             The smallest picture whose longest side reaches the greatest need; full size, and `is_exact`,
@@ -46,16 +47,17 @@ class Decoder:
             CorruptImageError: truncated or damaged.
             DecoderFailedError: the decoding worker died, hung or ran out of memory.
         """
+        need = None if self._need is None else max(self._need, longest_side)
         header = pixels.read_header(data, self._settings, name=name)
         if header is not None and header.is_plain and header.cost <= self._settings.worker_pixels:
             if header.format == "jpeg":
-                return pixels.decode_jpeg(data, header, need=self._need, name=name)
-            return pixels.decode_png(data, self._settings, need=self._need, name=name)
+                return pixels.decode_jpeg(data, header, need=need, name=name)
+            return pixels.decode_png(data, self._settings, need=need, name=name)
         with self._lock:
             if self._workers is None:
                 self._workers = WorkerPool(self._settings)
             workers = self._workers
-        return workers.decode(data, need=self._need, name=name)
+        return workers.decode(data, need=need, name=name)
 
     def read(self, path: Path) -> bytes:
         """Bytes of a file that may hold a picture.

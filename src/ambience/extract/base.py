@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
+from ambience.keypoints import Keypoints
 
 
 class Extractor(Protocol):
@@ -41,3 +42,22 @@ class Extractor(Protocol):
 
     def query_variants(self, picture: Picture) -> list[QueryVariant]:
         """Features to search with: upright first, then the ways in which the query is turned."""
+
+
+class PointExtractor(Extractor, Protocol):
+    """An extractor of local features, which can look closer where a search is unsure."""
+
+    def keypoints(
+        self, picture: Picture, longest_side: int, points: int, *, enlarge: float = 1.0
+    ) -> Keypoints:
+        """Keypoints of one picture at any size.
+
+        Args:
+            picture: decoded.
+            longest_side: to which it is reduced, in pixels.
+            points: at most.
+            enlarge: factor by which it may be enlarged beyond its decoded size.
+
+        Raises:
+            EmptyFeatureError: there are none.
+        """

@@ -111,10 +111,12 @@ class LocalFeatures:
         import cv2
 
         grey = _working(picture, longest_side, enlarge)
-        found, raw = cv2.SIFT_create(contrastThreshold=-1).detectAndCompute(grey, None)
+        found, raw = cv2.SIFT.create(contrastThreshold=-1).detectAndCompute(grey, None)
         if not found:
             raise EmptyFeatureError("no keypoints: the picture is blank or nearly so")
-        table = np.array([(*point.pt, point.size, point.angle, point.response) for point in found], np.float32)
+        table = np.array(
+            [(*point.pt, point.size, point.angle, point.response) for point in found], np.float32
+        )
         chosen = selected(table, grey.shape[1], grey.shape[0], min(points, 4 * MAX_POINTS))
         places = (table[chosen, :2] + PHASE) / np.array(grey.shape[::-1], np.float32)
         return Keypoints(
@@ -198,4 +200,5 @@ def root_sift(raw: NDArray[Any]) -> NDArray[np.uint8]:
     2012.
     """
     sums = np.maximum(raw.sum(axis=1, keepdims=True), 1e-6)
-    return np.minimum(np.rint(np.sqrt(raw / sums) * ROOT_SCALE), 255).astype(np.uint8)
+    rooted = np.rint(np.sqrt(raw / sums) * ROOT_SCALE)
+    return np.asarray(np.minimum(rooted, 255), np.uint8)

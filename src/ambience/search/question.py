@@ -1,15 +1,29 @@
 """A query becomes features to search with: the picture is decoded once for all kinds asked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ambience.datatypes import Picture, QueryVariant
 from ambience.decode.image import Decoder
 from ambience.errors import AmbienceError, FeatureError, UnknownImageError
 from ambience.extract.base import Extractor
-from ambience.search.vector import VectorSearch
+from ambience.search.base import KindSearch
 
 Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
 """By kind: features to search with, upright first, or why there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, ready to be asked of every kind.
+
+    Attributes:
+        variants: by kind.
+        picture: the query's pixels; None where only stored features of it are left.
+    """
+
+    variants: Variants
+    picture: Picture | None = None
 
 
 class Questions:
@@ -22,13 +36,13 @@ class Questions:
     """
 
     def __init__(
-        self, decoder: Decoder, extractors: Mapping[str, Extractor], searches: Mapping[str, VectorSearch]
+        self, decoder: Decoder, extractors: Mapping[str, Extractor], searches: Mapping[str, KindSearch]
     ) -> None:
         self._decoder = decoder
         self._extractors = extractors
         self._searches = searches
 
-    def from_bytes(self, data: bytes, *, name: str, kinds: Sequence[str]) -> Variants:
+    def from_bytes(self, data: bytes, *, name: str, kinds: Sequence[str]) -> Question:
         """Variants of a picture file, in every orientation that the kinds offer.
 
         Args:
@@ -37,14 +51,14 @@ class Questions:
             kinds: to ask.
 
         Returns:
-            One entry per kind.
+            One entry per kind, and the picture.
 
         Raises:
             ImageError: the bytes are no usable picture.
         """
         return self.from_picture(self._decoder.decode(data, name=name), kinds=kinds)
 
-    def from_picture(self, picture: Picture, *, kinds: Sequence[str]) -> Variants:
+    def from_picture(self, picture: Picture, *, kinds: Sequence[str]) -> Question:
         """Variants of a decoded picture, in every orientation that the kinds offer.
 
         Args:
@@ -52,7 +66,7 @@ class Questions:
             kinds: to ask.
 
         Returns:
-            One entry per kind.
+            One entry per kind, and the picture.
         """
         variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
         for kind in kinds:
@@ -60,9 +74,9 @@ class Questions:
                 variants[kind] = self._extractors[kind].query_variants(picture)
             except FeatureError as exc:
                 variants[kind] = exc
-        return variants
+        return Question(variants, picture)
 
-    def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Variants:
+    def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Question:
         """Stored features of an image, upright only.
 
         Args:
@@ -78,4 +92,4 @@ class Questions:
                 variants[kind] = [self._searches[kind].stored_variant(image_id)]
             except (UnknownImageError, FeatureError) as exc:
                 variants[kind] = exc
-        return variants
+        return Question(variants)

@@ -11,12 +11,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Feature, FeatureSpec, Hit, Ids, Neighbors, Orientation, QueryVariant, Ranking
+from ambience.datatypes import (
+    Feature,
+    FeatureSpec,
+    Hit,
+    Ids,
+    Neighbors,
+    Orientation,
+    Picture,
+    QueryVariant,
+    Ranking,
+)
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.store.commit import Store
 from ambience.store.features import BrokenFeatureError
-
-__all__ = ["VectorSearch", "score"]
 
 
 class SearchableIndex(Protocol):
@@ -48,7 +56,8 @@ def score(distance: float, spec: FeatureSpec) -> float:
     Returns:
         0–1, greater is better. Hamming: 1 − d / (dim/2), since unrelated hashes differ in half of their bits.
         L1 of histograms that sum to one: 1 − d/2, the share of pixels in common (histogram intersection;
-        Swain & Ballard 1991). Cosine distance: 1 − d. Others: 1 / (1 + d).
+        Swain & Ballard 1991). Cosine distance: 1 − d. Points, whose distance is an expected number of chance
+        matches: 1 − d^(1/40), half at 10^-12. Others: 1 / (1 + d).
     """
     match spec.metric:
         case "hamming":
@@ -57,6 +66,8 @@ def score(distance: float, spec: FeatureSpec) -> float:
             value = 1.0 - distance / 2.0
         case "cosine":
             value = 1.0 - distance
+        case "points":
+            value = 1.0 - distance ** (1 / 40)
         case _:
             value = 1.0 / (1.0 + max(distance, 0.0))
     return min(max(value, 0.0), 1.0)
@@ -92,6 +103,7 @@ class VectorSearch:
         k: int | None = None,
         radius: float | None = None,
         allowed: Ids | None = None,
+        picture: Picture | None = None,
     ) -> Ranking:
         """Images near any of the variants of a query, each once, at its nearest.
 
@@ -100,6 +112,7 @@ class VectorSearch:
             k: so many hits at most; all variants are searched in one pass.
             radius: instead of k: everything at this distance or nearer.
             allowed: only these feature ids, chosen before ranking.
+            picture: of the query; vectors have no use for it.
 
         Returns:
             Hits nearest first, ties by image id.
@@ -107,7 +120,7 @@ class VectorSearch:
         Raises:
             QueryError: both or neither of k and radius are given, or k is below 1, or radius below 0.
         """
-        _check_extent(k, radius)
+        check_extent(k, radius)
         started = time.perf_counter()
         queries = np.stack([variant.feature.vector for variant in variants])
         if k is not None:
@@ -194,7 +207,12 @@ class VectorSearch:
         return qualities
 
 
-def _check_extent(k: int | None, radius: float | None) -> None:
+def check_extent(k: int | None, radius: float | None) -> None:
+    """Refuses a search that names no extent, two, or one that nothing can lie in.
+
+    Raises:
+        QueryError: both or neither of k and radius are given, or k is below 1, or radius below 0.
+    """
     if (k is None) == (radius is None):
         seen = "neither" if k is None else "both"
         raise QueryError(f"exactly one of k and distance_threshold is needed; {seen} given")

@@ -196,9 +196,7 @@ class Features:
             self._is_closed = True
             self._environment.release()
 
-    def _values(
-        self, spec: FeatureSpec, keys: bytes
-    ) -> tuple[list[bytes], tuple[int, ...], tuple[int, ...]]:
+    def _values(self, spec: FeatureSpec, keys: bytes) -> tuple[list[bytes], tuple[int, ...], tuple[int, ...]]:
         """Stored values, ids that are absent, ids that are corrupt (then the values are void)."""
         asked = [keys[start : start + 8] for start in range(0, len(keys), 8)]
         length = _stored_bytes(spec)

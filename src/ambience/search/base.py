@@ -1,0 +1,51 @@
+"""The contract of one kind's read path: query variants in, ranking out."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ambience.datatypes import FeatureSpec, Ids, Picture, QueryVariant, Ranking
+
+
+class KindSearch(Protocol):
+    """The read path of one kind; called from many threads at a time.
+
+    Attributes:
+        spec: of the kind.
+    """
+
+    spec: FeatureSpec
+
+    def by_variants(
+        self,
+        variants: Sequence[QueryVariant],
+        *,
+        k: int | None = None,
+        radius: float | None = None,
+        allowed: Ids | None = None,
+        picture: Picture | None = None,
+    ) -> Ranking:
+        """Images near any of the variants of a query, each once, at its nearest.
+
+        Args:
+            variants: features of the query, one for each way in which it is turned.
+            k: so many hits at most.
+            radius: instead of k: everything at this distance or nearer.
+            allowed: only these feature ids, chosen before ranking.
+            picture: the query's pixels, for kinds that look again where they are unsure.
+
+        Returns:
+            Hits nearest first, ties by image id.
+
+        Raises:
+            QueryError: both or neither of k and radius are given, or k is below 1, or radius below 0.
+        """
+
+    def stored_variant(self, image_id: int) -> QueryVariant:
+        """The stored feature of an image, as a query.
+
+        Returns:
+            An upright variant.
+
+        Raises:
+            UnknownImageError: the image has no feature of this kind.
+        """

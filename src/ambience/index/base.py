@@ -6,8 +6,8 @@ Writing methods are called by one thread at a time and never while a search runs
 that); searches may run concurrently.
 
 Point indexes (metric "points") are given one blob a feature, in (N,) object arrays, and hold its descriptors:
-they are searched with descriptors, answer point ids (`keypoints.owners` gives the feature), and count, remove,
-allow and list features.
+they are searched with descriptors, answer point ids (`keypoints.owners` gives the feature), and count,
+remove, allow and list features.
 """
 
 from collections.abc import Callable

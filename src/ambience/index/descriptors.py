@@ -2,6 +2,9 @@
 
 Ids are feature ids, one a picture; answers are point ids (`keypoints.owners` gives the feature), so that no
 table of points is kept. Every descriptor is compared, exactly.
+
+Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 60(2), 2004, for pictures
+found by the nearest descriptors of all their points.
 """
 
 from dataclasses import dataclass

@@ -55,10 +55,10 @@ class LocalFeatures:
             metric="points",
             version=1,
             port=33333,
-            preprocessing="exact" if exact else f"sift-{options.longest_side}-{options.points}",
+            preprocessing=f"sift-{options.longest_side}-{options.points}" + ("-exact" if exact else ""),
             verdicts=((Verdict.PART, 1e-12),),
         )
-        self.need = PixelNeed(options.longest_side)
+        self.need = PixelNeed(None if exact else options.longest_side)
         self._options = options
 
     def extract(self, pictures: Sequence[Picture]) -> list[Feature]:
@@ -110,6 +110,8 @@ class LocalFeatures:
         """
         import cv2
 
+        if not picture.rgb.size:
+            raise EmptyFeatureError(f"a picture of {picture.width}×{picture.height} pixels has no keypoints")
         grey = _working(picture, longest_side, enlarge)
         found, raw = cv2.SIFT.create(contrastThreshold=-1).detectAndCompute(grey, None)
         if not found:

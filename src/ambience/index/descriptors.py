@@ -117,7 +117,7 @@ class DescriptorIndex:
         """The feature ids held, ascending."""
         return self._slots.ids[self._slots.chosen(None)]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
         """Writes feature ids, point ids and descriptors."""
         points, descriptors = self._chosen(None)
         np.save(folder / "ids.npy", self.ids())
@@ -151,8 +151,16 @@ class DescriptorIndex:
         """Never: every descriptor is compared."""
         return False
 
+    def sample_size(self, expected: int) -> int:
+        """None."""
+        return 0
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Does nothing: comparing with everything needs no training."""
+
+    def recall(self, queries: NDArray[Any]) -> float:
+        """1: every descriptor is compared."""
+        return 1.0
 
     def __len__(self) -> int:
         return self._slots.count

@@ -98,7 +98,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         ingest = Ingest(store, decoder, extractors, settings)
         originals = Originals(store.records, kept, decoder)
         searches = {
-            kind: _search(extractor, live[kind], store, originals) for kind, extractor in extractors.items()
+            kind: _search(extractor, live[kind], store, originals, settings)
+            for kind, extractor in extractors.items()
         }
         gateway = Gateway(
             searches, deadline_s=settings.search.deadline_s, threads=count_or_cores(settings.serve.workers)
@@ -150,15 +151,53 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
     )
 
 
-def _search(extractor: Extractor, live: LiveIndex, store: Store, originals: Originals) -> KindSearch:
+def _search(
+    extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
+) -> KindSearch:
     """The read path that a kind's metric wants."""
-    if extractor.spec.is_blob:
-        return LocalSearch(cast(PointExtractor, extractor), live, store, live.source.distrust, originals)
-    return VectorSearch(extractor.spec, live, store, live.source.distrust)
+    spec, broken = extractor.spec, live.source.distrust
+    options_class, given = search_settings(settings, spec)
+    options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
+    if spec.is_blob:
+        return LocalSearch(cast(PointExtractor, extractor), live, store, broken, originals, options)
+    return VectorSearch(spec, live, store, broken)
+
+
+def search_settings(settings: Settings, spec: FeatureSpec) -> tuple[type[Any], dict[str, Any]]:
+    """The settings of a kind's read path.
+
+    Args:
+        settings: `kinds.<kind>.search_*`.
+        spec: of the kind.
+
+    Returns:
+        The options dataclass of the read path, and what was set of it.
+    """
+    read_path = LocalSearch if spec.is_blob else VectorSearch
+    return read_path.options_class, _prefixed(settings, spec.kind, "search_")
+
+
+def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
+    """What was set of a kind's own options.
+
+    Returns:
+        Everything of the kind but `index`, `index_*` and `search_*`.
+    """
+    given = settings.kinds.get(kind, {})
+    return {
+        name: value
+        for name, value in given.items()
+        if name != "index" and not name.startswith(("index_", "search_"))
+    }
+
+
+def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
+    given = settings.kinds.get(kind, {})
+    return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:
-    """Every kind found, made with its own settings; `index` and `index_*` are its engine's.
+    """Every kind found, made with its own settings: those that are not of its engine or its read path.
 
     Returns:
         Extractors by the name of their kind, sorted.
@@ -173,11 +212,7 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
     made: dict[str, Extractor] = {}
     for kind in names:
         found = registry.load(EXTRACTORS, kind)
-        own = {
-            name: value
-            for name, value in settings.kinds.get(kind, {}).items()
-            if name != "index" and not name.startswith("index_")
-        }
+        own = own_settings(settings, kind)
         options = options_from(found.options_class, own, where=f"kinds.{kind}")
         made[kind] = found(options, exact=settings.decode.exact)
     return made
@@ -194,9 +229,7 @@ def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[st
         Name of the engine, and what was set of its own options.
     """
     given = settings.kinds.get(spec.kind, {})
-    options = {
-        name.removeprefix("index_"): value for name, value in given.items() if name.startswith("index_")
-    }
+    options = _prefixed(settings, spec.kind, "index_")
     if "index" in given:
         return str(given["index"]), options
     for name in registry.names(ENGINES):

@@ -100,7 +100,7 @@ class Index(Protocol):
         """
 
     def sample_size(self, expected: int) -> int:
-        """How many vectors `train` wants, at most, where `expected` will be added; they lie in memory at once.
+        """How many vectors `train` wants, at most, where `expected` will be added; all in memory at once.
 
         0 where nothing is trained, so that none are read.
         """

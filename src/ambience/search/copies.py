@@ -1,8 +1,8 @@
 """Which points to ask again where a library holds more copies of a picture than lists have places.
 
 A list of ten neighbours that is full of proven copies says nothing of the eleventh. A few dozen such points
-are asked for eight times as many neighbours, until their lists end in something else. So the cost grows with
-the copies that there are, not with the library, and searches without many copies pay nothing.
+are asked for eight times as many neighbours, until their lists end in something else. So the cost grows
+with the copies that there are, not with the library, and searches without many copies pay nothing.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 
 Key: feature id, 8 bytes, big-endian, so that the order of keys is the order of ids. Value: the bytes of the
 vector or blob, its quality as float16, and a CRC-32C over id, vector and quality. Values are never
-overwritten once committed. Only `commit.py` writes here; anyone may read, from any thread, and from other processes at
-the same time.
+overwritten once committed. Only `commit.py` writes here; anyone may read, from any thread, and from other
+processes at the same time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

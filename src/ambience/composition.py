@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ambience import registry
-from ambience.datatypes import FeatureSpec
+from ambience.comparer import Compare, Comparer
+from ambience.datatypes import FeatureSpec, Hit, Picture
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
@@ -15,8 +16,9 @@ from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.base import KindSearch
-from ambience.search.local import LocalSearch
+from ambience.search.local import LocalSearch, hit_of
 from ambience.search.originals import Originals
+from ambience.search.pair import IMAGE_ID, nearest_variant
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, count_or_cores, options_from
@@ -47,6 +49,7 @@ class Parts:
         searches: by kind, the read path.
         questions: turn queries into features.
         gateway: asks every kind at once.
+        comparer: compares two pictures.
         repairs: what opening found broken and mended.
     """
 
@@ -64,6 +67,7 @@ class Parts:
     searches: Mapping[str, KindSearch]
     questions: Questions
     gateway: Gateway
+    comparer: Comparer
     repairs: tuple[Problem, ...]
 
 
@@ -122,6 +126,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             searches=searches,
             questions=Questions(decoder, extractors, searches),
             gateway=gateway,
+            comparer=Comparer(
+                specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}
+            ),
             repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
         )
 
@@ -194,6 +201,23 @@ def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
 def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
     given = settings.kinds.get(kind, {})
     return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+
+
+def _compare(extractor: Extractor, search: KindSearch) -> Compare:
+    """How a kind compares two pictures with each other."""
+    if isinstance(search, LocalSearch):
+        local = search
+
+        def proven(query: Picture, image: Picture) -> Hit | None:
+            geometry = local.compare(query, image)
+            return None if geometry is None else hit_of(IMAGE_ID, geometry)
+
+        return proven
+
+    def nearest(query: Picture, image: Picture) -> Hit:
+        return nearest_variant(extractor, query, image)
+
+    return nearest
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:

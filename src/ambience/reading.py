@@ -12,6 +12,7 @@ from ambience.composition import compose
 from ambience.datatypes import (
     MAX_IMAGE_ID,
     Answer,
+    Comparison,
     ImageRecord,
     ImageState,
     KindInfo,
@@ -20,7 +21,7 @@ from ambience.datatypes import (
     Ranking,
     Verdict,
 )
-from ambience.decode.thumbnail import ThumbnailCache, thumbnail
+from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     AmbienceError,
     ImageError,
@@ -40,6 +41,10 @@ THUMBNAIL_SIZES = (16, 1024)
 
 THUMBNAIL_CACHE_BYTES = 64 * 2**20
 """Memory for thumbnails already made: some 3,000 of them."""
+
+COMPARED_SIDE = 1024
+"""Longest side, in pixels, that pictures have at least when they are compared with each other, where their
+files have so many; and that they are handed out with at most."""
 
 
 class ReadingLibrary:
@@ -240,6 +245,29 @@ class ReadingLibrary:
         asked = variants if turned else variants[:1]
         return search.by_variants(asked, k=k, radius=radius, picture=question.picture)
 
+    def match(self, query: Query, image: Query) -> Comparison:
+        """Compares two pictures with each other, by every kind that can tell copies.
+
+        Args:
+            query: picture bytes, or a stored image whose file is there.
+            image: likewise.
+
+        Returns:
+            What one is of the other, the geometry that proves it, and both pictures.
+
+        Raises:
+            ImageError: one of them is no usable picture.
+            QueryError: one of them is no picture but words, or nothing.
+            UnknownImageError: no such image, its file is gone, or only features of it are kept.
+        """
+        (first, query_name), (second, image_name) = self._bytes_of(query), self._bytes_of(image)
+        decode = self._parts.decoder.decode
+        one = decode(first, name=query_name, longest_side=COMPARED_SIDE)
+        other = decode(second, name=image_name, longest_side=COMPARED_SIDE)
+        found, geometry, notes = self._parts.comparer.compare(one, other, is_same_file=first == second)
+        one, other = reduced(one, COMPARED_SIDE), reduced(other, COMPARED_SIDE)
+        return Comparison(one, other, query_name, image_name, found, geometry, notes)
+
     def info(self) -> LibraryInfo:
         """What the library holds and how far each kind is.
 
@@ -338,6 +366,15 @@ class ReadingLibrary:
         if not self.is_writer:
             for live in self._parts.live.values():
                 live.catch_up()
+
+    def _bytes_of(self, query: Query) -> tuple[bytes, str]:
+        """The bytes of a picture, and what to call it."""
+        if query.data is not None:
+            return query.data, query.name
+        if query.image_id is None:
+            raise QueryError("give two pictures to compare: files, or ids of stored images")
+        record = self.image(query.image_id)
+        return self._parts.originals.data(record), record.name
 
     def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Question, bytes]:
         """Query variants by kind, and the sha256 of the query's bytes."""

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ambience.datatypes import Geometry, Orientation, Verdict
+from ambience.datatypes import Geometry, Match, Orientation, Verdict
 
 WHOLE = 0.9
 """Share of a picture's area from which on it counts as all of it."""
@@ -91,6 +91,11 @@ def _query_corners(geometry: Geometry) -> np.ndarray[tuple[int, int], np.dtype[n
     corners = np.array([(*corner, 1.0) for corner in geometry.query_in_image], np.float64)
     back = corners @ np.linalg.inv(np.array(geometry.transform, np.float64)).T
     return np.asarray(back[:, :2] / back[:, 2:], np.float64)
+
+
+def geometry_of(match: Match) -> Geometry | None:
+    """The proof of a match, from whichever kind has one."""
+    return next((each.geometry for each in match.evidence if each.geometry is not None), None)
 
 
 def percent(share: float) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ambience import registry
 from ambience.comparer import Compare, Comparer
-from ambience.datatypes import FeatureSpec, Hit, Picture
+from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
@@ -16,9 +17,10 @@ from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.base import KindSearch
-from ambience.search.local import LocalSearch, hit_of
+from ambience.search.local import LocalSearch
+from ambience.search.original_figures import DistanceFigures, MatchFigures, OriginalFigures
 from ambience.search.originals import Originals
-from ambience.search.pair import IMAGE_ID, nearest_variant
+from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, count_or_cores, options_from
@@ -50,6 +52,7 @@ class Parts:
         questions: turn queries into features.
         gateway: asks every kind at once.
         comparer: compares two pictures.
+        figures: by kind, the read path as the original's clients know it.
         repairs: what opening found broken and mended.
     """
 
@@ -68,6 +71,7 @@ class Parts:
     questions: Questions
     gateway: Gateway
     comparer: Comparer
+    figures: Mapping[str, OriginalFigures]
     repairs: tuple[Problem, ...]
 
 
@@ -129,6 +133,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             comparer=Comparer(
                 specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}
             ),
+            figures={kind: _figures(search) for kind, search in searches.items()},
             repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
         )
 
@@ -160,7 +165,7 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
 
 def _search(
     extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
-) -> KindSearch:
+) -> LocalSearch | VectorSearch:
     """The read path that a kind's metric wants."""
     spec, broken = extractor.spec, live.source.distrust
     options_class, given = search_settings(settings, spec)
@@ -203,21 +208,16 @@ def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
 
 
+def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
+    """The read path of a kind as the original's clients know it."""
+    return MatchFigures(search) if isinstance(search, LocalSearch) else DistanceFigures(search)
+
+
 def _compare(extractor: Extractor, search: KindSearch) -> Compare:
     """How a kind compares two pictures with each other."""
     if isinstance(search, LocalSearch):
-        local = search
-
-        def proven(query: Picture, image: Picture) -> Hit | None:
-            geometry = local.compare(query, image)
-            return None if geometry is None else hit_of(IMAGE_ID, geometry)
-
-        return proven
-
-    def nearest(query: Picture, image: Picture) -> Hit:
-        return nearest_variant(extractor, query, image)
-
-    return nearest
+        return partial(proven, search)
+    return partial(nearest_variant, extractor)
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:

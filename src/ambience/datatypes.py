@@ -223,7 +223,6 @@ class PointMatch(NamedTuple):
     image_y: float
 
 
-
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """How two pictures lie on each other, by points that match: the proof that one shows what the other does.
@@ -362,6 +361,21 @@ class Comparison:
     match: Match | None
     geometry: Geometry | None
     notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalAnswer:
+    """What an endpoint of the original system answers of one kind.
+
+    Attributes:
+        figure: name of what images are ranked by.
+        rows: (image id, figure), best first.
+        has_file_names: whether the original always tells the names of this kind's hits.
+    """
+
+    figure: Literal["distance", "matches"]
+    rows: tuple[tuple[int, float], ...]
+    has_file_names: bool = False
 
 
 KindState = Literal["ok", "failed", "late", "empty"]

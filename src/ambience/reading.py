@@ -6,24 +6,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ambience.composition import compose
 from ambience.datatypes import (
     MAX_IMAGE_ID,
     Answer,
     Comparison,
+    FeatureState,
     ImageRecord,
     ImageState,
     KindInfo,
     LibraryInfo,
+    OriginalAnswer,
+    Picture,
     Query,
+    QueryVariant,
     Ranking,
     Verdict,
 )
 from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     AmbienceError,
+    EmptyFeatureError,
     ImageError,
     QueryError,
     StoreError,
@@ -235,15 +240,46 @@ class ReadingLibrary:
         """
         self._check_kind(kind)
         self._follow()
-        search = self._parts.searches[kind]
-        if query.image_id is not None and not turned:
-            return search.by_variants([search.stored_variant(query.image_id)], k=k, radius=radius)
-        question = self._question(query, [kind])[0]
-        variants = question.variants[kind]
-        if isinstance(variants, AmbienceError):
-            raise variants
-        asked = variants if turned else variants[:1]
-        return search.by_variants(asked, k=k, radius=radius, picture=question.picture)
+        variants, picture = self._variants(kind, query, turned=turned)
+        return self._parts.searches[kind].by_variants(variants, k=k, radius=radius, picture=picture)
+
+    def original_knobs(self, kind: str) -> type[Any]:
+        """The parameters that the original's endpoints take for one kind.
+
+        Returns:
+            A frozen dataclass, made by `settings.setting`.
+
+        Raises:
+            UnknownKindError: no such kind.
+        """
+        self._check_kind(kind)
+        return self._parts.figures[kind].knobs
+
+    def search_original(self, kind: str, query: Query, knobs: Any, *, turned: bool) -> OriginalAnswer:
+        """Asks one kind as the original's endpoints do.
+
+        Args:
+            kind: which.
+            query: picture bytes or a stored image.
+            knobs: an instance of `original_knobs(kind)`.
+            turned: search the query's other orientations as well.
+
+        Returns:
+            Images, best first; none where the query holds nothing that this kind could describe.
+
+        Raises:
+            ImageError: the query's bytes are no usable picture.
+            QueryError: a knob is out of range, or the query is a sentence.
+            UnknownImageError: the query's image does not exist or has no such feature.
+            UnknownKindError: no such kind.
+        """
+        self._check_kind(kind)
+        self._follow()
+        try:
+            variants, _ = self._variants(kind, query, turned=turned)
+        except EmptyFeatureError:
+            variants = ()
+        return self._parts.figures[kind].answer(variants, knobs)
 
     def match(self, query: Query, image: Query) -> Comparison:
         """Compares two pictures with each other, by every kind that can tell copies.
@@ -366,6 +402,21 @@ class ReadingLibrary:
         if not self.is_writer:
             for live in self._parts.live.values():
                 live.catch_up()
+
+    def _variants(
+        self, kind: str, query: Query, *, turned: bool
+    ) -> tuple[Sequence[QueryVariant], Picture | None]:
+        """What one kind searches with, and the query's pixels where they were decoded."""
+        if query.image_id is not None and not turned:
+            state, _ = self.image(query.image_id).features.get(kind, (FeatureState.PENDING, ""))
+            if state is FeatureState.EMPTY:
+                raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
+            return [self._parts.searches[kind].stored_variant(query.image_id)], None
+        question = self._question(query, [kind])[0]
+        variants = question.variants[kind]
+        if isinstance(variants, AmbienceError):
+            raise variants
+        return (variants if turned else variants[:1]), question.picture
 
     def _bytes_of(self, query: Query) -> tuple[bytes, str]:
         """The bytes of a picture, and what to call it."""

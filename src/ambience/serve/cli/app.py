@@ -25,9 +25,9 @@ EXIT_DONE, EXIT_ERROR = 0, 1
 _EPILOG = """\
 Results go to standard output, progress and messages to standard error.
 
-Exit status: 0 done; 1 an error, or the answer is no (search or match found nothing, check found problems, add
-could not use a path that was named, or none of the files); 2 wrong usage, or an error of match; 130 stopped by
-Ctrl-C.
+Exit status: 0 done; 1 an error, or the answer is no (search or match found nothing, check found problems,
+add could not use a path that was named, or none of the files); 2 wrong usage, or an error of match; 130
+stopped by Ctrl-C.
 """
 
 

@@ -50,7 +50,7 @@ def match(session: Session, query: str, image: str, output: Path | None, is_json
     try:
         asked = question_of(query, session.settings), question_of(image, session.settings)
         with _comparing(session, asked) as library:
-            comparison = library.match(*asked)
+            comparison = _with_short_names(library.match(*asked))
         if output is not None:
             _draw(comparison, output)
     except Exception as exc:  # noqa: BLE001 - a boundary of its own: trouble is no "no" here
@@ -65,7 +65,7 @@ def match(session: Session, query: str, image: str, output: Path | None, is_json
 
 @contextlib.contextmanager
 def _comparing(session: Session, asked: "tuple[Query, ...]") -> "Iterator[Library | Handover]":
-    """Something that compares pictures: the library where ids are asked about, else one that is thrown away."""
+    """What compares the pictures: the library where ids are asked about, else one that is thrown away."""
     from ambience import library
 
     if any(each.image_id is not None for each in asked):
@@ -76,6 +76,12 @@ def _comparing(session: Session, asked: "tuple[Query, ...]") -> "Iterator[Librar
         settings = replace(session.settings, library=Path(folder))
         with library.open(settings=settings, writer=True, purpose="match") as made:
             yield made
+
+
+def _with_short_names(comparison: "Comparison") -> "Comparison":
+    """Files by their names alone, as both are said side by side."""
+    names = (Path(name).name or name for name in (comparison.query_name, comparison.image_name))
+    return replace(comparison, query_name=next(names), image_name=next(names))
 
 
 def _draw(comparison: "Comparison", output: Path) -> None:

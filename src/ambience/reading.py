@@ -268,10 +268,7 @@ class ReadingLibrary:
             Images, best first; none where the query holds nothing that this kind could describe.
 
         Raises:
-            ImageError: the query's bytes are no usable picture.
-            QueryError: a knob is out of range, or the query is a sentence.
-            UnknownImageError: the query's image does not exist or has no such feature.
-            UnknownKindError: no such kind.
+            AmbienceError: as `search_kind` does.
         """
         self._check_kind(kind)
         self._follow()

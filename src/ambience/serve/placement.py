@@ -184,6 +184,5 @@ def pixel_words(geometry: Geometry) -> str:
 
 
 def chance_words(geometry: Geometry) -> str:
-    """How sure the geometry is: how many places agree, and how rarely chance does as well."""
-    rarity = max(1, round(-geometry.log10_chance))
-    return f"{geometry.inliers} places agree; by chance so many would in 1 of 10^{rarity} pictures"
+    """How sure the geometry is: how many places agree, and how many pictures would by chance."""
+    return f"{geometry.inliers} places agree (pictures expected to by chance: 10^{geometry.log10_chance:.0f})"

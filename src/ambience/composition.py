@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ambience import registry
+from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
@@ -16,7 +18,9 @@ from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.base import KindSearch
 from ambience.search.local import LocalSearch
+from ambience.search.original_figures import DistanceFigures, MatchFigures, OriginalFigures
 from ambience.search.originals import Originals
+from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, count_or_cores, options_from
@@ -47,6 +51,8 @@ class Parts:
         searches: by kind, the read path.
         questions: turn queries into features.
         gateway: asks every kind at once.
+        comparer: compares two pictures.
+        figures: by kind, the read path as the original's clients know it.
         repairs: what opening found broken and mended.
     """
 
@@ -64,6 +70,8 @@ class Parts:
     searches: Mapping[str, KindSearch]
     questions: Questions
     gateway: Gateway
+    comparer: Comparer
+    figures: Mapping[str, OriginalFigures]
     repairs: tuple[Problem, ...]
 
 
@@ -122,6 +130,10 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             searches=searches,
             questions=Questions(decoder, extractors, searches),
             gateway=gateway,
+            comparer=Comparer(
+                specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}
+            ),
+            figures={kind: _figures(search) for kind, search in searches.items()},
             repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
         )
 
@@ -153,7 +165,7 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
 
 def _search(
     extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
-) -> KindSearch:
+) -> LocalSearch | VectorSearch:
     """The read path that a kind's metric wants."""
     spec, broken = extractor.spec, live.source.distrust
     options_class, given = search_settings(settings, spec)
@@ -194,6 +206,18 @@ def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
 def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
     given = settings.kinds.get(kind, {})
     return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+
+
+def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
+    """The read path of a kind as the original's clients know it."""
+    return MatchFigures(search) if isinstance(search, LocalSearch) else DistanceFigures(search)
+
+
+def _compare(extractor: Extractor, search: KindSearch) -> Compare:
+    """How a kind compares two pictures with each other."""
+    if isinstance(search, LocalSearch):
+        return partial(proven, search)
+    return partial(nearest_variant, extractor)
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:

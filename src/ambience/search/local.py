@@ -16,9 +16,12 @@ from ambience.errors import CorruptFeatureError, FeatureError, ImageError, Unkno
 from ambience.extract.base import PointExtractor
 from ambience.keypoints import MAX_POINTS, Keypoints, owners, unpack
 from ambience.search.copies import GROWTH, full_rows
+from ambience.search.geometry import pairs
+from ambience.search.matching import mutual_matches
 from ambience.search.original_local import OriginalKnobs, matches_by_image
 from ambience.search.originals import Originals
 from ambience.search.pixel_check import compare_pixels
+from ambience.search.places import agreeing_places
 from ambience.search.proof import orientation_of
 from ambience.search.vector import SearchableIndex, check_extent
 from ambience.search.verdicts import verdict_of
@@ -175,7 +178,7 @@ class LocalSearch:
             other: taken as the image.
 
         Returns:
-            The proof, pixels compared; None where the two share nothing that chance does not explain.
+            The proof, pixels compared, with its matches; None where the two share nothing that chance does not explain.
         """
         geometry: Geometry | None = None
         for enlarge in (1.0, 2.0):
@@ -184,8 +187,11 @@ class LocalSearch:
             candidates = [Candidate(0, number) for number in range(len(views))]
             if image is not None:
                 geometry = proven(views, candidates, {0: image}, accept=self._options.accept).get(0)
-            if geometry is not None:
-                return _checked(geometry, picture, other)
+            if geometry is not None and image is not None:
+                view = next(each.keypoints for each in views if each.is_mirrored == geometry.is_mirrored)
+                (matches,) = mutual_matches(view.descriptors, [image.descriptors])
+                places = agreeing_places(pairs(view, image, matches), geometry, view, image)
+                return replace(_checked(geometry, picture, other), matches=places)
         return None
 
     # --- votes and proofs -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ambience.keypoints import Keypoints, owners
 from ambience.search.geometry import distinct_places, log10_chance, pairs
 from ambience.search.matching import Matches, symmetric_matches
 from ambience.search.vector import SearchableIndex
+from ambience.settings import setting
 
 DESCRIPTOR_NORM = 512.0
 """Length of the stored descriptors; the original's have length 1."""
@@ -32,25 +33,21 @@ BATCH_IMAGES = 256
 
 @dataclass(frozen=True, slots=True)
 class OriginalKnobs:
-    """Parameters of the original's search, with its defaults.
+    """Parameters of the original's search, with its defaults."""
 
-    Attributes:
-        k_clusters: neighbours of each query descriptor.
-        knn_min_matches: an image needs so many of them.
-        matching_threshold: largest squared L2 distance of unit-length descriptors that counts, inclusive.
-        use_smnn_matching: count mutual matches that pass a ratio test in both directions instead.
-        smnn_match_threshold: that ratio, inclusive.
-        use_ransac: count the inliers of a homography instead; only with smnn, as in the original.
-        k: most images answered; None: all.
-    """
-
-    k_clusters: int = 5
-    knn_min_matches: int = 1
-    matching_threshold: float = 0.9
-    use_smnn_matching: bool = False
-    smnn_match_threshold: float = 0.8
-    use_ransac: bool = False
-    k: int | None = None
+    k: int | None = setting(None, "images", "Most images answered; all by default.", minimum=1)
+    k_clusters: int = setting(5, "points", "Nearest points of each point of the query.", minimum=1)
+    knn_min_matches: int = setting(1, "points", "An image needs so many of them.", minimum=0)
+    matching_threshold: float = setting(
+        0.9, "", "Largest squared L2 distance of unit-length descriptors that counts, inclusive.", minimum=0
+    )
+    use_smnn_matching: bool = setting(
+        False, "", "Count mutual matches that pass a ratio test in both directions instead."
+    )
+    smnn_match_threshold: float = setting(0.8, "", "That ratio, inclusive.", minimum=0)
+    use_ransac: bool = setting(
+        False, "", "Count the inliers of a homography instead; only with use_smnn_matching."
+    )
 
 
 def matches_by_image(

@@ -2,7 +2,8 @@
 
 `extract(rgb)` gives the feature of a picture: (V, D), one row for each way in which the query is turned,
 upright first; a gallery keeps the first row alone. `score(queries, gallery)` gives (Q, N) scores, greater is
-better. Every method sees the same pixels, decoded once by Pillow at full size.
+better. Every method sees the same pixels, decoded once by Pillow at full size. Local features are no such
+method: they are searched by an index and proven pair by pair (`local_answers.py`, `original_local.py`).
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ CHUNK = 256
 """Queries scored at a time."""
 
 
-class Method(Protocol):
+class Named(Protocol):
     """One row of the comparison.
 
     Attributes:
@@ -32,6 +33,10 @@ class Method(Protocol):
     key: str
     title: str
     accepts_from: float | None
+
+
+class Method(Named, Protocol):
+    """A row whose features are compared one by one."""
 
     def extract(self, rgb: RgbImage) -> Array:
         """Feature of a picture: (V, D)."""
@@ -68,10 +73,10 @@ class HashMethod:
     """A method whose features are packed bits, scored by the Hamming distance, negated.
 
     Attributes:
-        key: see `Method`.
-        title: see `Method`.
+        key: see `Named`.
+        title: see `Named`.
         hash_bits: RGB image → (V, bytes) packed bits.
-        accepts_from: see `Method`.
+        accepts_from: see `Named`.
     """
 
     key: str
@@ -94,9 +99,9 @@ class UprightOnly:
 
     Attributes:
         base: whose features these are.
-        key: see `Method`.
-        title: see `Method`.
-        accepts_from: see `Method`.
+        key: see `Named`.
+        title: see `Named`.
+        accepts_from: see `Named`.
     """
 
     base: Method

@@ -46,6 +46,11 @@ class Photo:
     height: int
 
     @property
+    def name(self) -> str:
+        """Name of the file in its folder."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
     def short_side(self) -> int:
         """Pixels."""
         return min(self.width, self.height)

@@ -5,12 +5,13 @@
 Photos are split by a seed into gallery, query sources (also in the gallery) and outsiders. Negatives are
 every outsider, and every query with its true picture masked, under all 41 transforms; pairs that truly show
 the same thing (`photos.related_pairs`; for insets also what the photo behind shows) are counted apart.
-What is then counted: `rule.py`. Transformed queries are kept in the cache folder, results never are.
+What is then counted: `rule.py`. Searches (local features, ours and the original's) are asked for the first
+photos of each part alone, one file at a time, with the true picture truly kept out for the negatives; their
+answers are kept in the cache folder under the code that gave them, so that a run cut short goes on. All other
+results are made anew; transformed queries are kept.
 """
 
 import argparse
-import hashlib
-import io
 import json
 import multiprocessing
 import os
@@ -18,21 +19,22 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from cases import Case, fixture_pictures, make_cases, make_fixture
 from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
-from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish, versions
+from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish
 from rule import Outcome, evaluate, related_masks
-from transforms import TRANSFORMS, transformed
+from searches import SearchResult, all_searches, search_details, search_figures, search_result
+from transforms import TRANSFORMS
 
 PACKAGES = (
     "ambience",
@@ -46,7 +48,11 @@ PACKAGES = (
 )
 FULL = {"gallery": 2000, "queries": 240, "outsiders": 260}
 QUICK = {"gallery": 300, "queries": 50, "outsiders": 50}
-FULL_AT_LEAST = {"gallery": 1000, "queries": 200}
+SEARCHED_FULL = {"queries": 200, "outsiders": 60}
+SEARCHED_QUICK = {"queries": 20, "outsiders": 12}
+"""Of each part, those that searches are asked for."""
+
+GALLERY_AT_LEAST, QUERIES_AT_LEAST = 1000, 200
 """Below these, figures are only indicative."""
 
 IMAGEDEDUP_INSTALL_S = {True: 150, False: 600}
@@ -56,57 +62,12 @@ SUMMARY = (
     "method", "recall by the rule, 26", "recall@1, 26", "recall by the rule, 15 harder", "threshold",
     "false accepts, half B", "related above it", "at its documented threshold: recall, 26",
 )  # fmt: skip
+IN_FULL = ("local", "phash")
+"""Methods whose rows are given with every figure."""
+
 ROWS = ("transform", "recall@1", "recall by the rule", "95 % interval", "false accepts")
 
 Features = dict[str, NDArray[Any]]
-
-
-# --- inputs -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Case:
-    """A photo that is transformed, the photo that its insets lie on, and where its queries are kept."""
-
-    photo: Photo
-    other: Photo
-    seed: int
-    fixture: Path
-
-
-def make_cases(photos: Sequence[Photo], split: Split, seed: int) -> list[Case]:
-    """Queries, then outsiders; insets lie on an outsider drawn by the seed, never on the photo itself."""
-    code = Path(sys.modules["transforms"].__file__ or "").read_bytes()
-    stamp = json.dumps(versions(("numpy", "pillow", "opencv-python-headless"))).encode()
-    folder = cache_folder("robustness") / hashlib.sha256(code + stamp + str(seed).encode()).hexdigest()[:16]
-    folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng([seed, 2])
-    cases = []
-    for index in (*split.queries, *split.outsiders):
-        other = photos[int(rng.choice(split.outsiders[split.outsiders != index]))]
-        photo = photos[index]
-        cases.append(Case(photo, other, seed, folder / f"{photo.key[:20]}-{other.key[:12]}.npz"))
-    return cases
-
-
-def make_fixture(case: Case) -> None:
-    """Writes the JPEG bytes of a photo under every transform, unless they are there."""
-    if case.fixture.is_file():
-        return
-    image, other = load_rgb(case.photo.path), load_rgb(case.other.path)
-    files = [transformed(image, other, each, seed=case.seed, key=case.photo.key) for each in TRANSFORMS]
-    beside = case.fixture.with_suffix(".part")
-    with beside.open("wb") as out:
-        np.savez(out, *[np.frombuffer(file, np.uint8) for file in files])
-    beside.replace(case.fixture)
-
-
-def fixture_pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The transformed pictures of a fixture, in the order of `TRANSFORMS`."""
-    with np.load(path) as files:
-        for name in files.files:
-            with Image.open(io.BytesIO(files[name].tobytes())) as file:
-                yield np.asarray(file.convert("RGB"))
 
 
 # --- features ---------------------------------------------------------------------------------------------
@@ -200,7 +161,7 @@ def imagededup_python(timeout_s: float) -> Path | str:
 # --- report -----------------------------------------------------------------------------------------------
 
 
-def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def figures_of(outcomes: Sequence[Outcome], searched: Sequence[SearchResult]) -> dict[str, Any]:
     """The one line at the end."""
     figures: dict[str, Any] = {}
     for outcome in outcomes:
@@ -209,11 +170,13 @@ def figures_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         figures[f"recall_hard_{outcome.key}"] = round(outcome.mean(is_hard=True), 4)
     for outcome in outcomes:
         figures[f"false_accepts_{outcome.key}"] = round(outcome.false_accepts / outcome.negatives, 6)
+    for result in searched:
+        figures |= search_figures(result)
     return figures
 
 
 def tables_of(outcomes: Sequence[Outcome]) -> list[Table]:
-    """Summary; recall by the rule of every row and method; every figure of the first method's rows."""
+    """Summary; recall by the rule of every row and method; every figure of some methods' rows."""
     summary = [
         [
             one.title, f"{one.mean(is_hard=False):.3f}", f"{one.mean_at_1(is_hard=False):.3f}",
@@ -231,18 +194,22 @@ def tables_of(outcomes: Sequence[Outcome]) -> list[Table]:
         ]
         for number, first in enumerate(outcomes[0].rows)
     ]
-    ours = [
-        [
-            row.transform, f"{row.recall_at_1:.3f}", f"{row.recall:.3f}", f"{row.low:.3f} – {row.high:.3f}",
-            f"{row.false_accepts} of {row.negatives}",
-        ]
-        for row in outcomes[0].rows
-    ]  # fmt: skip
     return [
         Table("Means over the transforms", SUMMARY, summary),
         Table("Recall by the rule (◆ = harder)", ("transform", *(one.key for one in outcomes)), by_row),
-        Table(outcomes[0].title, ROWS, ours),
+        *(Table(one.title, ROWS, every_row(one)) for one in outcomes if one.key in IN_FULL),
     ]
+
+
+def every_row(outcome: Outcome) -> list[list[str]]:
+    """All figures of a method's rows."""
+    return [
+        [
+            ("◆ " if row.is_hard else "") + row.transform, f"{row.recall_at_1:.3f}", f"{row.recall:.3f}",
+            f"{row.low:.3f} – {row.high:.3f}", f"{row.false_accepts} of {row.negatives}",
+        ]
+        for row in outcome.rows
+    ]  # fmt: skip
 
 
 def draw(outcomes: Sequence[Outcome], file: Path) -> None:
@@ -280,7 +247,7 @@ def draw(outcomes: Sequence[Outcome], file: Path) -> None:
 
 
 def notes_of(
-    photos: Sequence[Photo], split: Split, folder: str, missing: str, is_indicative: bool
+    photos: Sequence[Photo], split: Split, folder: str, missing: str, searched: Sequence[SearchResult]
 ) -> list[str]:
     """What was measured, in sentences."""
     negatives = (len(split.queries) + len(split.outsiders)) * len(TRANSFORMS)
@@ -288,51 +255,79 @@ def notes_of(
         f"{len(photos):,} photos of {folder}: gallery {len(split.gallery):,}, query sources "
         f"{len(split.queries)}, outsiders {len(split.outsiders)}; {negatives:,} negatives."
     ]
-    if is_indicative:
+    notes += [
+        f"{one.outcome.title}: asked for {one.queries} of the query sources and {one.outsiders} of the "
+        f"outsiders, {(one.queries + one.outsiders) * len(TRANSFORMS):,} negatives; a query takes "
+        f"{one.cpu_ms['p50']:.0f} ms of one core (p95 {one.cpu_ms['p95']:.0f} ms)."
+        for one in searched
+    ]
+    if len(split.gallery) < GALLERY_AT_LEAST or min(one.queries for one in searched) < QUERIES_AT_LEAST:
         notes.append(
-            "Fewer photos than the rule asks for (gallery 1,000, query sources 200): only indicative."
+            f"Fewer photos than the rule asks for (gallery {GALLERY_AT_LEAST:,}, query sources "
+            f"{QUERIES_AT_LEAST}): only indicative."
         )
     if missing:
         notes.append(f"imagededup is left out: {missing}.")
     return notes
 
 
-def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
-    """Measures everything."""
-    photos = find_photos(arguments.photos)
-    sizes = QUICK if arguments.quick else FULL
-    split = split_photos(photos, seed=arguments.seed, **sizes)
-    cases = make_cases(photos, split, arguments.seed)
+def features_outcomes(
+    photos: Sequence[Photo],
+    split: Split,
+    cases: Sequence[Case],
+    masks: NDArray[np.bool_],
+    *,
+    is_quick: bool,
+) -> tuple[list[Outcome], str]:
+    """Outcomes of all methods that compare features, and why imagededup is not among them."""
     kept, asked = extract_all(photos, split, cases)
     methods, missing = all_methods(), ""
     for method in methods:
         if isinstance(method, UprightOnly):
             kept[method.key], asked[method.key] = kept[method.base.key], asked[method.base.key]
-    peer = imagededup_features(photos, split, cases, is_quick=arguments.quick)
+    peer = imagededup_features(photos, split, cases, is_quick=is_quick)
     if isinstance(peer, str):
         missing = peer
     else:
         kept, asked = kept | peer[0], asked | peer[1]
         methods += [_imagededup_method(key) for key in peer[0]]
+    found = [evaluate(method, kept[method.key], asked[method.key], split, masks) for method in methods]
+    return found, missing
+
+
+def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
+    """Measures everything."""
+    photos = find_photos(arguments.photos)
+    split = split_photos(photos, seed=arguments.seed, **(QUICK if arguments.quick else FULL))
+    cases = make_cases(photos, split, arguments.seed)
     place = {photo.key: index for index, photo in enumerate(photos)}
     subjects = [place[case.photo.key] for case in cases]
     masks = related_masks(subjects, [place[case.other.key] for case in cases], split, related_pairs(photos))
-    outcomes = [evaluate(method, kept[method.key], asked[method.key], split, masks) for method in methods]
-    reached = {
-        "gallery": len(split.gallery),
-        "queries": len(split.queries),
-        "outsiders": len(split.outsiders),
-    }
+    searched = [
+        search_result(
+            each, photos, split, cases, masks, **(SEARCHED_QUICK if arguments.quick else SEARCHED_FULL)
+        )
+        for each in all_searches([photos[index] for index in split.gallery])
+        if arguments.only in ("", each.key)
+    ]
+    outcomes, missing = [one.outcome for one in searched], ""
+    if not arguments.only:
+        others, missing = features_outcomes(photos, split, cases, masks, is_quick=arguments.quick)
+        outcomes += others
+    sizes = {part: len(getattr(split, part)) for part in ("gallery", "queries", "outsiders")}
     folder = arguments.photos.resolve().name if arguments.photos else "the scikit-image package"
     report = Report(
         name="robustness",
         command=command_of("robustness", arguments.photos, is_quick=arguments.quick),
-        figures=figures_of(outcomes),
-        parameters={"seed": arguments.seed, "photos": folder, "is_quick": arguments.quick, **reached},
+        figures=figures_of(outcomes, searched),
+        parameters={"seed": arguments.seed, "photos": folder, "is_quick": arguments.quick, **sizes},
         packages=PACKAGES,
         tables=tables_of(outcomes),
-        notes=notes_of(photos, split, folder, missing, any(reached[k] < n for k, n in FULL_AT_LEAST.items())),
-        details={"outcomes": [asdict(one) for one in outcomes]},
+        notes=notes_of(photos, split, folder, missing, searched),
+        details={
+            "outcomes": [asdict(one) for one in outcomes],
+            "searches": [search_details(one) for one in searched],
+        },
     )
     return report, outcomes
 
@@ -353,10 +348,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"a seeded subset: {QUICK}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
+        "--only", default="", choices=("local", "original_local"), help="ask this search and nothing else"
+    )
+    parser.add_argument(
         "--update-docs", action="store_true", help="write results/, docs/benchmarks.md and its plot"
     )
     parser.add_argument("--json", type=Path, help="write the whole report to this file")
     arguments = parser.parse_args()
+    if arguments.only and arguments.update_docs:
+        parser.error("--update-docs wants every method; leave out --only")
     report, outcomes = run(arguments)
     if arguments.update_docs:
         report.image = "robustness.png"

@@ -2,7 +2,8 @@
 
 A method's threshold is the highest negative score on half A of the photos. "Recall by the rule" is the share
 of queries whose true picture is first, strictly, and above that threshold; false accepts are the negatives of
-half B above it. Pairs that truly show the same thing count in neither; they are counted apart.
+half B above it. Pairs that truly show the same thing count in neither; they are counted apart. A method is
+either features and a way to compare them (`evaluate`) or a search that answers some pictures (`outcome_of`).
 """
 
 import math
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from methods import Method
+from methods import Method, Named
 from photos import Split
 from transforms import TRANSFORMS
 
@@ -121,7 +122,7 @@ def related_masks(
 def evaluate(
     method: Method, kept: NDArray[Any], asked: NDArray[Any], split: Split, related: NDArray[np.bool_]
 ) -> Outcome:
-    """Applies the rule to one method.
+    """Applies the rule to a method that compares features.
 
     Args:
         method: scores.
@@ -133,9 +134,34 @@ def evaluate(
     Returns:
         Threshold, rows and counts.
     """
-    count, queries = len(asked), len(split.queries)
-    scores = method.score(asked.reshape(-1, *asked.shape[2:]), kept).reshape(count, len(TRANSFORMS), -1)
-    negative = np.where(related, -np.inf, scores).max(axis=2)
+    scores = method.score(asked.reshape(-1, *asked.shape[2:]), kept)
+    return outcome_of(method, scores.reshape(len(asked), len(TRANSFORMS), -1), split, related)
+
+
+def outcome_of(
+    named: Named,
+    scores: NDArray[np.float32],
+    split: Split,
+    related: NDArray[np.bool_],
+    *,
+    masked: NDArray[np.float32] | None = None,
+) -> Outcome:
+    """Applies the rule to scores.
+
+    Args:
+        named: whose scores they are.
+        scores: (P, 41, N) of queries, then outsiders, against the gallery, query sources first; pictures that
+            a search does not answer score below every answer.
+        split: who is who.
+        related: (P, 41, N), see `related_masks`.
+        masked: (P, 41, N) scores of the same with a query's true picture kept out of the search, for methods
+            that search on where the first look finds nothing sure; by default it is only passed over.
+
+    Returns:
+        Threshold, rows and counts.
+    """
+    queries = len(split.queries)
+    negative = np.where(related, -np.inf, scores if masked is None else masked).max(axis=2)
     sources = np.arange(queries)
     true = scores[sources, :, sources]
     rivals = scores[:queries].copy()
@@ -151,12 +177,12 @@ def evaluate(
     akin = related.copy()
     akin[sources, :, sources] = False
     documented = None
-    if method.accepts_from is not None:
+    if named.accepts_from is not None:
         easy = np.array([not each.is_hard for each in TRANSFORMS])
-        hits = is_first & (true >= method.accepts_from)
-        documented = (float(hits[:, easy].mean()), int((negative >= method.accepts_from).sum()))
+        hits = is_first & (true >= named.accepts_from)
+        documented = (float(hits[:, easy].mean()), int((negative >= named.accepts_from).sum()))
     return Outcome(
-        key=method.key, title=method.title, threshold=threshold, rows=tuple(rows),
+        key=named.key, title=named.title, threshold=threshold, rows=tuple(rows),
         related_above=int((np.where(akin, scores, -np.inf).max(axis=2) > threshold).sum()),
         related=int(akin.any(axis=2).sum()), documented=documented,
     )  # fmt: skip

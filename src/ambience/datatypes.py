@@ -140,7 +140,7 @@ class FeatureSpec:
 
     @property
     def entries(self) -> int:
-        """Array entries of one stored vector: `dim`, or `dim / 8` bytes where bits are packed; not of blobs."""
+        """Array entries of a stored vector: `dim`, or `dim / 8` bytes where bits are packed; not of blobs."""
         return self.dim // 8 if self.metric == "hamming" else self.dim
 
     @property

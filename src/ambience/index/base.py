@@ -100,9 +100,9 @@ class Index(Protocol):
         """
 
     def sample_size(self, expected: int) -> int:
-        """How many vectors `train` wants, at most, where `expected` will be added; all in memory at once.
+        """How many vectors `train` wants, at most, where `expected` will be added; 0: it is not called.
 
-        0 where nothing is trained, so that none are read.
+        They lie in memory at once.
         """
 
     def train(self, sample: NDArray[Any], *, expected: int) -> None:

@@ -178,7 +178,8 @@ class LocalSearch:
             other: taken as the image.
 
         Returns:
-            The proof, pixels compared, with its matches; None where the two share nothing that chance does not explain.
+            The proof, pixels compared, with its matches; None where the two share nothing that chance
+            does not explain.
         """
         geometry: Geometry | None = None
         for enlarge in (1.0, 2.0):

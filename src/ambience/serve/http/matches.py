@@ -50,9 +50,7 @@ class ComparisonSchema(BaseModel):
 
     query: ComparedSchema
     image: ComparedSchema
-    verdict: Verdict | None = Field(
-        None, description="null: they have nothing in common that can be shown."
-    )
+    verdict: Verdict | None = Field(None, description="null: they have nothing in common that can be shown.")
     score: float | None = Field(None, description="0–1.")
     orientation: OrientationSchema | None = None
     place: BoxSchema | None = Field(None, description="The rectangle of the image that the query covers.")

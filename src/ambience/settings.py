@@ -111,7 +111,16 @@ class IndexSettings:
     snapshot_interval_s: float = setting(
         60.0, "seconds", "A changed index is written to disk no more often than this.", minimum=0
     )
-    verify_snapshots: bool = setting(True, "", "Check the sha256 of index files when they are opened.")
+    verify_snapshots: bool = setting(
+        True, "", "Check the sha256 of index files: small ones when they are opened, large ones soon after."
+    )
+    min_recall: float = setting(
+        0.8,
+        "",
+        "Share of what an exact search finds that a newly trained index must find, measured on a sample, to "
+        "take the place of the one that serves.",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

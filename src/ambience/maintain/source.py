@@ -1,7 +1,7 @@
 """What the store holds of one fingerprint, as an index wants it: without what proves broken on the way."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,10 @@ from ambience.store.features import BrokenFeatureError
 from ambience.store.opening import LOST
 
 NO_IDS: Ids = np.empty(0, np.int64)
+
+MOST_ROWS = 8192
+MOST_BYTES = 32 * 2**20
+"""Vectors, and bytes of them, that are in memory at once while an engine is filled or follows the store."""
 
 
 class FeatureSource:
@@ -51,6 +55,16 @@ class FeatureSource:
         """
         return self.store.features.get(self.spec, ids)[0]
 
+    def parts(self, ids: Ids) -> Iterator[Ids]:
+        """Ids, in their order, in runs whose vectors may be read at once.
+
+        Yields:
+            (M,) ids, M at least 1.
+        """
+        for part in self.store.features.parts(self.spec, ids, MOST_BYTES):
+            for start in range(0, len(part), MOST_ROWS):
+                yield part[start : start + MOST_ROWS]
+
     def vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
         """The ids whose vectors are sound, in order, and (N, entries) their vectors.
 
@@ -62,7 +76,10 @@ class FeatureSource:
                 return ids, self.fetch(ids)
             except (CorruptFeatureError, UnknownImageError) as exc:
                 ids = ids[~np.isin(ids, self.distrust(exc))]
-        return NO_IDS, np.empty((0, self.spec.entries), self.spec.dtype)
+        empty = (
+            np.empty(0, object) if self.spec.is_blob else np.empty((0, self.spec.entries), self.spec.dtype)
+        )
+        return NO_IDS, empty
 
     def distrust(self, exc: BrokenFeatureError) -> Ids:
         """Remembers the features that an error names; which they are.

@@ -106,7 +106,7 @@ class Building:
         return replica
 
     def recall(self, replica: Replica) -> float:
-        """What share of the right answers an engine gives, on features drawn at random; see `Index.recall`."""
+        """Share of the right answers of an engine, for features drawn at random; see `Index.recall`."""
         held = replica.engine.ids()
         chosen = np.sort(np.random.default_rng(0).permutation(held)[:RECALL_QUERIES])
         return replica.engine.recall(self._source.vectors(chosen)[1]) if len(chosen) else 1.0
@@ -115,9 +115,11 @@ class Building:
         """Removes what was kept of an engine that is complete by now."""
         if self._is_writer:
             self._kept.keep_only(None)
+            with contextlib.suppress(OSError):
+                self._kept.folder.rmdir()
 
     def refuse(self, entries: int) -> None:
-        """Remembers that an engine of so many features found too little, so that it is not made again soon."""
+        """Remembers that an engine of so many features found too little, so as not to make it again soon."""
         if self._is_writer:
             self._refused.parent.mkdir(parents=True, exist_ok=True)
             written = {"engine": self._identity, "entries": entries}

@@ -25,6 +25,7 @@ from ambience.errors import (
 )
 from ambience.index.base import Index
 from ambience.maintain.building import Building, Engine
+from ambience.maintain.index_check import check_ids, check_snapshot
 from ambience.maintain.locks import ReadWriteLock
 from ambience.maintain.replica import PAGE_CHANGES, Guard, OvertakenError, Replica
 from ambience.maintain.snapshots import Snapshot, SnapshotFolder
@@ -430,51 +431,11 @@ class LiveIndex:
     def _empty(self) -> Index:
         return self._engine_class(self.spec, self._options, fetch=self.source.fetch)
 
-    # --- checking --------------------------------------------------------------------------------------
-
     def check(self) -> Iterator[Problem]:
         """Compares the ids held with those of the store, and snapshot files with their sha256.
 
         Yields:
             One problem per difference.
         """
-        yield from self._check_ids()
-        for snapshot in self._snapshots.found()[:1]:
-            try:
-                found = list(self._snapshots.problems(snapshot))
-            except IndexFileError as exc:
-                found = [str(exc)]
-            if found and snapshot.folder.exists():
-                for each in found:
-                    message = f"{each}; `ambience rebuild {self.spec.kind}` writes it anew"
-                    yield Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
-
-    def _check_ids(self) -> Iterator[Problem]:
-        absent, stale = self._differences()
-        if len(absent) or len(stale):
-            # What was committed between the two readings shows once; what is wrong shows again.
-            again = self._differences()
-            absent, stale = np.intersect1d(absent, again[0]), np.intersect1d(stale, again[1])
-        remedy = f"`ambience rebuild {self.spec.kind}` makes it anew from the store"
-        for code, ids, text in (
-            ("index_missing_entry", absent, "is stored, but the index does not hold it"),
-            ("index_stale_entry", stale, "is in the index, but not in the store"),
-        ):
-            owners = self._store.records.image_ids(self.spec.fingerprint, ids) if len(ids) else ids
-            for feature_id, image_id in zip(ids.tolist(), owners.tolist(), strict=True):
-                yield Problem(
-                    code,
-                    "index",
-                    f"feature {feature_id} of {self.spec.kind} {text}; {remedy}",
-                    image_id=image_id if image_id >= 0 else None,
-                    kind=self.spec.kind,
-                )
-
-    def _differences(self) -> tuple[Ids, Ids]:
-        """Ids that are stored but not held, and held but not stored; nothing waits for the reading."""
-        self.catch_up()
-        held = self.ids()
-        stored = self._store.records.all_feature_ids(self.spec.fingerprint)
-        if self._needs_rebuild:
-            return NO_IDS, NO_IDS  # `pending` says so, and a rebuild is due
-        return np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted), np.setdiff1d(held, stored)
+        yield from check_ids(self)
+        yield from check_snapshot(self.spec.kind, self._snapshots)

@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 BUILDING = "building"
 """Folder beside the snapshots in which an index is kept while it is made."""
 SMALL_BYTES = 64 * 2**20
-"""Files up to this size are read and verified at once when a snapshot is opened: about a tenth of a second."""
+"""Files up to this size are read and verified when a snapshot is opened: about a tenth of a second."""
 _PIECE = 4 * 2**20
 _NAME = re.compile(r"(\d+)(?:\.(\d+))?")
 

@@ -19,7 +19,6 @@ NO_IDS: Ids = np.empty(0, np.int64)
 
 MOST_ROWS = 8192
 MOST_BYTES = 32 * 2**20
-"""Vectors, and bytes of them, that are in memory at once while an engine is filled or follows the store."""
 
 
 class FeatureSource:
@@ -29,11 +28,14 @@ class FeatureSource:
         store: what is read.
         spec: of the kind.
         on_distrust: called when features prove broken, so that somebody takes `mend` up.
+        most_rows: vectors that are in memory at once while an engine is filled or follows the store.
+        most_bytes: the same of their bytes.
     """
 
     def __init__(self, store: Store, spec: FeatureSpec) -> None:
         self.store, self.spec = store, spec
         self.on_distrust: Callable[[], None] | None = None
+        self.most_rows, self.most_bytes = MOST_ROWS, MOST_BYTES
         self._distrusted: set[int] = set()
 
     @property
@@ -61,9 +63,9 @@ class FeatureSource:
         Yields:
             (M,) ids, M at least 1.
         """
-        for part in self.store.features.parts(self.spec, ids, MOST_BYTES):
-            for start in range(0, len(part), MOST_ROWS):
-                yield part[start : start + MOST_ROWS]
+        for part in self.store.features.parts(self.spec, ids, self.most_bytes):
+            for start in range(0, len(part), self.most_rows):
+                yield part[start : start + self.most_rows]
 
     def vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
         """The ids whose vectors are sound, in order, and (N, entries) their vectors.

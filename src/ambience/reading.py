@@ -327,6 +327,7 @@ class ReadingLibrary:
             disk_bytes=own_bytes(self.folder) + records.upload_bytes(),
             seq=records.last_seq(),
             kinds=kinds,
+            unused=tuple(self._parts.store.unused()),
         )
 
     def check(

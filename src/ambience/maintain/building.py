@@ -27,6 +27,8 @@ from ambience.maintain.source import FeatureSource
 
 SAVING_SHARE = 10
 """Work goes on for at least so many times as long as the last saving took."""
+WORTH_SAVING_S = 10.0
+"""Work that is written even where it is stopped."""
 RECALL_QUERIES = 32
 GROWTH = 1.25
 """Times the features that an engine was refused with, beyond which another one is tried."""
@@ -95,6 +97,8 @@ class Building:
         on_progress(done, len(ids))
         for part in self._source.parts(waiting):
             if stop.is_set():
+                if time.monotonic() - self._saved_at >= WORTH_SAVING_S:
+                    self._save(replica, done)
                 return None
             kept, vectors = self._source.vectors(part)
             if len(kept):
@@ -159,9 +163,13 @@ class Building:
         return None
 
     def _save_if_due(self, replica: Replica, done: int) -> None:
-        """Writes what is in the engine; where the disk has no room for that, the work goes on without."""
         wait_s = max(self._interval_s, SAVING_SHARE * self._saving_s)
-        if not self._is_writer or time.monotonic() - self._saved_at < wait_s:
+        if time.monotonic() - self._saved_at >= wait_s:
+            self._save(replica, done)
+
+    def _save(self, replica: Replica, done: int) -> None:
+        """Writes what is in the engine; where the disk has no room for that, the work goes on without."""
+        if not self._is_writer:
             return
         began = time.monotonic()
         with contextlib.suppress(StoreFullError, IndexFileError):

@@ -34,6 +34,7 @@ from ambience.datatypes import (
     Orientation,
     Query,
     Ranking,
+    UnusedFeatures,
     Verdict,
 )
 from ambience.errors import (
@@ -215,9 +216,14 @@ class MemoryLibrary:
             if on_progress:
                 on_progress(kind, 1, 1)
 
-    def train(self, kind, *, stop=None):
+    def clean(self, *, stop=None):
+        return [UnusedFeatures("color", "color-v0", 3)]
+
+    def train(self, kind, *, on_progress=None, stop=None):
         """One of "color" takes until it is stopped."""
         self._spec(kind)
+        if on_progress:
+            on_progress(kind, 1, 1)
         if kind == "color" and stop is not None:
             assert stop.wait(20)
             raise StoreError("stopped before color was made anew; run it again")

@@ -164,6 +164,15 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KindSettings:
+    """What every kind has, beside the options that its own file declares."""
+
+    enabled: bool = setting(
+        True, "", "Make and search this kind; once it is off, `ambience clean` deletes what is stored of it."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings.
 

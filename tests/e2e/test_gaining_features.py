@@ -150,7 +150,9 @@ def test_uploads_gain_features_from_the_bytes_that_are_kept(settings: Settings, 
     data = (photos / "1.jpg").read_bytes()
     draft, made = workshop.ingest.extract(data, workshop.decoder.decode(data, name="u"), name="u")
     draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
-    written = Uploads(workshop.store, KeptFiles(settings.library)).add(data, draft, made)
+    written = Uploads(workshop.store, KeptFiles(settings.library)).add(
+        data, draft, made, image_id=None, tags=()
+    )
     workshop.close()
     with ambience.open(settings=settings, writer=True) as library:
         wait_for(lambda: library.image(written.image_id).features[KIND][0] is FeatureState.DONE)

@@ -9,7 +9,6 @@ Source: Nistér & Stewénius, "Scalable recognition with a vocabulary tree", CVP
 
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,26 +101,22 @@ class Centers:
         Returns:
             (N, min(count, L)) lists; -1 pads where the cells that are looked into hold fewer.
         """
-        count = min(count, len(self.leaves))
+        best = _Best(len(points), min(count, len(self.leaves)), kernels)
         if len(self._cells) == 1:
-            return _smallest(self._leaf_squares - 2 * (points @ self.leaves.T), count, kernels)[0]
+            best.take(np.arange(len(points)), self._leaf_squares - 2 * (points @ self.leaves.T), first=0)
+            return best.columns
         measured = self._cell_squares - 2 * (points @ self._cells.T)
-        visited = _smallest(measured, min(cells, len(self._cells)), kernels)[0]
-        lists = np.full((*visited.shape, count), -1, np.int64)
-        least = np.full((*visited.shape, count), np.inf, np.float32)
-        order = np.argsort(visited.ravel(), kind="stable")
-        rows, ranks = np.divmod(order, visited.shape[1])
-        edges = np.searchsorted(visited.ravel()[order], np.arange(len(self._cells) + 1))
+        near = _Best(len(points), min(cells, len(self._cells)), kernels)
+        near.take(np.arange(len(points)), measured, first=0)
+        visited = near.columns.ravel()
+        order = np.argsort(visited, kind="stable")
+        edges = np.searchsorted(visited[order], np.arange(len(self._cells) + 1))
         for cell in np.flatnonzero(np.diff(edges)):
-            own = slice(edges[cell], edges[cell + 1])
+            rows = order[edges[cell] : edges[cell + 1]] // near.columns.shape[1]
             leaves = slice(self._starts[cell], self._starts[cell + 1])
-            measured = self._leaf_squares[leaves] - 2 * (points[rows[own]] @ self.leaves[leaves].T)
-            found, values = _smallest(measured, min(count, measured.shape[1]), kernels)
-            lists[rows[own], ranks[own], : found.shape[1]] = found + leaves.start
-            least[rows[own], ranks[own], : found.shape[1]] = values
-        best = _smallest(least.reshape(len(points), -1), count, kernels)[0]
-        nearest: Ids = np.take_along_axis(lists.reshape(len(points), -1), best, axis=1)
-        return nearest
+            products = points[rows] @ self.leaves[leaves].T
+            best.take(rows, self._leaf_squares[leaves] - 2 * products, first=leaves.start)
+        return best.columns
 
     def __len__(self) -> int:
         return len(self.leaves)
@@ -130,27 +125,42 @@ class Centers:
 def _shares(population: Ids, lists: int) -> Ids:
     """How many lists each cell gets: in proportion to its points, one at least where it has any."""
     shares = np.maximum(population * lists // max(1, population.sum()), population > 0)
-    return np.minimum(shares, population)
+    capped: Ids = np.minimum(shares, population)
+    return capped
 
 
-def _smallest(values: Points, count: int, kernels: ModuleType | None) -> tuple[Ids, Points]:
-    """Columns and values of the smallest entries of each row, ascending."""
-    if count == 1:
-        columns = values.argmin(axis=1)[:, None]
-    elif kernels is not None:
-        chosen = np.empty((len(values), count), np.int64)
-        least = np.empty((len(values), count), np.float32)
-        kernels.smallest(values, chosen, least)
-        return chosen, least
-    else:
-        columns = (
-            np.argpartition(values, count - 1, axis=1)[:, :count] if count < values.shape[1] else _all(values)
-        )
-        order = np.argsort(np.take_along_axis(values, columns, axis=1), axis=1, kind="stable")
-        columns = np.take_along_axis(columns, order, axis=1)
-    return columns, np.take_along_axis(values, columns, axis=1)
+class _Best:
+    """The smallest of the values that pass by, and the columns that they come from, for each of some rows.
 
+    Attributes:
+        columns: (N, count) of the smallest, ascending by value; -1 pads.
+    """
 
-def _all(values: NDArray[Any]) -> Ids:
-    columns: Ids = np.broadcast_to(np.arange(values.shape[1]), values.shape)
-    return columns
+    def __init__(self, rows: int, count: int, kernels: ModuleType | None) -> None:
+        self.columns: Ids = np.full((rows, count), -1, np.int64)
+        self._values = np.full((rows, count), np.inf, np.float32)
+        self._kernels = kernels
+
+    def take(self, rows: Ids, values: Points, *, first: int) -> None:
+        """Looks through the next columns, of which there is one at the least.
+
+        Args:
+            rows: (M,) of the values; each once.
+            values: (M, T).
+            first: number of the first column.
+        """
+        if self.columns.shape[1] == 1:
+            chosen = values.argmin(axis=1)
+            least = values[np.arange(len(values)), chosen]
+            is_less = least < self._values[rows, 0]
+            self._values[rows[is_less], 0] = least[is_less]
+            self.columns[rows[is_less], 0] = chosen[is_less] + first
+        elif self._kernels is not None:
+            self._kernels.keep_smallest(rows, values, first, self._values, self.columns)
+        else:
+            numbers = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
+            values = np.concatenate([self._values[rows], values], axis=1)
+            numbers = np.concatenate([self.columns[rows], numbers], axis=1)
+            order = np.argsort(values, axis=1, kind="stable")[:, : self.columns.shape[1]]
+            self._values[rows] = np.take_along_axis(values, order, axis=1)
+            self.columns[rows] = np.take_along_axis(numbers, order, axis=1)

@@ -50,8 +50,8 @@ class Probes(NamedTuple):
 
     Attributes:
         planes: (P, PLANES, WORDS) uint64: bits of the values, lowest first.
-        terms: (P, 3) float32: squared length; what the estimate is without any differing bit; and what each
-            (weighted) differing bit takes away.
+        terms: (P, 4) float32: squared length; twice the product with the signs where no bit differs; what
+            each (weighted) differing bit takes away from it; and the step of stored lengths.
     """
 
     planes: NDArray[np.uint64]
@@ -74,15 +74,17 @@ def encoded(differences: Differences, length_step: float) -> Codes:
     return Codes(_bits(differences > 0), factors)
 
 
-def probes(differences: Differences) -> Probes:
+def probes(differences: Differences, length_step: float) -> Probes:
     """Bit planes and terms of (P, 128) rotated differences between queries and centroids."""
     steps = np.abs(differences).max(axis=1) / LEVELS
     steps = np.maximum(steps, np.float32(1e-6))
     levels = np.rint((differences / steps[:, None] + LEVELS) / 2).astype(np.uint8)
     planes = np.stack([_bits(levels & (1 << plane)) for plane in range(PLANES)], axis=1)
     squares = np.einsum("pd,pd->p", differences, differences)
-    terms = np.stack([squares, 2 * steps * (LEVELS * DESCRIPTOR), 4 * steps], axis=1)
-    return Probes(planes, terms.astype(np.float32))
+    terms = np.empty((len(differences), 4), np.float32)
+    terms[:, 0], terms[:, 1], terms[:, 2] = squares, 2 * steps * (LEVELS * DESCRIPTOR), 4 * steps
+    terms[:, 3] = length_step
+    return Probes(planes, terms)
 
 
 def lengths_and_weights(

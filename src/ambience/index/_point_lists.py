@@ -166,10 +166,9 @@ class PointLists:
         if kernels is None:
             self._scan_plainly(rows, lists, differences, mask, distances, points)
         else:
-            planes, terms = probes(differences)
+            planes, terms = probes(differences, self._length_step)
             for blocks in (self._opened, self._recent):
-                step = np.float32(self._length_step)
-                kernels.scan(*blocks.scanned, step, lists, rows, planes, terms, mask, distances, points)
+                kernels.scan(*blocks.scanned, lists, rows, planes, terms, mask, distances, points)
         np.maximum(distances, 0, out=distances)
         ranks = np.lexsort((points, distances), axis=1)
         points = np.take_along_axis(points, ranks, axis=1)
@@ -248,7 +247,7 @@ LEAST_SHARE = 64
 
 def _cells(probed: int) -> int:
     """Cells that are looked into for so many lists."""
-    return max(8, 2 * probed)
+    return max(8, probed + probed // 2)
 
 
 @cache
@@ -261,11 +260,11 @@ def _warmed(module: ModuleType) -> None:
     blocks = PointBlocks.empty(1)
     zeros = np.zeros((1, DESCRIPTOR), np.float32)
     blocks.append(np.zeros(1, np.int64), np.zeros(1, np.int64), encoded(zeros, 1.0))
-    planes, terms = probes(zeros)
+    planes, terms = probes(zeros, 1.0)
     one, best = np.zeros(1, np.int64), np.full((1, 1), np.inf, np.float32)
     mask, points = np.ones(1, np.bool_), np.full((1, 1), NO_POINT, np.int64)
-    module.scan(*blocks.scanned, np.float32(1), one, one, planes, terms, mask, best, points)
-    module.smallest(zeros, np.empty((1, 2), np.int64), np.empty((1, 2), np.float32))
+    module.scan(*blocks.scanned, one, one, planes, terms, mask, best, points)
+    module.keep_smallest(one, zeros, 0, best, np.zeros((1, 1), np.int64))
 
 
 _compiled = Compiled("ambience.index._point_kernels", _warmed)

@@ -71,8 +71,8 @@ class FewPoints:
         """All points within a radius of each query, of features that are held (None: of all)."""
         return points_within(queries, *self._chosen(held), radius)
 
-    def write(self, folder: Path) -> "FewPoints":
-        """Writes feature ids, point ids and descriptors; itself."""
+    def write(self, folder: Path, previous: Path | None) -> "FewPoints":
+        """Writes feature ids, point ids and descriptors, all of them; itself."""
         np.save(folder / "ids.npy", self.slots.ids[self.slots.chosen(None)])
         np.save(folder / "points.npy", self._points.view)
         np.save(folder / "descriptors.npy", self._descriptors.view)

@@ -114,10 +114,10 @@ class ManyPoints:
         rows = zip(found.distances, found.ids, strict=True)
         return [(row[row <= radius], ids[row <= radius]) for row, ids in rows]
 
-    def write(self, folder: Path) -> "ManyPoints":
+    def write(self, folder: Path, previous: Path | None) -> "ManyPoints":
         """Writes everything, what has not changed only as links; the same points, mapped from the files."""
         live = self.slots.live
-        lists = self._lists.write(folder, live)
+        lists = self._lists.write(folder, live, previous)
         ids, counts = self.slots.ids, self._counts.view
         if lists is not None:
             ids, counts, live = ids[live], counts[live], live[live]

@@ -6,7 +6,6 @@
 
 import contextlib
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
+from ambience.index._files import link
 from ambience.index._point_codes import WORDS, Codes
 from ambience.index._slots import Rows, read_array
 from ambience.keypoints import MAX_POINTS
@@ -232,31 +232,11 @@ class PointBlocks:
         return int(self._sizes.sum())
 
 
-def linked(folder: Path, name: str, known: os.stat_result | None) -> bool:
-    """Puts files of an earlier snapshot, which never change, into a new folder beside it, without copying.
+def link_all(source: Path, name: str, folder: Path) -> None:
+    """Makes the files of a name, which never change, files of another folder as well.
 
-    Args:
-        folder: of the new snapshot; earlier ones lie beside it.
-        name: of the files.
-        known: status of the words' file when it was opened: its folder has been renamed since.
-
-    Returns:
-        Whether it was found and linked; nothing is left behind otherwise.
+    Raises:
+        OSError: some could not be made.
     """
-    if known is None:
-        return False
-    for file in folder.parent.glob(f"*/{name}-words.npy"):
-        if os.path.samestat(file.stat(), known):
-            return _link_all(sorted(file.parent.glob(f"{name}-*.npy")), folder)
-    return False
-
-
-def _link_all(files: list[Path], folder: Path) -> bool:
-    try:
-        for file in files:
-            os.link(file, folder / file.name)
-    except OSError:  # a file system without links
-        for file in files:
-            (folder / file.name).unlink(missing_ok=True)
-        return False
-    return True
+    for file in sorted(source.glob(f"{name}-*.npy")):
+        link(file, folder / file.name)

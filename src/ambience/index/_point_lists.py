@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ambience.datatypes import Ids, Neighbors
 from ambience.index._centers import Centers
 from ambience.index._compiling import Compiled
-from ambience.index._point_blocks import BLOCK, PointBlocks, Portion, linked
+from ambience.index._point_blocks import BLOCK, PointBlocks, Portion, link_all
 from ambience.index._point_codes import Codes, encoded, estimated, probes
 from ambience.index._slots import read_array
 from ambience.keypoints import DESCRIPTOR, MAX_POINTS
@@ -37,6 +37,9 @@ LENGTHS = 1.25
 
 TAIL_SHARE = 4
 """What came since is kept apart while it is less than this part of what was opened from files."""
+
+FIRST_FILE = "opened-words.npy"
+"""By which a folder is known again."""
 
 NO_POINT = np.iinfo(np.int64).max
 
@@ -89,7 +92,7 @@ class PointLists:
         step = float(read_array(folder, "length-step", dtype=np.float64, shape=(1,))[0])
         opened, recent = (PointBlocks.read(folder, name, lists=len(centers)) for name in ("opened", "recent"))
         made = cls(centers, step, opened, recent, compile_from=compile_from)
-        made._file = (folder / "opened-words.npy").stat()
+        made._file = (folder / FIRST_FILE).stat()
         return made
 
     def append(self, points: Ids, descriptors: NDArray[np.uint8]) -> None:
@@ -199,12 +202,13 @@ class PointLists:
                     best_points[row] = np.concatenate([best_points[row], points])[order]
                     best[row] = own[order]
 
-    def write(self, folder: Path, live: NDArray[np.bool_]) -> "PointLists | None":
+    def write(self, folder: Path, live: NDArray[np.bool_], previous: Path | None) -> "PointLists | None":
         """Writes the points of live slots, moved up to fill the places of those that are not.
 
         Args:
             folder: existing and empty.
             live: (slots,).
+            previous: the folder that was written before or read from, where that still exists.
 
         Returns:
             What was written, memory-mapped; None where nothing needed to move up or be written but the
@@ -214,13 +218,19 @@ class PointLists:
         np.save(folder / "length-step.npy", np.array([self._length_step]))
         is_dense = 4 * int(live.sum()) >= 3 * len(live)
         is_tail = len(self._recent) * TAIL_SHARE <= len(self._opened)
-        if is_dense and is_tail and linked(folder, "opened", self._file):
+        if previous is not None and is_dense and is_tail and self._lies_in(previous):
+            link_all(previous, "opened", folder)
             self._recent.write(folder, "recent")
             return None
         sizes = self._opened.counts(live) + self._recent.counts(live)
         PointBlocks.written(folder, "opened", sizes, self._in_order(sizes, live))
         PointBlocks.empty(len(sizes)).write(folder, "recent")
         return PointLists.read(folder, compile_from=self._compile_from)
+
+    def _lies_in(self, folder: Path) -> bool:
+        """Whether the very files that were opened lie there, whatever the folder was called then."""
+        file = folder / FIRST_FILE
+        return self._file is not None and file.exists() and os.path.samestat(file.stat(), self._file)
 
     def _in_order(self, sizes: Ids, live: NDArray[np.bool_]) -> Iterator[Portion]:
         """All points of live slots by list, a few million at a time; slots count the live ones alone."""

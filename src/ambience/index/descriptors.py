@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
 from ambience.errors import FeatureError, QueryError, SettingsError
+from ambience.index._centers import SAMPLE_A_LIST
 from ambience.index._exact_points import Descriptors, nearest_points, points_within
 from ambience.index._few_points import FewPoints
 from ambience.index._many_points import ManyPoints
@@ -29,6 +30,14 @@ from ambience.keypoints import DESCRIPTOR, stacked_descriptors
 from ambience.settings import count_or_cores, setting
 
 __all__ = ["DescriptorIndex"]
+
+USUAL_POINTS = 200
+"""Points of a picture, where that must be guessed."""
+
+RECALL_POINTS = 2000
+NEIGHBORS = 10
+MOVE = 150.0
+"""How far the points of copies move, in the unit of descriptors."""
 
 GROWTH = 4
 """Times the number of pictures that lists were trained for, beyond which new lists would serve better."""
@@ -140,13 +149,13 @@ class DescriptorIndex:
         slots = self._held.slots
         return slots.ids[slots.chosen(None)]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
         """Writes everything; of a trained index, what has not changed is linked from an earlier snapshot.
 
         Afterwards a trained index reads what it wrote from there, memory-mapped, whatever the folder is
         called later: memory is shared with other processes, and taken back by the system when it is short.
         """
-        self._held = self._held.write(folder)
+        self._held = self._held.write(folder, previous)
         is_trained = isinstance(self._held, ManyPoints)
         write_state(folder, State(is_trained=is_trained, expected=self._expected))
 
@@ -181,6 +190,13 @@ class DescriptorIndex:
         is_trained = isinstance(self._held, ManyPoints)
         return len(self) >= (GROWTH * self._expected if is_trained else self._options.train_from)
 
+    def sample_size(self, expected: int) -> int:
+        """Pictures whose points suffice to make the middles of lists."""
+        if expected < self._options.train_from:
+            return 0
+        wanted = self._list_count(expected * USUAL_POINTS) * SAMPLE_A_LIST
+        return min(expected, wanted // USUAL_POINTS + 1)
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Makes empty inverted lists where `expected` pictures call for them.
 
@@ -198,7 +214,7 @@ class DescriptorIndex:
         points = len(descriptors) * expected // len(sample)
         lists = PointLists.trained(
             descriptors,
-            lists=self._options.lists or int(4 * points**0.5),
+            lists=self._list_count(points),
             points=points,
             compile_from=self._options.compile_from,
         )
@@ -206,8 +222,36 @@ class DescriptorIndex:
             lists, probed=self._options.probes, threads=count_or_cores(self._options.threads)
         )
 
+    def recall(self, queries: NDArray[Any]) -> float:
+        """Share of points that are found again after they moved as far as points of copies do.
+
+        Of up to `RECALL_POINTS` points of the queries: whether the nearest of `NEIGHBORS` to the moved
+        descriptor include what lies nearest to the unmoved one. An exact search finds all but a few.
+
+        Args:
+            queries: (Q,) blobs that are held.
+
+        Returns:
+            0 to 1; 1 where every descriptor is compared.
+
+        Raises:
+            FeatureError: some bytes are no blob of local features.
+        """
+        descriptors = stacked(np.arange(len(queries)), queries)[1]
+        if isinstance(self._held, FewPoints) or not len(descriptors):
+            return 1.0
+        generator = np.random.default_rng(0)
+        chosen = descriptors[generator.permutation(len(descriptors))[:RECALL_POINTS]]
+        moves = generator.normal(0, MOVE / DESCRIPTOR**0.5, chosen.shape)
+        moved = np.clip(np.rint(chosen + moves), 0, 255).astype(np.uint8)
+        own = self._held.nearest(chosen, 1, None).ids
+        return float((self._held.nearest(moved, NEIGHBORS, None).ids == own).any(axis=1).mean())
+
     def __len__(self) -> int:
         return self._held.slots.count
+
+    def _list_count(self, points: int) -> int:
+        return self._options.lists or int(4 * points**0.5)
 
     def _chosen(self, allowed: Ids | None) -> tuple[Ids | None, FewPoints | ManyPoints]:
         """The features held of those allowed, ascending (None: all), and what holds them at this moment."""

@@ -104,6 +104,8 @@ def test_sentences_about_overlap_pixels_and_chance() -> None:
 
 def test_the_proof_of_a_match_is_found_whoever_gives_it() -> None:
     geometry = geometry_for([[1, 0], [0, 1]])
-    plain, proven = (Evidence(kind, 1.0, 0.5, 1, geometry=has) for kind, has in (("a", None), ("b", geometry)))
+    plain, proven = (
+        Evidence(kind, 1.0, 0.5, 1, geometry=has) for kind, has in (("a", None), ("b", geometry))
+    )
     assert geometry_of(Match(1, Verdict.PART, 0.5, Orientation(), (plain, proven))) is geometry
     assert geometry_of(Match(1, Verdict.PART, 0.5, Orientation(), (plain,))) is None

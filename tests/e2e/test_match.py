@@ -1,4 +1,4 @@
-"""`ambience match` as people run it: two files without a library, ids of one, and through a running server."""
+"""`ambience match` as people run it: two files, ids of a library, and through a running server."""
 
 import json
 from pathlib import Path

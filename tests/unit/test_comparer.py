@@ -25,8 +25,8 @@ def hit(distance: float, **given: object) -> Hit:
     return Hit(0, distance, **given)  # type: ignore[arg-type]
 
 
-def comparer(**answers: Hit | None | Exception) -> Comparer:
-    def asked(answer: Hit | None | Exception):  # type: ignore[no-untyped-def]
+def comparer(**answers: Hit | Exception | None) -> Comparer:
+    def asked(answer: Hit | Exception | None):  # type: ignore[no-untyped-def]
         def compare(_query: Picture, _image: Picture) -> Hit | None:
             if isinstance(answer, Exception):
                 raise answer

@@ -32,6 +32,7 @@ from ambience.datatypes import (
     LibraryInfo,
     Match,
     Orientation,
+    OriginalAnswer,
     Query,
     Ranking,
     UnusedFeatures,
@@ -47,6 +48,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.base import FailedFile, Job, Problem
@@ -188,6 +190,7 @@ class MemoryLibrary:
                 stored = Stored(replace(record, state=ImageState.FEATURES_ONLY), b"")
                 self._images[image_id] = stored
             stored.vectors[kind] = self.kinds[kind].vector(pixels)
+        return FeatureState.DONE, ""
 
     def remove(self, image_id, *, purge=False):
         self.image(image_id)
@@ -279,6 +282,19 @@ class MemoryLibrary:
         hits = self._hits(kind, query, all_orientations=turned)
         hits = hits[:k] if k is not None else [hit for hit in hits if hit.distance <= radius]
         return Ranking(kind, tuple(hits))
+
+    def original_knobs(self, kind):
+        self._spec(kind)
+        return ExtentKnobs
+
+    def search_original(self, kind, query, knobs, *, turned):
+        spec = self._spec(kind)
+        radius = knobs.distance_threshold
+        radius = None if radius is None else float(np.float32(radius / spec.display_scale))
+        hits = self.search_kind(kind, query, k=knobs.k, radius=radius, turned=turned).hits
+        scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in hits]
+        rows = [(i, round(value) if spec.is_distance_integer else value) for i, value in scaled]
+        return OriginalAnswer("distance", tuple(rows))
 
     def _hits(self, kind, query, *, all_orientations):
         extractor = self.kinds[kind]

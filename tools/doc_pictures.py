@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 import ambience
 from ambience.datatypes import Hit, Match, Query
 from ambience.library import Library
-from ambience.serve.cli.searching import verdict_words
+from ambience.serve.placement import verdict_words
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 

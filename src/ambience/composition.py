@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from ambience import registry
+from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
@@ -16,7 +18,9 @@ from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.search.base import KindSearch
 from ambience.search.local import LocalSearch
+from ambience.search.original_figures import DistanceFigures, MatchFigures, OriginalFigures
 from ambience.search.originals import Originals
+from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import Settings, count_or_cores, options_from
@@ -47,6 +51,8 @@ class Parts:
         searches: by kind, the read path.
         questions: turn queries into features.
         gateway: asks every kind at once.
+        comparer: compares two pictures.
+        figures: by kind, the read path as the original's clients know it.
         repairs: what opening found broken and mended.
     """
 
@@ -64,6 +70,8 @@ class Parts:
     searches: Mapping[str, KindSearch]
     questions: Questions
     gateway: Gateway
+    comparer: Comparer
+    figures: Mapping[str, OriginalFigures]
     repairs: tuple[Problem, ...]
 
 
@@ -98,7 +106,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         ingest = Ingest(store, decoder, extractors, settings)
         originals = Originals(store.records, kept, decoder)
         searches = {
-            kind: _search(extractor, live[kind], store, originals) for kind, extractor in extractors.items()
+            kind: _search(extractor, live[kind], store, originals, settings)
+            for kind, extractor in extractors.items()
         }
         gateway = Gateway(
             searches, deadline_s=settings.search.deadline_s, threads=count_or_cores(settings.serve.workers)
@@ -121,6 +130,10 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             searches=searches,
             questions=Questions(decoder, extractors, searches),
             gateway=gateway,
+            comparer=Comparer(
+                specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}
+            ),
+            figures={kind: _figures(search) for kind, search in searches.items()},
             repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
         )
 
@@ -150,15 +163,65 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
     )
 
 
-def _search(extractor: Extractor, live: LiveIndex, store: Store, originals: Originals) -> KindSearch:
+def _search(
+    extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
+) -> LocalSearch | VectorSearch:
     """The read path that a kind's metric wants."""
-    if extractor.spec.is_blob:
-        return LocalSearch(cast(PointExtractor, extractor), live, store, live.source.distrust, originals)
-    return VectorSearch(extractor.spec, live, store, live.source.distrust)
+    spec, broken = extractor.spec, live.source.distrust
+    options_class, given = search_settings(settings, spec)
+    options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
+    if spec.is_blob:
+        return LocalSearch(cast(PointExtractor, extractor), live, store, broken, originals, options)
+    return VectorSearch(spec, live, store, broken)
+
+
+def search_settings(settings: Settings, spec: FeatureSpec) -> tuple[type[Any], dict[str, Any]]:
+    """The settings of a kind's read path.
+
+    Args:
+        settings: `kinds.<kind>.search_*`.
+        spec: of the kind.
+
+    Returns:
+        The options dataclass of the read path, and what was set of it.
+    """
+    read_path = LocalSearch if spec.is_blob else VectorSearch
+    return read_path.options_class, _prefixed(settings, spec.kind, "search_")
+
+
+def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
+    """What was set of a kind's own options.
+
+    Returns:
+        Everything of the kind but `index`, `index_*` and `search_*`.
+    """
+    given = settings.kinds.get(kind, {})
+    return {
+        name: value
+        for name, value in given.items()
+        if name != "index" and not name.startswith(("index_", "search_"))
+    }
+
+
+def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
+    given = settings.kinds.get(kind, {})
+    return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+
+
+def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
+    """The read path of a kind as the original's clients know it."""
+    return MatchFigures(search) if isinstance(search, LocalSearch) else DistanceFigures(search)
+
+
+def _compare(extractor: Extractor, search: KindSearch) -> Compare:
+    """How a kind compares two pictures with each other."""
+    if isinstance(search, LocalSearch):
+        return partial(proven, search)
+    return partial(nearest_variant, extractor)
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:
-    """Every kind found, made with its own settings; `index` and `index_*` are its engine's.
+    """Every kind found, made with its own settings: those that are not of its engine or its read path.
 
     Returns:
         Extractors by the name of their kind, sorted.
@@ -173,11 +236,7 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
     made: dict[str, Extractor] = {}
     for kind in names:
         found = registry.load(EXTRACTORS, kind)
-        own = {
-            name: value
-            for name, value in settings.kinds.get(kind, {}).items()
-            if name != "index" and not name.startswith("index_")
-        }
+        own = own_settings(settings, kind)
         options = options_from(found.options_class, own, where=f"kinds.{kind}")
         made[kind] = found(options, exact=settings.decode.exact)
     return made
@@ -194,9 +253,7 @@ def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[st
         Name of the engine, and what was set of its own options.
     """
     given = settings.kinds.get(spec.kind, {})
-    options = {
-        name.removeprefix("index_"): value for name, value in given.items() if name.startswith("index_")
-    }
+    options = _prefixed(settings, spec.kind, "index_")
     if "index" in given:
         return str(given["index"]), options
     for name in registry.names(ENGINES):

@@ -140,7 +140,7 @@ class FeatureSpec:
 
     @property
     def entries(self) -> int:
-        """Array entries of one stored vector: `dim`, or `dim / 8` bytes where bits are packed; not of blobs."""
+        """Array entries of a stored vector: `dim`, or `dim / 8` bytes of packed bits; blobs have none."""
         return self.dim // 8 if self.metric == "hamming" else self.dim
 
     @property
@@ -214,6 +214,15 @@ Homography = tuple[tuple[float, float, float], ...]
 """3×3, rows first, last entry 1."""
 
 
+class PointMatch(NamedTuple):
+    """A place of the query and its like in the image, in pixels of both files' pictures."""
+
+    query_x: float
+    query_y: float
+    image_x: float
+    image_y: float
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """How two pictures lie on each other, by points that match: the proof that one shows what the other does.
@@ -233,6 +242,8 @@ class Geometry:
         correlation: of the pixels of both where they overlap, −1 to 1; None where they were not compared.
         is_copy: whether the pixels agree, so that it is the same picture and not only the same scene; None
             where they were not compared.
+        matches: the inliers' places, best first; filled where two pictures are compared with each other, and
+            empty in answers to searches, which would carry thousands.
     """
 
     inliers: int
@@ -245,6 +256,7 @@ class Geometry:
     is_mirrored: bool = False
     correlation: float | None = None
     is_copy: bool | None = None
+    matches: tuple[PointMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +337,45 @@ class Match:
     score: float
     orientation: Orientation
     evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two pictures, and whether one shows what the other does.
+
+    Attributes:
+        query: the first, decoded.
+        image: the second, decoded.
+        query_name: what to call the first.
+        image_name: what to call the second.
+        match: verdict, score and evidence, as if the image were alone in a library (as number 0) and the
+            query were asked of it; None where nothing says that one shows what the other does.
+        geometry: how both lie on each other, with the matches; None where none was proven.
+        notes: why a kind could not tell, by kind.
+    """
+
+    query: Picture
+    image: Picture
+    query_name: str
+    image_name: str
+    match: Match | None
+    geometry: Geometry | None
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalAnswer:
+    """What an endpoint of the original system answers of one kind.
+
+    Attributes:
+        figure: name of what images are ranked by.
+        rows: (image id, figure), best first.
+        has_file_names: whether the original always tells the names of this kind's hits.
+    """
+
+    figure: Literal["distance", "matches"]
+    rows: tuple[tuple[int, float], ...]
+    has_file_names: bool = False
 
 
 KindState = Literal["ok", "failed", "late", "empty"]

@@ -144,7 +144,9 @@ class Library(ReadingLibrary):
             answer.kinds,
         )
 
-    def add_feature(self, kind: str, image_id: int, data: bytes, *, name: str = "") -> None:
+    def add_feature(
+        self, kind: str, image_id: int, data: bytes, *, name: str = ""
+    ) -> tuple[FeatureState, str]:
         """Adds the feature of one kind under a given id and keeps nothing else, as the original system does.
 
         Args:
@@ -153,9 +155,12 @@ class Library(ReadingLibrary):
             data: bytes of a picture file; where the image exists, the same bytes as it has.
             name: "<id>.online" by default, as the original calls it.
 
+        Returns:
+            How the feature came about: done, or empty with the reason.
+
         Raises:
+            FeatureError: the feature could not be made.
             ImageError: the bytes are no usable picture.
-            EmptyFeatureError: the picture holds nothing that this kind could describe.
             ImageIdTakenError: the feature exists already, or the id belongs to other bytes.
             UnknownKindError: no such kind.
         """
@@ -170,6 +175,7 @@ class Library(ReadingLibrary):
             raise FeatureError(made.reason)
         draft = replace(draft, path=None, mtime_ns=None)
         self._parts.store.submit(PutFeatures(image_id, features, draft=draft))
+        return made.state, made.reason
 
     def remove(self, image_id: int, *, purge: bool = False) -> None:
         """Forgets an image. Files that were added in place are never touched.

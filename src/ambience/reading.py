@@ -6,23 +6,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ambience.composition import compose
 from ambience.datatypes import (
     MAX_IMAGE_ID,
     Answer,
+    Comparison,
+    FeatureState,
     ImageRecord,
     ImageState,
     KindInfo,
     LibraryInfo,
+    OriginalAnswer,
+    Picture,
     Query,
+    QueryVariant,
     Ranking,
     Verdict,
 )
-from ambience.decode.thumbnail import ThumbnailCache, thumbnail
+from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     AmbienceError,
+    EmptyFeatureError,
     ImageError,
     QueryError,
     StoreError,
@@ -40,6 +46,10 @@ THUMBNAIL_SIZES = (16, 1024)
 
 THUMBNAIL_CACHE_BYTES = 64 * 2**20
 """Memory for thumbnails already made: some 3,000 of them."""
+
+COMPARED_SIDE = 1024
+"""Longest side, in pixels, that pictures have at least when they are compared with each other, where their
+files have so many; and that they are handed out with at most."""
 
 
 class ReadingLibrary:
@@ -230,15 +240,66 @@ class ReadingLibrary:
         """
         self._check_kind(kind)
         self._follow()
-        search = self._parts.searches[kind]
-        if query.image_id is not None and not turned:
-            return search.by_variants([search.stored_variant(query.image_id)], k=k, radius=radius)
-        question = self._question(query, [kind])[0]
-        variants = question.variants[kind]
-        if isinstance(variants, AmbienceError):
-            raise variants
-        asked = variants if turned else variants[:1]
-        return search.by_variants(asked, k=k, radius=radius, picture=question.picture)
+        variants, picture = self._variants(kind, query, turned=turned)
+        return self._parts.searches[kind].by_variants(variants, k=k, radius=radius, picture=picture)
+
+    def original_knobs(self, kind: str) -> type[Any]:
+        """The parameters that the original's endpoints take for one kind.
+
+        Returns:
+            A frozen dataclass, made by `settings.setting`.
+
+        Raises:
+            UnknownKindError: no such kind.
+        """
+        self._check_kind(kind)
+        return self._parts.figures[kind].knobs
+
+    def search_original(self, kind: str, query: Query, knobs: Any, *, turned: bool) -> OriginalAnswer:
+        """Asks one kind as the original's endpoints do.
+
+        Args:
+            kind: which.
+            query: picture bytes or a stored image.
+            knobs: an instance of `original_knobs(kind)`.
+            turned: search the query's other orientations as well.
+
+        Returns:
+            Images, best first; none where the query holds nothing that this kind could describe.
+
+        Raises:
+            AmbienceError: as `search_kind` does.
+        """
+        self._check_kind(kind)
+        self._follow()
+        try:
+            variants, _ = self._variants(kind, query, turned=turned)
+        except EmptyFeatureError:
+            variants = ()
+        return self._parts.figures[kind].answer(variants, knobs)
+
+    def match(self, query: Query, image: Query) -> Comparison:
+        """Compares two pictures with each other, by every kind that can tell copies.
+
+        Args:
+            query: picture bytes, or a stored image whose file is there.
+            image: likewise.
+
+        Returns:
+            What one is of the other, the geometry that proves it, and both pictures.
+
+        Raises:
+            ImageError: one of them is no usable picture.
+            QueryError: one of them is no picture but words, or nothing.
+            UnknownImageError: no such image, its file is gone, or only features of it are kept.
+        """
+        (first, query_name), (second, image_name) = self._bytes_of(query), self._bytes_of(image)
+        decode = self._parts.decoder.decode
+        one = decode(first, name=query_name, longest_side=COMPARED_SIDE)
+        other = decode(second, name=image_name, longest_side=COMPARED_SIDE)
+        found, geometry, notes = self._parts.comparer.compare(one, other, is_same_file=first == second)
+        one, other = reduced(one, COMPARED_SIDE), reduced(other, COMPARED_SIDE)
+        return Comparison(one, other, query_name, image_name, found, geometry, notes)
 
     def info(self) -> LibraryInfo:
         """What the library holds and how far each kind is.
@@ -338,6 +399,30 @@ class ReadingLibrary:
         if not self.is_writer:
             for live in self._parts.live.values():
                 live.catch_up()
+
+    def _variants(
+        self, kind: str, query: Query, *, turned: bool
+    ) -> tuple[Sequence[QueryVariant], Picture | None]:
+        """What one kind searches with, and the query's pixels where they were decoded."""
+        if query.image_id is not None and not turned:
+            state, _ = self.image(query.image_id).features.get(kind, (FeatureState.PENDING, ""))
+            if state is FeatureState.EMPTY:
+                raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
+            return [self._parts.searches[kind].stored_variant(query.image_id)], None
+        question = self._question(query, [kind])[0]
+        variants = question.variants[kind]
+        if isinstance(variants, AmbienceError):
+            raise variants
+        return (variants if turned else variants[:1]), question.picture
+
+    def _bytes_of(self, query: Query) -> tuple[bytes, str]:
+        """The bytes of a picture, and what to call it."""
+        if query.data is not None:
+            return query.data, query.name
+        if query.image_id is None:
+            raise QueryError("give two pictures to compare: files, or ids of stored images")
+        record = self.image(query.image_id)
+        return self._parts.originals.data(record), record.name
 
     def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Question, bytes]:
         """Query variants by kind, and the sha256 of the query's bytes."""

@@ -19,18 +19,21 @@ from hypothesis.extra.numpy import arrays
 from ambience.datatypes import FeatureSpec, Metric
 from ambience.errors import IndexFileError, QueryError, SettingsError
 from ambience.index.exact import ExactIndex
+from ambience.keypoints import unpack
 from ambience.registry import load, names
 from ambience.settings import options_from
+from support.points_oracle import PointsOracle, blobs_of
 
 FOLDER = "ambience.index"
-METRICS: tuple[Metric, ...] = ("hamming", "l1", "l2", "cosine", "inner_product")
-DIMS = {"hamming": 576, "l1": 64, "l2": 48, "cosine": 48, "inner_product": 48}
+METRICS: tuple[Metric, ...] = ("hamming", "l1", "l2", "cosine", "inner_product", "points")
+DIMS = {"hamming": 576, "l1": 64, "l2": 48, "cosine": 48, "inner_product": 48, "points": 128}
 DTYPES = {
     "hamming": "uint8",
     "l1": "float16",
     "l2": "float32",
     "cosine": "float16",
     "inner_product": "float32",
+    "points": "uint8",
 }
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -107,7 +110,7 @@ class World:
         self.known = {int(key): row for key, row in zip(self.ids, self.vectors, strict=True)}
         self.options = options_from(case.engine.options_class, case.options, where="test")
         self.engine = case.engine(case.spec, self.options, fetch=self.fetch if case.has_fetch else None)
-        self.oracle = ExactIndex(case.spec, ExactIndex.options_class())
+        self.oracle = new_oracle(case.spec)
         if count:
             self.engine.train(self.vectors[: count // 2], expected=count)
         self.add(self.ids, self.vectors)
@@ -115,6 +118,8 @@ class World:
     def fetch(self, ids: Any) -> Any:
         """What the store would answer: vectors of ids that are held."""
         assert set(ids.tolist()) <= set(self.oracle.ids().tolist()), "an id that was removed is fetched"
+        if self.case.metric == "points":
+            return as_objects([self.known[int(key)] for key in ids])
         return np.stack([self.known[int(key)] for key in ids])
 
     def add(self, ids: Any, added: Any) -> None:
@@ -131,13 +136,21 @@ class World:
 
     def queries(self, count: int = 6) -> Any:
         """Half of them near a stored vector, half random."""
-        drawn = vectors(self.case.metric, count, self.generator)
+        drawn = vectors(self.case.metric, 4 * count, self.generator)
+        drawn = self.as_queries(drawn)[:count].copy()
         if len(self.vectors):
-            near = self.vectors[self.generator.integers(0, len(self.vectors), count // 2)].copy()
+            stored = self.as_queries(self.vectors)
+            near = stored[self.generator.integers(0, len(stored), count // 2)].copy()
             drawn[: len(near)] = near
             if self.case.metric == "hamming":
                 drawn[: len(near), 0] ^= 5
         return drawn
+
+    def as_queries(self, stored: Any) -> Any:
+        """Stored features as queries: themselves, or the descriptors that blobs hold."""
+        if self.case.metric != "points":
+            return stored
+        return np.concatenate([unpack(blob).descriptors for blob in stored])
 
     def reopened(self, folder: Path) -> None:
         """Saves the engine and goes on with what was saved."""
@@ -179,8 +192,26 @@ class World:
                 assert distances.dtype == np.float32 and ids.dtype == np.int64
 
 
+def new_oracle(spec: FeatureSpec) -> Any:
+    """What compares with everything."""
+    return PointsOracle() if spec.is_blob else ExactIndex(spec, ExactIndex.options_class())
+
+
+def as_objects(blobs: list[Any]) -> Any:
+    """(N,) object array of blobs."""
+    batch = np.empty(len(blobs), object)
+    batch[:] = blobs
+    return batch
+
+
 def vectors(metric: Metric, count: int, generator: np.random.Generator) -> Any:
-    """Vectors in clusters; histograms for l1, packed bits for hamming."""
+    """Vectors in clusters; histograms for l1, packed bits for hamming; blobs of 1, 2, 3, 4, 0 … points."""
+    if metric == "points":
+        counts = np.arange(1, count + 1) % 5
+        centers = generator.dirichlet(np.full(128, 0.3), 12)
+        mixed = centers[generator.integers(0, 12, counts.sum())]
+        mixed = mixed + 0.4 * generator.dirichlet(np.full(128, 0.3), counts.sum())
+        return blobs_of(np.minimum(np.sqrt(mixed / 1.4) * 512, 255).astype(np.uint8), counts)
     if metric == "hamming":
         centers = generator.integers(0, 256, (12, DIMS[metric] // 8), dtype=np.uint8)
         flips = generator.integers(0, 256, (3, count, DIMS[metric] // 8), dtype=np.uint8)
@@ -255,8 +286,10 @@ def test_equal_vectors_are_answered_by_ascending_id(case: Case) -> None:
     same = np.repeat(vectors(case.metric, 1, world.generator), 30, axis=0)
     ids = np.arange(5000, 5030)[::-1]
     world.add(ids, same)
-    found = world.engine.search(same[:1], 30)
-    if case.metric != "inner_product":
+    found = world.engine.search(world.as_queries(same[:1]), 30)
+    if case.metric == "points":
+        assert found.ids[0].tolist() == [each * 512 for each in range(5000, 5030)]
+    elif case.metric != "inner_product":
         assert found.ids[0].tolist() == list(range(5000, 5030))
     world.check()
 
@@ -264,7 +297,7 @@ def test_equal_vectors_are_answered_by_ascending_id(case: Case) -> None:
 @pytest.mark.parametrize("case", cases())
 def test_what_breaks_the_contract_is_refused(case: Case) -> None:
     world = World(case, 20)
-    query = world.vectors[:1]
+    stored, query = world.vectors[:2], world.as_queries(world.vectors[:1])
     for wrong in (query[0], query[:, :-1], query.astype(np.float64)):
         with pytest.raises(QueryError, match="toy vectors are"):
             world.engine.search(wrong, 1)
@@ -273,13 +306,13 @@ def test_what_breaks_the_contract_is_refused(case: Case) -> None:
     with pytest.raises(QueryError, match="radius = nan"):
         world.engine.range_search(query, float("nan"))
     with pytest.raises(QueryError, match="held already"):
-        world.engine.add(world.ids[:1], query)
+        world.engine.add(world.ids[:1], stored[:1])
     with pytest.raises(QueryError, match="twice"):
-        world.engine.add(np.array([900, 900]), world.vectors[:2])
+        world.engine.add(np.array([900, 900]), stored)
     with pytest.raises(QueryError, match="negative"):
-        world.engine.add(np.array([-1]), query)
+        world.engine.add(np.array([-1]), stored[:1])
     with pytest.raises(QueryError, match="one id a vector"):
-        world.engine.add(np.array([900, 901]), query)
+        world.engine.add(np.array([900, 901]), stored[:1])
     world.check()
 
 

@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, ImageRecord, ImageState, Query
+from ambience.datatypes import FeatureState, Ids, ImageRecord, ImageState, Query
 from ambience.errors import UnknownImageError
+from ambience.index.descriptors import DescriptorIndex, DescriptorOptions
 from ambience.index.exact import ExactIndex, ExactOptions
+from ambience.keypoints import stacked_descriptors
 from ambience.library import Library
-from support.killed_writer import FIRST_GIVEN_ID, picture, settings_of
+from support.killed_writer import FIRST_GIVEN_ID, KINDS, picture, settings_of
 
 WRITER = Path(__file__).parents[1] / "support" / "killed_writer.py"
-KINDS = ("color", "phash")
 TORN = {"file_missing", "file_changed"}
 """What `check` may say where a folder was changed and the library was killed before it had heard of it."""
 
@@ -246,6 +247,9 @@ def assert_searches_agree(library: Library, draw: random.Random) -> None:
         ids = records.all_feature_ids(spec.fingerprint)
         if not len(ids):
             continue
+        if spec.is_blob:
+            assert_points_agree(library, kind, ids, draw)
+            continue
         oracle = ExactIndex(spec, ExactOptions())
         oracle.add(ids, features.get(spec, ids)[0])
         owners = records.image_ids(spec.fingerprint, ids)
@@ -264,6 +268,26 @@ def assert_searches_agree(library: Library, draw: random.Random) -> None:
             assert {hit.image_id for hit in within} == {
                 each for each, distance in truth.items() if distance <= radius
             }
+
+
+def assert_points_agree(library: Library, kind: str, ids: Ids, draw: random.Random) -> None:
+    """Points are answered as by an index that is made here, of the same stored blobs."""
+    live, blobs = (
+        library._parts.live[kind],
+        library._parts.store.features.get(library.kinds[kind].spec, ids)[0],
+    )
+    fresh = DescriptorIndex(live.spec, DescriptorOptions())
+    fresh.add(ids, blobs)
+    assert np.array_equal(live.ids(), fresh.ids())
+    queries = stacked_descriptors(ids[:1], [draw.choice(list(blobs))])[1][:20]
+    found, true = live.search(queries, 5), fresh.search(queries, 5)
+    assert np.array_equal(found.ids, true.ids)
+    assert np.array_equal(found.distances, true.distances)
+    for image_id in draw.sample(
+        library._parts.store.records.image_ids(live.spec.fingerprint, ids).tolist(), 1
+    ):
+        hits = library.search_kind(kind, Query(image_id=image_id), k=5, turned=False).hits
+        assert image_id in {hit.image_id for hit in hits}
 
 
 def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:

@@ -28,6 +28,7 @@ SHARED_VERSIONS = 40
 """Uploads draw their bytes from so many pictures, so that several images share a file."""
 FIRST_GIVEN_ID = 2**52
 """Ids from here on are given by callers, and do not move the sequence."""
+KINDS = ("color", "local_features", "phash")
 MOST_OWNED = 25
 MOST_FILES = 30
 
@@ -139,12 +140,12 @@ class Calculator(Worker):
     def step(self) -> None:
         draw = self.random.random() * len(self.owned) / MOST_OWNED
         if draw < 0.3:
-            self.add(FIRST_GIVEN_ID + self.number(), self.random.choice(["phash", "color"]))
+            self.add(FIRST_GIVEN_ID + self.number(), self.random.choice(KINDS))
             return
         image_id = self.random.choice(list(self.owned))
         kinds = self.owned[image_id]
-        if draw < 0.45 and len(kinds) == 1:
-            self.add(image_id, "color" if "phash" in kinds else "phash")
+        if draw < 0.45 and len(kinds) < len(KINDS):
+            self.add(image_id, self.random.choice([kind for kind in KINDS if kind not in kinds]))
         elif draw < 0.6:
             kind = self.random.choice(sorted(kinds))
             self.told(
@@ -224,7 +225,7 @@ class Rebuilder(Worker):
     """Makes indexes anew, with and without looking at every feature."""
 
     def step(self) -> None:
-        self.library.rebuild([self.random.choice(["phash", "color"])], features=self.random.random() < 0.5)
+        self.library.rebuild([self.random.choice(KINDS)], features=self.random.random() < 0.5)
 
 
 def main() -> None:

@@ -11,10 +11,16 @@ from ambience.store.base import FeatureDraft, PutImage
 PHASH = FeatureSpec("phash", "hash", 576, "uint8", "hamming", 1, 1)
 COLOR = FeatureSpec("color", "histogram", 512, "float16", "l1", 1, 2)
 KINDS = {"phash": PHASH, "color": COLOR}
+POINTS = FeatureSpec("points", "blobs", 128, "uint8", "points", 1, 3)
+"""A kind of blobs: not in `KINDS`, since most tests of the store want vectors of one length."""
 
 
 def vector_of(spec: FeatureSpec, number: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng([number, spec.port]).integers(0, 200, spec.entries).astype(spec.dtype)
+
+
+def blob_of(number: int, length: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng([number, length]).integers(0, 256, length).astype(np.uint8)
 
 
 def made_of(number: int, *kinds: str) -> dict[str, FeatureDraft]:

@@ -22,6 +22,7 @@ from ambience.datatypes import (
 from ambience.errors import EmptyFeatureError, IndexFileError
 from ambience.gateway import Gateway
 from ambience.index.exact import ExactIndex
+from ambience.search.question import Question
 from ambience.search.vector import VectorSearch
 from ambience.store.base import FeatureDraft, PutImage
 from ambience.store.commit import Store
@@ -103,7 +104,7 @@ def test_what_is_late_or_broken_is_named_and_the_rest_answers(store: Store) -> N
         {kind: search_over(store, index) for kind, index in parts.items()}, deadline_s=0.5, threads=4
     )
     variants = {kind: [QueryVariant(vector(0))] for kind in parts}
-    answer = gateway.search(variants, k=5, same_files=[3])
+    answer = gateway.search(Question(variants), k=5, same_files=[3])
     assert [(match.image_id, match.verdict) for match in answer.matches] == [
         (3, Verdict.SAME_FILE),
         (1, Verdict.LOOK_ALIKE),
@@ -121,7 +122,7 @@ def test_what_is_late_or_broken_is_named_and_the_rest_answers(store: Store) -> N
 
 def test_a_kind_that_the_query_has_no_feature_for_says_why(store: Store) -> None:
     gateway = Gateway({"toy": search_over(store, engine(Following))}, deadline_s=5, threads=1)
-    answer = gateway.search({"toy": EmptyFeatureError("a blank page has no toys")}, k=5)
+    answer = gateway.search(Question({"toy": EmptyFeatureError("a blank page has no toys")}), k=5)
     assert answer.matches == ()
     assert [(status.state, status.message) for status in answer.kinds] == [
         ("empty", "a blank page has no toys")
@@ -137,7 +138,7 @@ def test_a_kind_that_hangs_makes_no_other_late(store: Store) -> None:
     )
     variants = {kind: [QueryVariant(vector(0))] for kind in parts}
     for _ in range(2):
-        states = {status.kind: status.state for status in gateway.search(variants, k=1).kinds}
+        states = {status.kind: status.state for status in gateway.search(Question(variants), k=1).kinds}
         assert states == {"good": "ok", "hanging": "late"}
     hanging.released.set()
     gateway.close()

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,17 +22,32 @@ def thumbnail(picture: Picture, size: int) -> bytes:
     Returns:
         Bytes of a baseline JPEG, sRGB, orientation applied.
     """
-    import cv2
     import simplejpeg
 
-    rgb = picture.rgb
-    height, width = rgb.shape[:2]
-    scale = size / max(height, width)
-    if scale < 1:
-        target = (max(round(width * scale), 1), max(round(height * scale), 1))
-        rgb = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    rgb = reduced(picture, size).rgb
     encoded: bytes = simplejpeg.encode_jpeg(rgb, quality=QUALITY, colorspace="RGB")
     return encoded
+
+
+def reduced(picture: Picture, size: int) -> Picture:
+    """The picture with fewer pixels, for people to look at.
+
+    Args:
+        picture: decoded.
+        size: pixels that its longest side has at most; 1 or more.
+
+    Returns:
+        The picture itself where it is small enough.
+    """
+    import cv2
+
+    height, width = picture.rgb.shape[:2]
+    scale = size / max(height, width)
+    if scale >= 1:
+        return picture
+    target = (max(round(width * scale), 1), max(round(height * scale), 1))
+    rgb = np.asarray(cv2.resize(picture.rgb, target, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return replace(picture, rgb=rgb, is_exact=False)
 
 
 Key = tuple[bytes, int]

@@ -6,8 +6,8 @@ Writing methods are called by one thread at a time and never while a search runs
 that); searches may run concurrently.
 
 Point indexes (metric "points") are given one blob a feature, in (N,) object arrays, and hold its descriptors:
-they are searched with descriptors, answer point ids (`keypoints.owners` gives the feature), and count, remove,
-allow and list features.
+they are searched with descriptors, answer point ids (`keypoints.owners` gives the feature), and count,
+remove, allow and list features.
 """
 
 from collections.abc import Callable
@@ -75,8 +75,15 @@ class Index(Protocol):
     def ids(self) -> Ids:
         """The ids held, ascending."""
 
-    def save(self, folder: Path) -> None:
-        """Writes everything into an existing empty folder; syncing and renaming are the caller's."""
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
+        """Writes everything into an existing empty folder; syncing and renaming are the caller's.
+
+        Args:
+            folder: where.
+            previous: what this very index wrote before or was loaded from, where that still exists. Files of
+                it that are still right may be hard-linked instead of written anew (`_files.link`): nobody
+                ever changes a file of a snapshot.
+        """
 
     @classmethod
     def load(cls, folder: Path, spec: FeatureSpec, options: Any, *, fetch: Fetch | None = None) -> Self:
@@ -92,12 +99,27 @@ class Index(Protocol):
         Cheap; `maintain` then builds one beside this one, from the store, and switches when it is filled.
         """
 
+    def sample_size(self, expected: int) -> int:
+        """How many vectors `train` wants, at most, where `expected` will be added; 0: it is not called.
+
+        They lie in memory at once.
+        """
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Prepares an empty index for many vectors; engines that need no training do nothing.
 
         Args:
             sample: (N, entries) vectors, drawn at random from those that will be added.
             expected: how many vectors will be added.
+        """
+
+    def recall(self, queries: NDArray[Any]) -> float:
+        """Share of what an exact search would answer that `search` answers, 0 to 1, at a bounded cost.
+
+        A new index takes the place of one that serves only where this is high enough (`index.min_recall`).
+
+        Args:
+            queries: (Q, entries) vectors that are held, a few dozen, drawn at random.
         """
 
     def __len__(self) -> int:

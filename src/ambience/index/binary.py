@@ -31,11 +31,15 @@ from ambience.index._ranking import (
     padded,
     within,
 )
+from ambience.index._recall import recall_by_radius
 from ambience.index._slots import IdSlots, Slots, State, read_array, read_state, write_state
 from ambience.index.base import Fetch
 from ambience.settings import setting
 
 __all__ = ["BinaryIndex"]
+
+SAMPLE_ROWS = 65_536
+"""Most codes that centroids are made of."""
 
 GATHERED = 1 / 16
 """Share of the codes below which the allowed ones are picked out instead of scanning all."""
@@ -137,7 +141,7 @@ class BinaryIndex:
         """The ids held, ascending."""
         return self._slots.ids[self._slots.chosen(None)]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
         """Writes ids, blocks of codes and, where there are any, inverted lists; by ascending id."""
         slots = self._slots.chosen(None)
         codes = self._codes
@@ -178,6 +182,10 @@ class BinaryIndex:
         """Whether there are so many codes that inverted lists should be made of them."""
         return self._inverted is None and len(self) >= self._options.inverted_from
 
+    def sample_size(self, expected: int) -> int:
+        """As many as centroids are made of, where `expected` vectors call for inverted lists."""
+        return SAMPLE_ROWS if expected >= self._options.inverted_from else 0
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Makes empty inverted lists where `expected` codes call for them.
 
@@ -189,6 +197,14 @@ class BinaryIndex:
             return
         lists = self._options.lists or int(4 * expected**0.5)
         self._inverted = InvertedCodes.trained(codes, lists=lists, probes=self._options.probes)
+
+    def recall(self, queries: NDArray[Any]) -> float:
+        """Share of the ten nearest that a search finds; 1 where every vector is compared.
+
+        Returns:
+            0 to 1.
+        """
+        return 1.0 if self._inverted is None else recall_by_radius(self, queries)
 
     def __len__(self) -> int:
         return self._slots.count

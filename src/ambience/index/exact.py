@@ -97,7 +97,7 @@ class ExactIndex:
         """The ids held, ascending."""
         return self._slots.ids[self._slots.chosen(None)]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
         """Writes `ids.npy` and `vectors.npy`, by ascending id."""
         slots = self._slots.chosen(None)
         np.save(folder / "ids.npy", self._slots.ids[slots])
@@ -125,8 +125,16 @@ class ExactIndex:
         """Never: there is nothing to train."""
         return False
 
+    def sample_size(self, expected: int) -> int:
+        """None."""
+        return 0
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Does nothing: comparing with everything needs no training."""
+
+    def recall(self, queries: NDArray[Any]) -> float:
+        """1: every vector is compared."""
+        return 1.0
 
     def __len__(self) -> int:
         return self._slots.count

@@ -30,6 +30,7 @@ from ambience.index._ranking import (
     padded,
     within,
 )
+from ambience.index._recall import recall_by_radius
 from ambience.index._root_lists import RootLists
 from ambience.index._slots import IdSlots, Rows, State, read_array, read_state, write_state
 from ambience.index.base import Fetch
@@ -39,6 +40,9 @@ __all__ = ["HistogramIndex"]
 
 PIECE = 512
 """Histograms compared at a time: 1 MB of float32 at 512 cells, which stays in a second-level cache."""
+
+SAMPLE_ROWS = 65_536
+"""Most histograms that centroids are made of."""
 
 GROWTH = 4
 """Times the number that lists were trained for, beyond which new lists would serve better."""
@@ -136,7 +140,7 @@ class HistogramIndex:
         """The ids held, ascending."""
         return self._slots.ids[self._slots.chosen(None)]
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, previous: Path | None = None) -> None:
         """Writes ids, and lists or copies of the histograms, or both; by ascending id."""
         slots = self._slots.chosen(None)
         np.save(folder / "ids.npy", self._slots.ids[slots])
@@ -179,6 +183,10 @@ class HistogramIndex:
         limit = self._options.train_from if self._lists is None else GROWTH * self._expected
         return len(self) >= limit
 
+    def sample_size(self, expected: int) -> int:
+        """As many as centroids are made of, where `expected` vectors call for inverted lists."""
+        return SAMPLE_ROWS if expected >= self._options.train_from else 0
+
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
         """Makes empty inverted lists where `expected` histograms call for them.
 
@@ -191,6 +199,14 @@ class HistogramIndex:
         self._expected = expected
         self._lists = RootLists.trained(histograms, lists=self._options.lists or int(2 * expected**0.5))
         self._copies = self._no_copies(self._spec.dtype) if self._fetch is None else None
+
+    def recall(self, queries: NDArray[Any]) -> float:
+        """Share of the ten nearest that a search finds; 1 where every vector is compared.
+
+        Returns:
+            0 to 1.
+        """
+        return 1.0 if self._lists is None else recall_by_radius(self, queries)
 
     def __len__(self) -> int:
         return self._slots.count

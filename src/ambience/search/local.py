@@ -1,45 +1,80 @@
-"""Search of local features: votes of single points, then proof by geometry."""
+"""Search of local features: votes of single points, then proof by geometry, then a look at the pixels.
+
+Called by the gateway and the services. Every hit carries its proof; nothing is answered that chance explains.
+"""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ambience.datatypes import (
-    Feature,
-    Geometry,
-    Hit,
-    Ids,
-    Orientation,
-    Picture,
-    QueryVariant,
-    Ranking,
-    Verdict,
-)
-from ambience.errors import CorruptFeatureError, UnknownImageError
+from ambience.datatypes import Feature, Geometry, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.errors import CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import PointExtractor
-from ambience.keypoints import Keypoints, owners, unpack
+from ambience.keypoints import MAX_POINTS, Keypoints, owners, unpack
+from ambience.search.copies import GROWTH, full_rows
+from ambience.search.geometry import pairs
+from ambience.search.matching import mutual_matches
+from ambience.search.original_local import OriginalKnobs, matches_by_image
 from ambience.search.originals import Originals
+from ambience.search.pixel_check import compare_pixels
+from ambience.search.places import agreeing_places
+from ambience.search.proof import orientation_of
 from ambience.search.vector import SearchableIndex, check_extent
+from ambience.search.verdicts import verdict_of
+from ambience.search.verification import Candidate, View, both_ways, proven
+from ambience.search.votes import Votes, cast_votes, consistency, most_voted
+from ambience.settings import setting
 from ambience.store.commit import Store
 from ambience.store.features import BrokenFeatureError
 
-NEIGHBORS = 10
-CANDIDATES = 30
+SURE = 25.0
+"""Score above which no second look is taken."""
+
+CLOSE_POINTS, CLOSE_SIDE = 2_000, 1_024
+"""Keypoints and longest side of pictures looked at more closely."""
+
+CLOSE_CANDIDATES = 10
+"""Candidates whose files are looked at more closely."""
+
+SMALL = 320
+"""Longest side, in pixels, of queries that are worth enlarging."""
+
+MOST_HITS = 10_000
+"""Hits of a search without a limit of its own."""
+
+LEAST_LOG10 = -300.0
+"""Chances below 10 to this are answered as that."""
+
+VERIFIED_AT_ONCE = 256
+"""Images whose keypoints are in memory together."""
+
+SHORTLIST = 8
+"""Candidates by votes alone whose points are read, for each that is verified."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An image that some points of the query vote for."""
+class LocalSearchOptions:
+    """Settings of the search for local features."""
 
-    image_id: int
-    feature_id: int
-    votes: float
+    neighbors: int = setting(10, "points", "Nearest points that vote, of each point of a query.", minimum=2)
+    candidates: int = setting(30, "images", "Images with most votes whose geometry is verified.", minimum=1)
+    accept: float = setting(
+        14.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
+    )
+    second_tries: bool = setting(
+        True, "", "Look more closely where nothing is sure: query enlarged, files of candidates read again."
+    )
+    pixel_checks: int = setting(
+        20, "images", "Best hits whose files are compared pixel by pixel with the query.", minimum=0
+    )
 
 
 class LocalSearch:
-    """The read path of local features.
+    """The read path of local features; threads may share it.
 
     Args:
         extractor: of the kind, for second looks.
@@ -47,7 +82,10 @@ class LocalSearch:
         store: holds the keypoints.
         on_broken: told of the error when stored features prove broken; answers which they are.
         originals: files of candidates, for second looks.
+        options: settings.
     """
+
+    options_class: ClassVar[type[LocalSearchOptions]] = LocalSearchOptions
 
     def __init__(
         self,
@@ -56,10 +94,12 @@ class LocalSearch:
         store: Store,
         on_broken: Callable[[BrokenFeatureError], Ids],
         originals: Originals,
+        options: LocalSearchOptions | None = None,
     ) -> None:
         self.spec = extractor.spec
         self._extractor, self._index, self._store = extractor, index, store
         self._on_broken, self._originals = on_broken, originals
+        self._options = options or LocalSearchOptions()
 
     def by_variants(
         self,
@@ -80,18 +120,36 @@ class LocalSearch:
         """
         check_extent(k, radius)
         started = time.perf_counter()
-        hits: dict[int, Hit] = {}
-        for variant in variants:
-            query = unpack(variant.feature.vector)
-            for candidate in self._candidates(query, allowed):
-                hit = self._verified(query, candidate, variant.orientation)
-                known = hits.get(candidate.image_id)
-                if hit is not None and (known is None or hit.distance < known.distance):
-                    hits[candidate.image_id] = hit
-        ranked = sorted(hits.values(), key=lambda hit: (hit.distance, hit.image_id))
+        views = self._views(variants)
+        wanted = MOST_HITS if k is None else k
+        found = self._found(views, wanted, allowed)
+        if picture is not None and self._options.second_tries and _best(found) < SURE:
+            found = self._second_tries(views, picture, found, wanted, allowed)
+        ranked = sorted(
+            (_hit(image_id, geometry) for image_id, geometry in found.items()),
+            key=lambda hit: (hit.distance, hit.image_id),
+        )
         if radius is not None:
             ranked = [hit for hit in ranked if hit.distance <= radius]
-        return Ranking(self.spec.kind, tuple(ranked[:k]), self._index.pending, time.perf_counter() - started)
+        answered = self._looked_at(ranked[:k], picture)
+        return Ranking(self.spec.kind, tuple(answered), self._index.pending, time.perf_counter() - started)
+
+    def by_original_knobs(self, variant: QueryVariant, knobs: OriginalKnobs) -> list[tuple[int, int]]:
+        """Images by the number of matching points, as the original system counts them.
+
+        Args:
+            variant: of the query; one with no keypoints matches nothing.
+            knobs: the original's parameters.
+
+        Returns:
+            (image id, matches) pairs, most matches first, ties by image id.
+
+        Raises:
+            QueryError: a parameter is out of range.
+        """
+        return matches_by_image(
+            unpack(variant.feature.vector), knobs, self._index, self._keypoints, self._images
+        )
 
     def stored_variant(self, image_id: int) -> QueryVariant:
         """The stored keypoints of an image, as a query.
@@ -112,36 +170,234 @@ class LocalSearch:
             raise
         return QueryVariant(Feature(blobs[0], float(qualities[0])))
 
-    def _candidates(self, query: Keypoints, allowed: Ids | None) -> list[Candidate]:
-        if not len(query) or not len(self._index):
-            return []
-        found = self._index.search(query.descriptors, NEIGHBORS, allowed=allowed)
-        features, votes = np.unique(owners(found.ids[found.ids >= 0]), return_counts=True)
-        best = np.argsort(-votes, kind="stable")[:CANDIDATES]
-        image_ids = self._store.records.image_ids(self.spec.fingerprint, features[best])
-        return [
-            Candidate(int(image), int(feature), float(count))
-            for image, feature, count in zip(image_ids, features[best], votes[best], strict=True)
-            if image >= 0
-        ]
+    def compare(self, picture: Picture, other: Picture) -> Geometry | None:
+        """How one picture lies on another, both looked at closely; neither need be of the library.
 
-    def _verified(self, query: Keypoints, candidate: Candidate, orientation: Orientation) -> Hit | None:
-        import cv2
+        Args:
+            picture: taken as the query.
+            other: taken as the image.
 
-        blobs, _ = self._store.features.get(self.spec, np.array([candidate.feature_id]))
-        image = unpack(blobs[0])
-        matcher = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True)
-        matches = matcher.match(query.descriptors.astype(np.float32), image.descriptors.astype(np.float32))
-        if len(matches) < 8:
-            return None
-        places = query.pixels[[match.queryIdx for match in matches]]
-        others = image.pixels[[match.trainIdx for match in matches]]
-        transform, mask = cv2.findHomography(places, others, cv2.USAC_MAGSAC, 4.0)
-        if transform is None or mask.sum() < 8:
-            return None
-        first, second, third = ((float(a), float(b), float(c)) for a, b, c in transform)
-        corners = ((0.0, 0.0),) * 4
-        geometry = Geometry(
-            int(mask.sum()), -float(mask.sum()), (first, second, third), corners, corners, 0.0, 0.0
+        Returns:
+            The proof, pixels compared, with its matches; None where the two share nothing that chance
+            does not explain.
+        """
+        geometry: Geometry | None = None
+        for enlarge in (1.0, 2.0):
+            image = self._close(other, enlarge)
+            views = self._close_views(picture, enlarge)
+            candidates = [Candidate(0, number) for number in range(len(views))]
+            if image is not None:
+                geometry = proven(views, candidates, {0: image}, accept=self._options.accept).get(0)
+            if geometry is not None and image is not None:
+                view = next(each.keypoints for each in views if each.is_mirrored == geometry.is_mirrored)
+                (matches,) = mutual_matches(view.descriptors, [image.descriptors])
+                places = agreeing_places(pairs(view, image, matches), geometry, view, image)
+                return replace(_checked(geometry, picture, other), matches=places)
+        return None
+
+    # --- votes and proofs -----------------------------------------------------------------------------
+
+    def _views(self, variants: Sequence[QueryVariant]) -> list[View]:
+        views = [View(unpack(each.feature.vector), each.orientation.mirrored) for each in variants]
+        if len(views) == 1 and not self.spec.model:  # a stored query; SIFT mirrors by permutation
+            views = list(both_ways(views[0].keypoints))
+        return views
+
+    def _found(self, views: Sequence[View], wanted: int, allowed: Ids | None) -> dict[int, Geometry]:
+        """Proven images, as many as are wanted where there are so many, with their proofs."""
+        descriptors = np.concatenate([view.keypoints.descriptors for view in views])
+        if not len(descriptors) or not len(self._index):
+            return {}
+        numbers = np.repeat(np.arange(len(views)), [len(view.keypoints) for view in views])
+        neighbors = self._index.search(descriptors, self._options.neighbors, allowed=allowed)
+        votes = cast_votes(neighbors)
+        candidates, images = self._candidates(votes, numbers, views)
+        known = self._proven(views, candidates, images)
+        tried = {candidate.feature_id for candidate in candidates}
+        reach, rows, features = self._options.neighbors, np.arange(len(numbers)), owners(neighbors.ids)
+        while len(known) < wanted:
+            full = full_rows(features, np.array(list(known), np.int64))
+            if not len(full) or reach > GROWTH * wanted:
+                break
+            rows, reach = rows[full], reach * GROWTH
+            neighbors = self._index.search(descriptors[rows], reach, allowed=allowed)
+            features = owners(neighbors.ids)
+            self._verify_further(cast_votes(neighbors), numbers[rows], views, wanted, known, tried)
+        return self._by_image(known)
+
+    def _candidates(
+        self, votes: Votes, numbers: NDArray[np.int64], views: Sequence[View]
+    ) -> tuple[list[Candidate], Mapping[int, Keypoints]]:
+        """Images whose votes agree best in scale and angle, and the keypoints of at least these."""
+        features, chosen = most_voted(votes, numbers, SHORTLIST * self._options.candidates)
+        images = self._keypoints(np.unique(features))
+        is_read = np.array([int(feature) in images for feature in features], np.bool_)
+        features, chosen = features[is_read], chosen[is_read]
+        agreeing = consistency(
+            votes,
+            numbers,
+            [view.keypoints for view in views],
+            features,
+            chosen,
+            [images[int(feature)] for feature in features],
         )
-        return Hit(candidate.image_id, 10.0 ** -int(mask.sum()), orientation, 1.0, geometry, Verdict.PART)
+        order = np.argsort(-agreeing, kind="stable")
+        _, first = np.unique(features[order], return_index=True)  # the view of each that agrees better
+        best = order[np.sort(first)][: self._options.candidates]
+        return [Candidate(int(features[place]), int(chosen[place])) for place in best], images
+
+    def _verify_further(
+        self,
+        votes: Votes,
+        numbers: NDArray[np.int64],
+        views: Sequence[View],
+        wanted: int,
+        known: dict[int, Geometry],
+        tried: set[int],
+    ) -> None:
+        """Verifies untried images, most votes first, until none of many proves to be a further copy."""
+        features, chosen = most_voted(votes, numbers, len(votes))
+        _, first = np.unique(features, return_index=True)
+        more = [
+            Candidate(int(features[place]), int(chosen[place]))
+            for place in np.sort(first)
+            if int(features[place]) not in tried
+        ]
+        for start in range(0, len(more), VERIFIED_AT_ONCE):
+            batch = more[start : start + VERIFIED_AT_ONCE]
+            tried.update(candidate.feature_id for candidate in batch)
+            images = self._keypoints(np.array([candidate.feature_id for candidate in batch]))
+            found = self._proven(views, batch, images)
+            known.update(found)
+            if not found or len(known) >= wanted:
+                break
+
+    def _proven(
+        self, views: Sequence[View], candidates: Sequence[Candidate], images: Mapping[int, Keypoints]
+    ) -> dict[int, Geometry]:
+        return proven(views, candidates, images, accept=self._options.accept)
+
+    # --- second tries ---------------------------------------------------------------------------------
+
+    def _second_tries(
+        self,
+        views: Sequence[View],
+        picture: Picture,
+        found: dict[int, Geometry],
+        wanted: int,
+        allowed: Ids | None,
+    ) -> dict[int, Geometry]:
+        """Looks again where nothing is sure: at the query enlarged, then at files of the best candidates."""
+        if max(picture.width, picture.height) <= SMALL:
+            enlarged = self._close_views(picture, 2.0, points=MAX_POINTS)
+            if enlarged:
+                found = _better(found, self._found(enlarged, wanted, allowed))
+                views = enlarged
+        if _best(found) >= SURE:
+            return found
+        return _better(found, self._found_in_files(views, picture, allowed))
+
+    def _found_in_files(
+        self, views: Sequence[View], picture: Picture, allowed: Ids | None
+    ) -> dict[int, Geometry]:
+        numbers = np.repeat(np.arange(len(views)), [len(view.keypoints) for view in views])
+        descriptors = np.concatenate([view.keypoints.descriptors for view in views])
+        if not len(descriptors) or not len(self._index):
+            return {}
+        votes = cast_votes(self._index.search(descriptors, self._options.neighbors, allowed=allowed))
+        candidates, _ = self._candidates(votes, numbers, views)
+        chosen = candidates[:CLOSE_CANDIDATES]
+        image_ids = self._images(np.array([each.feature_id for each in chosen], np.int64))
+        close_views = self._close_views(picture, 2.0)
+        found: dict[int, Geometry] = {}
+        for candidate, image_id in zip(chosen, image_ids, strict=True):
+            file = self._file(int(image_id), CLOSE_SIDE)
+            image = None if file is None else self._close(file, 2.0)
+            if image is not None and close_views:
+                found.update(self._proven(close_views, [candidate], {candidate.feature_id: image}))
+        return self._by_image(found)
+
+    def _close_views(
+        self, picture: Picture, enlarge: float, *, points: int = CLOSE_POINTS
+    ) -> tuple[View, ...]:
+        close = self._close(picture, enlarge, points=points)
+        return () if close is None else both_ways(close)
+
+    def _close(self, picture: Picture, enlarge: float, *, points: int = CLOSE_POINTS) -> Keypoints | None:
+        try:
+            return self._extractor.keypoints(picture, CLOSE_SIDE, points, enlarge=enlarge)
+        except FeatureError:
+            return None
+
+    # --- pixels ---------------------------------------------------------------------------------------
+
+    def _looked_at(self, hits: Sequence[Hit], picture: Picture | None) -> Iterator[Hit]:
+        """Hits with their verdict; the pixels of the first few compared with the query's."""
+        for place, hit in enumerate(hits):
+            geometry = hit.geometry
+            assert geometry is not None
+            if picture is not None and place < self._options.pixel_checks:
+                file = self._file(hit.image_id, self._extractor.need.longest_side or 0)
+                if file is not None:
+                    geometry = _checked(geometry, picture, file)
+            yield replace(hit, geometry=geometry, verdict=verdict_of(geometry))
+
+    def _file(self, image_id: int, longest_side: int) -> Picture | None:
+        """The pixels of an image; None where its file is gone or no usable picture any more."""
+        try:
+            return self._originals.picture(image_id, longest_side)
+        except (ImageError, UnknownImageError):
+            return None
+
+    # --- store ----------------------------------------------------------------------------------------
+
+    def _keypoints(self, features: Ids) -> dict[int, Keypoints]:
+        """Stored keypoints of features; broken ones, and those whose row is gone, are left out."""
+        wanted = features[self._images(features) >= 0] if len(features) else features
+        while len(wanted):
+            try:
+                blobs, _ = self._store.features.get(self.spec, wanted)
+            except (CorruptFeatureError, UnknownImageError) as exc:
+                wanted = wanted[~np.isin(wanted, self._on_broken(exc))]
+            else:
+                return {int(each): unpack(blob) for each, blob in zip(wanted, blobs, strict=True)}
+        return {}
+
+    def _images(self, features: Ids) -> Ids:
+        return self._store.records.image_ids(self.spec.fingerprint, features)
+
+    def _by_image(self, known: Mapping[int, Geometry]) -> dict[int, Geometry]:
+        features = np.array(list(known), np.int64)
+        image_ids = self._images(features)
+        return {
+            int(image_id): known[int(feature)]
+            for image_id, feature in zip(image_ids, features, strict=True)
+            if image_id >= 0
+        }
+
+
+def _hit(image_id: int, geometry: Geometry) -> Hit:
+    distance = 10.0 ** max(geometry.log10_chance, LEAST_LOG10)
+    return Hit(image_id, distance, orientation_of(geometry), 1.0, geometry)
+
+
+def _best(found: Mapping[int, Geometry]) -> float:
+    """The greatest score, 0 of nothing."""
+    return max((-geometry.log10_chance for geometry in found.values()), default=0.0)
+
+
+def _better(found: Mapping[int, Geometry], other: Mapping[int, Geometry]) -> dict[int, Geometry]:
+    """Both together; of an image in both, the surer proof."""
+    joined = dict(found)
+    for image_id, geometry in other.items():
+        known = joined.get(image_id)
+        if known is None or geometry.log10_chance < known.log10_chance:
+            joined[image_id] = geometry
+    return joined
+
+
+def _checked(geometry: Geometry, query: Picture, image: Picture) -> Geometry:
+    check = compare_pixels(query, image, geometry)
+    if check is None:
+        return geometry
+    return replace(geometry, correlation=check.correlation, is_copy=check.is_copy)

@@ -6,7 +6,8 @@ a feature whose row is gone is no hit.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,11 @@ def score(distance: float, spec: FeatureSpec) -> float:
     return min(max(value, 0.0), 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class VectorSearchOptions:
+    """Settings of the search for vectors: none, whose engines have their own."""
+
+
 class VectorSearch:
     """The read path of one kind.
 
@@ -83,6 +89,8 @@ class VectorSearch:
         on_broken: told of the error when stored features prove broken, so that they are made again; answers
             which they are.
     """
+
+    options_class: ClassVar[type[VectorSearchOptions]] = VectorSearchOptions
 
     def __init__(
         self,

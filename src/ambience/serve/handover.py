@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from ambience.datatypes import Answer, ImageRecord, LibraryInfo, Query, Ranking, Verdict
+from ambience.datatypes import Answer, Comparison, ImageRecord, LibraryInfo, Query, Ranking, Verdict
 from ambience.errors import StoreError
 from ambience.serve import wire
 from ambience.store.base import Job, Problem
@@ -146,6 +146,10 @@ class Handover:
         """As `Library.search_kind`."""
         found = self._call("search_kind", kind=kind, query=query, k=k, radius=radius, turned=turned)
         return cast(Ranking, found)
+
+    def match(self, query: Query, image: Query) -> Comparison:
+        """As `Library.match`."""
+        return cast(Comparison, self._call("match", query=query, image=image))
 
     def info(self) -> LibraryInfo:
         """As `Library.info`."""

@@ -5,7 +5,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ambience import registry
-from ambience.composition import ENGINES, engine_settings, make_extractors
+from ambience.composition import (
+    ENGINES,
+    engine_settings,
+    make_extractors,
+    own_settings,
+    search_settings,
+)
 from ambience.extract.base import Extractor
 from ambience.settings import Settings, options_from, rows
 
@@ -53,8 +59,7 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
 
 
 def _kind_rows(settings: Settings, kind: str, extractor: Extractor) -> Iterator[SettingRow]:
-    given = settings.kinds.get(kind, {})
-    own = {name: value for name, value in given.items() if name != "index" and not name.startswith("index_")}
+    own = own_settings(settings, kind)
     yield from _option_rows(extractor.options_class, own, f"kinds.{kind}", "")
     usual, _ = engine_settings(Settings(), extractor.spec)
     engine, engine_given = engine_settings(settings, extractor.spec)
@@ -62,6 +67,8 @@ def _kind_rows(settings: Settings, kind: str, extractor: Extractor) -> Iterator[
     yield SettingRow(f"kinds.{kind}.index", engine, usual, "", f"Index engine; one of: {engines}.")
     options_class = registry.load(ENGINES, engine).options_class
     yield from _option_rows(options_class, engine_given, f"kinds.{kind}", "index_")
+    search_class, search_given = search_settings(settings, extractor.spec)
+    yield from _option_rows(search_class, search_given, f"kinds.{kind}", "search_")
 
 
 def _option_rows(

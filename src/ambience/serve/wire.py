@@ -28,8 +28,8 @@ def encode(value: Any) -> Any:
     """A value as what JSON can hold.
 
     Args:
-        value: None, a scalar, bytes, a path, a time, a list, tuple or mapping of these, or an instance of a
-            class of `MODULES`.
+        value: None, a scalar, bytes, uint8 pixels, a path, a time, a list, tuple or mapping of these, or an
+            instance of a class of `MODULES`.
 
     Returns:
         The same as dicts, lists and scalars, for `decode`.
@@ -45,6 +45,9 @@ def encode(value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray) and value.dtype == np.uint8:  # pixels
+        packed = base64.b64encode(value.tobytes()).decode("ascii")
+        return {_TAG: "pixels", "shape": list(value.shape), "value": packed}
     if isinstance(value, bytes):
         return {_TAG: "bytes", "value": base64.b64encode(value).decode("ascii")}
     if isinstance(value, Path):
@@ -98,6 +101,9 @@ def _decoded(value: Any) -> Any:
     match value[_TAG]:
         case "bytes":
             return base64.b64decode(value["value"], validate=True)
+        case "pixels":
+            flat = np.frombuffer(base64.b64decode(value["value"], validate=True), np.uint8)
+            return flat.reshape(value["shape"])
         case "path":
             return Path(value["value"])
         case "datetime":

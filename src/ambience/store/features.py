@@ -1,9 +1,9 @@
 """The features of all pictures in LMDB: one named database per fingerprint, one value per feature.
 
 Key: feature id, 8 bytes, big-endian, so that the order of keys is the order of ids. Value: the bytes of the
-vector or blob, its quality as float16, and a CRC-32C over id, vector and quality. Values are never overwritten
-once committed. Only `commit.py` writes here; anyone may read, from any thread, and from other processes at
-the same time.
+vector or blob, its quality as float16, and a CRC-32C over id, vector and quality. Values are never
+overwritten once committed. Only `commit.py` writes here; anyone may read, from any thread, and from other
+processes at the same time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,10 @@ _QUALITY_BYTES = 2
 _CRC_BYTES = 4
 _PAGE = 10_000
 """Keys that one read transaction walks over, so that a long walk never keeps old pages alive."""
+_PAGE_BYTES = 16 * 2**20
+"""Values that are verified in one read transaction, and at once in memory."""
+_RESIDUE = 0x48674BC7
+"""CRC-32C of anything followed by its own CRC-32C, lowest byte first."""
 
 
 BrokenFeatureError = CorruptFeatureError | UnknownImageError
@@ -130,6 +134,35 @@ class Features:
             raise broken
         return _unpacked_blobs(values) if spec.is_blob else _unpacked(spec, b"".join(values))
 
+    def parts(self, spec: FeatureSpec, feature_ids: Ids, most_bytes: int) -> Iterator[Ids]:
+        """Ids, in the order given, in runs whose stored values take no more than so many bytes together.
+
+        For blobs, whose lengths differ: what reads them run by run needs bounded memory. Only lengths are
+        looked up, a page of keys at a time; what is absent counts as nothing.
+
+        Args:
+            spec: of the features.
+            feature_ids: (N,) int64.
+            most_bytes: of a run, unless a single feature is larger.
+
+        Yields:
+            (M,) ids, M at least 1.
+        """
+        length = _stored_bytes(spec)
+        for start in range(0, len(feature_ids), _PAGE):
+            page = feature_ids[start : start + _PAGE]
+            if length is not None:
+                rows = max(1, most_bytes // length)
+                yield from (page[first : first + rows] for first in range(0, len(page), rows))
+                continue
+            ends = np.cumsum(self._lengths(spec, page))
+            first = 0
+            while first < len(page):
+                before = int(ends[first - 1]) if first else 0
+                last = max(first + 1, int(np.searchsorted(ends, before + most_bytes, side="right")))
+                yield page[first:last]
+                first = last
+
     def ids(self, fingerprint: str) -> Ids:
         """Ids of all stored features of a fingerprint, ascending; committed or not."""
         pages = list(self.id_pages(fingerprint))
@@ -183,12 +216,18 @@ class Features:
             (feature id, what is wrong) pairs.
         """
         length = _stored_bytes(spec)
-        with self._environment.reading(spec.fingerprint) as (transaction, database):
-            if database is None:
-                return []
-            keys = [_key(int(each)) for each in feature_ids]
-            found = transaction.cursor(database).getmulti(keys)
-            return [(_id(key), problem) for key, value in found if (problem := _problem(key, value, length))]
+        problems: list[tuple[int, str]] = []
+        for part in self.parts(spec, feature_ids, _PAGE_BYTES):
+            with self._environment.reading(spec.fingerprint) as (transaction, database):
+                if database is None:
+                    return problems
+                found = transaction.cursor(database).getmulti([_key(int(each)) for each in part])
+                problems += [
+                    (_id(key), problem)
+                    for key, value in found
+                    if (problem := _problem(key, bytes(value), length))
+                ]
+        return problems
 
     def close(self) -> None:
         """Closes the environment where nobody else in this process uses it."""
@@ -208,8 +247,22 @@ class Features:
                 stored = {bytes(key) for key, _ in found}
                 absent = dict.fromkeys(key for key in asked if key not in stored)
                 return [], tuple(_id(key) for key in absent), ()
-            corrupt = tuple(_id(key) for key, value in found if _problem(key, value, length))
-            return [] if corrupt else [bytes(value) for _, value in found], (), corrupt
+            values = [bytes(value) for _, value in found]  # copied once: the map's pages may go
+            corrupt = tuple(
+                _id(key)
+                for (key, _), value in zip(found, values, strict=True)
+                if _problem(key, value, length)
+            )
+            return [] if corrupt else values, (), corrupt
+
+    def _lengths(self, spec: FeatureSpec, feature_ids: Ids) -> NDArray[np.int64]:
+        """(N,) bytes of stored values, in the order asked; 0 where there is none."""
+        with self._environment.reading(spec.fingerprint) as (transaction, database):
+            if database is None:
+                return np.zeros(len(feature_ids), np.int64)
+            get = transaction.get
+            found = (get(_key(int(each)), b"", db=database) for each in feature_ids)
+            return np.fromiter((len(value) for value in found), np.int64, len(feature_ids))
 
     def _write(self, packed: Puts, gone: Mapping[str, list[bytes]]) -> None:
         if not self.is_writer:
@@ -268,18 +321,16 @@ def _checksum(feature_id: int, body: bytes) -> int:
 
 
 def _packed(feature_id: int, feature: Feature) -> tuple[bytes, bytes]:
-    body = feature.vector.tobytes() + np.float16(feature.quality).tobytes()
-    return _key(feature_id), body + _checksum(feature_id, body).to_bytes(_CRC_BYTES, "little")
+    body = b"".join((feature.vector.tobytes(), np.float16(feature.quality).tobytes()))
+    return _key(feature_id), b"".join((body, _checksum(feature_id, body).to_bytes(_CRC_BYTES, "little")))
 
 
-def _problem(key: Any, value: Any, length: int | None) -> str:
+def _problem(key: Any, value: bytes, length: int | None) -> str:
     """What is wrong with a stored value; "" where nothing is."""
     if len(value) != length and (length is not None or len(value) < _QUALITY_BYTES + _CRC_BYTES):
         return f"{len(value)} bytes instead of {length or 'some'}"
-    stored = int.from_bytes(value[-_CRC_BYTES:], "little")
-    if _checksum(_id(key), bytes(value[:-_CRC_BYTES])) != stored:
-        return "the bytes do not agree with their checksum"
-    return ""
+    # Over the checksum as well, so that a blob of 34 kB is not copied to cut four bytes off its end.
+    return "" if _checksum(_id(key), value) == _RESIDUE else "the bytes do not agree with their checksum"
 
 
 def _unpacked(spec: FeatureSpec, joined: bytes) -> tuple[NDArray[Any], NDArray[np.float32]]:

@@ -37,7 +37,7 @@ def pictures() -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Writes `phash.json` and `color.json`."""
+    """Writes `phash.json`, `color.json` and `local_features.json`."""
     hashes, counts = {}, {}
     for name, rgb in pictures().items():
         bits = imagehash.phash(Image.fromarray(rgb), hash_size=24, highfreq_factor=4).hash
@@ -53,7 +53,25 @@ def main() -> None:
     made_with |= {"pillow": PIL.__version__, "machine": platform.machine()}
     write("phash", f"imagehash.phash(hash_size=24, highfreq_factor=4), ImageHash {version('ImageHash')}",
           made_with, hashes)  # fmt: skip
+    points = {name: strongest_points(rgb) for name, rgb in pictures().items()}
+    write("local_features", f"cv2.SIFT(contrastThreshold=-1), OpenCV {cv2.__version__}", made_with, points)
     write("color", f"cv2.calcHist · 1e7 / pixels, OpenCV {cv2.__version__}", made_with, counts)
+
+
+def strongest_points(rgb: np.ndarray) -> list[dict]:
+    """The twelve strongest keypoints of the upper left 384×384 pixels, each place and direction once."""
+    grey = cv2.cvtColor(np.ascontiguousarray(rgb[:384, :384]), cv2.COLOR_RGB2GRAY)
+    found, raw = cv2.SIFT.create(contrastThreshold=-1).detectAndCompute(grey, None)
+    order = sorted(range(len(found)), key=lambda number: -found[number].response)[:12]
+    return [
+        {
+            "place": [round(value, 3) for value in found[number].pt],
+            "size": round(found[number].size, 4),
+            "angle": round(found[number].angle, 2),
+            "sift": raw[number].astype(np.uint8).tobytes().hex(),
+        }
+        for number in order
+    ]
 
 
 def write(kind: str, reference: str, made_with: dict[str, str], values: dict) -> None:

@@ -1,7 +1,8 @@
 """Vectors in LMDB: what goes in comes out, and what is broken or absent is named."""
 
 import multiprocessing
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 from ambience.datatypes import Feature
-from ambience.errors import StoreError, UnknownImageError
+from ambience.errors import CorruptFeatureError, StoreError, UnknownImageError
 from ambience.store.features import Features
-from support.store_writes import COLOR, PHASH, vector_of
+from support.store_writes import COLOR, PHASH, POINTS, blob_of, vector_of
 
 NAME = PHASH.fingerprint
 
@@ -150,3 +151,78 @@ def test_a_forked_process_is_told_to_open_the_library_itself(features: Features)
     assert "a forked process must open the library for itself" in answers.get()
     child.join()
     assert features.ids(NAME).tolist() == []
+
+
+def put_blobs(features: Features, lengths: dict[int, int]) -> dict[int, np.ndarray]:
+    blobs = {number: blob_of(number, length) for number, length in lengths.items()}
+    rows = [(number, Feature(blob, 0.25)) for number, blob in blobs.items()]
+    features.put(POINTS.fingerprint, POINTS, rows)
+    return blobs
+
+
+@pytest.mark.parametrize("lengths", [(12, 34_012, 69_644), (148, 148, 148), (0, 1, 2)])
+def test_blobs_of_any_length_come_back_as_they_were(features: Features, lengths: tuple[int, ...]) -> None:
+    blobs = put_blobs(features, dict(enumerate(lengths, 1)))
+    found, qualities = features.get(POINTS, np.array([3, 1, 2, 1]))
+    assert (found.shape, found.dtype, qualities.tolist()) == ((4,), object, [0.25] * 4)
+    assert all(
+        np.array_equal(a, blobs[b]) and a.dtype == np.uint8 for a, b in zip(found, (3, 1, 2, 1), strict=True)
+    )
+    assert features.verify_ids(POINTS, np.array([1, 2, 3])) == []
+
+
+def test_no_blobs_are_an_empty_array_of_blobs(features: Features) -> None:
+    put_blobs(features, {1: 40})
+    found, qualities = features.get(POINTS, np.empty(0, np.int64))
+    assert (found.shape, found.dtype, qualities.shape) == ((0,), object, (0,))
+
+
+@pytest.mark.parametrize("place", [0, 17_000, 34_011, 34_013, -1])
+def test_a_flipped_bit_anywhere_in_a_blob_is_found(features: Features, place: int) -> None:
+    put_blobs(features, {1: 34_012, 2: 34_012})
+    harm(features, 2, lambda value: value[:place] + bytes([value[place] ^ 4]) + value[place:][1:])
+    for ids in ([2], [1, 2]):
+        with pytest.raises(CorruptFeatureError) as caught:
+            features.get(POINTS, np.array(ids))
+        assert caught.value.feature_ids == (2,)
+    assert [feature_id for feature_id, _ in features.verify_ids(POINTS, np.array([1, 2]))] == [2]
+    assert len(features.get(POINTS, np.array([1]))[0]) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 3, 6, 20_000])
+def test_a_blob_that_was_cut_short_is_found(features: Features, kept: int) -> None:
+    put_blobs(features, {1: 34_012})
+    harm(features, 1, lambda value: value[:kept])
+    with pytest.raises(CorruptFeatureError):
+        features.get(POINTS, np.array([1]))
+
+
+def harm(features: Features, feature_id: int, how: Callable[[bytes], bytes]) -> None:
+    key = feature_id.to_bytes(8, "big")
+    with features._environment.reading(POINTS.fingerprint) as (transaction, database):
+        value = bytes(transaction.get(key, db=database))
+    features._environment.write({POINTS.fingerprint: [(key, how(value))]}, {})
+
+
+def test_runs_of_ids_hold_no_more_bytes_than_asked(features: Features) -> None:
+    lengths = {number: 100 * (number % 7) for number in range(1, 60)} | {30: 9_000}
+    put_blobs(features, lengths)
+    ids = np.random.default_rng(0).permutation(np.arange(1, 63))
+    runs = list(features.parts(POINTS, ids, 1_500))
+    assert np.array_equal(np.concatenate(runs), ids)
+    sizes = [sum(lengths[each] + 6 for each in run.tolist() if each in lengths) for run in runs]
+    assert all(size <= 1_500 or run.tolist() == [30] for size, run in zip(sizes, runs, strict=True))
+    assert len(runs) < 20
+    assert [run.tolist() for run in features.parts(PHASH, np.arange(5), 2 * 78)] == [[0, 1], [2, 3], [4]]
+    assert list(features.parts(POINTS, ids[:0], 10)) == []
+
+
+def test_verifying_many_blobs_needs_little_memory(features: Features) -> None:
+    for start in range(0, 1_000, 200):
+        put_blobs(features, dict.fromkeys(range(start, start + 200), 60_000))
+    tracemalloc.start()
+    try:
+        assert list(features.verify(POINTS)) == []
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()

@@ -1,22 +1,22 @@
 """The command `ambience`: global options, the list of commands, and what an error looks like.
 
 Exit codes: 0 done; 1 an error, or the answer is no (`search` found nothing, `check` found problems, `add`
-could not use a path that was named, or none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+could not use a path that was named, or none of the files); 2 wrong usage, and any error of `match`;
+130 stopped by Ctrl-C.
 """
 
 import logging
 import os
 import sys
-import traceback
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 import ambience
-from ambience.errors import AmbienceError, BusyError
-from ambience.serve.cli import adding, searching, serving, upkeep
+from ambience.serve.cli import adding, matching, searching, serving, upkeep
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
+from ambience.serve.cli.faults import explain
 from ambience.serve.cli.output import SafeLines, say
 from ambience.serve.cli.session import Session, parse_overrides
 
@@ -25,8 +25,9 @@ EXIT_DONE, EXIT_ERROR = 0, 1
 _EPILOG = """\
 Results go to standard output, progress and messages to standard error.
 
-Exit status: 0 done; 1 an error, or the answer is no (search found nothing, check found problems, add could
-not use a path that was named, or none of the files); 2 wrong usage; 130 stopped by Ctrl-C.
+Exit status: 0 done; 1 an error, or the answer is no (search or match found nothing, check found problems,
+add could not use a path that was named, or none of the files); 2 wrong usage, or an error of match; 130
+stopped by Ctrl-C.
 """
 
 
@@ -62,7 +63,7 @@ def root(
     overrides: dict[str, str],
     verbose: int,
 ) -> None:
-    """Finds pictures: copies, turned and mirrored copies, and pictures with the same colors.
+    """Finds pictures: copies, crops, turned and mirrored copies, and pictures with the same colors.
 
     Start with `ambience add ~/Pictures`, then `ambience search photo.jpg`, or `ambience serve` for the page.
     """
@@ -75,6 +76,7 @@ def root(
 for _command in (
     adding.add,
     searching.search,
+    matching.match,
     serving.serve,
     adding.remove,
     upkeep.info,
@@ -111,7 +113,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         say("stopped")
         sys.exit(EXIT_INTERRUPTED)
     except Exception as exc:  # noqa: BLE001 - the last boundary: people get one line, -vv the rest
-        _explain(exc, with_traceback=_is_very_verbose(arguments))
+        explain(exc, with_traceback=_is_very_verbose(arguments))
         _give_up_full_output()
         sys.exit(EXIT_ERROR)
     sys.exit(code or EXIT_DONE)
@@ -131,27 +133,6 @@ def _give_up_full_output() -> None:
         sys.stdout.flush()
     except OSError:
         sys.stdout = None
-
-
-def _explain(exc: Exception, *, with_traceback: bool) -> None:
-    if with_traceback:
-        traceback.print_exception(exc)
-    if isinstance(exc, BusyError):
-        say(f"{exc} (try again in {exc.retry_after_s:g} s)")
-    elif isinstance(exc, AmbienceError):
-        say(str(exc))
-    elif isinstance(exc, ImportError) and not (exc.name or "").startswith("ambience"):
-        say(
-            f"Ambience is not wholly installed: {exc}; "
-            "install it again: python -m pip install --force-reinstall ambience"
-        )
-    elif isinstance(exc, OSError):
-        say(f"the operating system refuses: {exc}")
-    else:
-        say(
-            f"a fault of Ambience itself: {type(exc).__name__}: {exc}; "
-            "please report it with what `ambience -vv …` prints for the same command"
-        )
 
 
 def _is_very_verbose(arguments: list[str]) -> bool:

@@ -19,21 +19,11 @@ from ambience.serve.cli.output import (
     write_table,
 )
 from ambience.serve.cli.session import Session
+from ambience.serve.placement import geometry_of, verdict_words
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Answer, ImageRecord, KindStatus, Match, Orientation, Query
+    from ambience.datatypes import Answer, ImageRecord, KindStatus, Match, Query
     from ambience.settings import Settings
-
-VERDICT_WORDS = {
-    "same_file": "same file",
-    "same_picture": "same picture",
-    "edited": "edited copy",
-    "part": "part of it",
-    "same_scene": "same scene",
-    "look_alike": "looks alike",
-    "same_colors": "same colors",
-    "same_words": "same words",
-}
 
 FILE_KIND = "sha256"
 """Evidence of the bytes themselves: always distance 0, and said by the verdict already."""
@@ -67,7 +57,7 @@ def search(
     """
     if is_json and paths:
         raise click.UsageError("--json and --paths are two forms of the same answer; give one of them")
-    question = _question(query, session.settings)
+    question = question_of(query, session.settings)
     by = [name for word in kinds for name in word.split(",") if name] or None
     with session.reading() as library:
         answer = library.search(question, by=by, k=k, exclude_self=question.image_id is not None)
@@ -86,7 +76,7 @@ def search(
     return 0 if matches else 1
 
 
-def _question(word: str, settings: "Settings") -> "Query":
+def question_of(word: str, settings: "Settings") -> "Query":
     """What the user means: an address, standard input, an id, or a file.
 
     Raises:
@@ -127,19 +117,6 @@ def _file_bytes(path: Path, limit: int) -> bytes:
         raise QueryError(f"cannot read {path}: {exc.strerror or exc}") from exc
 
 
-def verdict_words(verdict: str, orientation: "Orientation") -> str:
-    """What a match is, in words: "same picture, mirrored, rotated 90°".
-
-    Returns:
-        Words for people; a verdict of a newer server is shown by its name.
-    """
-    parts = [VERDICT_WORDS.get(verdict, verdict.replace("_", " "))]
-    if verdict not in ("same_file", "same_colors", "same_words"):
-        parts += ["mirrored"] if orientation.mirrored else []
-        parts += [f"rotated {orientation.rotation}°"] if orientation.rotation else []
-    return ", ".join(parts)
-
-
 def _write_matches(
     answer: "Answer", matches: "Sequence[Match]", records: "Mapping[int, ImageRecord]"
 ) -> None:
@@ -152,7 +129,7 @@ def _write_matches(
             [
                 str(rank),
                 str(match.image_id),
-                verdict_words(match.verdict, match.orientation),
+                verdict_words(match.verdict, match.orientation, geometry_of(match)),
                 f"{match.score:.2f}",
                 *(distances.get(kind, "–") for kind in kinds),
                 _place(records[match.image_id]),

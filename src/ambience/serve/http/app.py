@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
-from ambience.serve.http import errors, images, local, search, system
+from ambience.serve.http import errors, images, local, matches, search, system
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.state import ServerState
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ambience.library import Library
 
 _DESCRIPTION = """\
-Finds pictures: copies, however they were resized, re-encoded, turned or mirrored, and pictures of the same
-colors.
+Finds pictures: copies, however they were resized, re-encoded, cropped, turned or mirrored, and pictures of
+the same colors; and shows where one lies in the other.
 
 `/v1` is the interface of Ambience. The endpoints of the *original system* keep the names, fields and result
 keys of the services that it replaces. Errors are problem documents (RFC 9457) with a stable `code`.
@@ -62,7 +62,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for router in (images.router, search.router, system.router, local.router):
+    for router in (images.router, matches.router, search.router, system.router, local.router):
         app.include_router(router)
     app.include_router(original_router(library, kind))
     for route in app.routes:

@@ -36,6 +36,7 @@ CALLS = frozenset(
         "info",
         "jobs",
         "list_images",
+        "match",
         "remove",
         "search",
         "search_kind",

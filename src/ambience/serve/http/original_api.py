@@ -15,7 +15,7 @@ from ambience.errors import AmbienceError, UnknownImageError
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import original_problem
 from ambience.serve.http.schemas import PROBLEMS
-from ambience.serve.http.services import KindService
+from ambience.serve.http.services import KindService, knob_rows
 from ambience.serve.http.state import work_place
 
 if TYPE_CHECKING:
@@ -25,14 +25,16 @@ T = TypeVar("T")
 
 _PICTURE = {"type": "string", "format": "binary"}
 _ID = {"type": "integer", "description": "May be a string of digits."}
-_EXTENT = {
-    "k": {"type": "integer", "minimum": 1, "description": "So many hits at most; or"},
-    "distance_threshold": {
-        "type": "number",
-        "minimum": 0,
-        "description": "everything at this distance or nearer. Give exactly one of the two.",
-    },
-}
+
+
+def _knobs(service: KindService) -> dict[str, Any]:
+    """The kind's knobs as OpenAPI has them."""
+    described = {}
+    for row in knob_rows(service.knobs):
+        schema: dict[str, Any] = {"type": row.form, "description": row.help}
+        schema |= {} if row.minimum is None else {"minimum": row.minimum}
+        described[row.name] = schema | ({} if row.default is None else {"default": row.default})
+    return described
 
 
 def _body(media_type: str, required: list[str], **fields: Any) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class OriginalEndpoints:
     def add_to(self, router: APIRouter) -> None:
         """Registers the endpoints under the original's names."""
         kind, feature_name = self._service.spec.kind, self._service.feature_name
+        knobs = _knobs(self._service)
         nothing: dict[int | str, dict[str, Any]] = {200: {"description": "Done; the body is empty."}}
         routes: list[tuple[str, Callable[[Request], Any], dict[str, Any]]] = [
             (
@@ -102,16 +105,16 @@ class OriginalEndpoints:
             (
                 f"/{kind}_get_similar_images_by_id",
                 self.similar_by_id,
-                _body(_JSON, ["image_id"], image_id=_ID, **_EXTENT),
+                _body(_JSON, ["image_id"], image_id=_ID, **knobs),
             ),
             (
                 f"/{kind}_get_similar_images_by_image_buffer",
                 self.similar_by_picture,
-                _body(_FORM, ["image"], image=_PICTURE, **_EXTENT),
+                _body(_FORM, ["image"], image=_PICTURE, **knobs),
             ),
         ]
         if self._service.spec.accepts_text:
-            by_text = _body(_JSON, ["text"], text={"type": "string"}, **_EXTENT)
+            by_text = _body(_JSON, ["text"], text={"type": "string"}, **knobs)
             routes.append((f"/{kind}_get_similar_images_by_text", self.similar_by_text, by_text))
         for path, endpoint, body in routes:
             is_empty = endpoint in (self.calculate, self.delete)

@@ -23,6 +23,8 @@ from ambience.datatypes import (
     Verdict,
 )
 from ambience.serve.http.errors import shown
+from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
+from ambience.serve.placement import geometry_of
 from ambience.settings import Settings
 from ambience.store.base import Job
 
@@ -92,6 +94,9 @@ class EvidenceSchema(BaseModel):
     rank: int = Field(description="From 1, in the ranking of that kind.")
     verdict: Verdict | None = Field(None, description="Strongest verdict that this alone supports.")
     orientation: OrientationSchema
+    geometry: GeometrySchema | None = Field(
+        None, description="How the query lies on the image, from kinds that prove it."
+    )
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSchema":
@@ -103,6 +108,7 @@ class EvidenceSchema(BaseModel):
             rank=evidence.rank,
             verdict=evidence.verdict,
             orientation=OrientationSchema.of(evidence.orientation),
+            geometry=None if evidence.geometry is None else GeometrySchema.of(evidence.geometry),
         )
 
 
@@ -113,6 +119,9 @@ class MatchSchema(BaseModel):
     verdict: Verdict
     score: float = Field(description="0–1.")
     orientation: OrientationSchema
+    place: BoxSchema | None = Field(
+        None, description="The rectangle of the image that the query covers, in its pixels; where proven."
+    )
     evidence: list[EvidenceSchema]
     image: ImageSummary
 
@@ -301,6 +310,7 @@ class Shaper:
                 verdict=match.verdict,
                 score=match.score,
                 orientation=OrientationSchema.of(match.orientation),
+                place=_place(match, records[match.image_id]),
                 evidence=[EvidenceSchema.of(evidence) for evidence in match.evidence],
                 image=self.summary(records[match.image_id]),
             )
@@ -326,6 +336,11 @@ class Shaper:
             kinds=states_of(added.states),
             asked=statuses_of(added.asked),
         )
+
+
+def _place(match: Match, record: ImageRecord) -> BoxSchema | None:
+    geometry = geometry_of(match)
+    return None if geometry is None else place_of(geometry, record.width, record.height)
 
 
 def statuses_of(statuses: Iterable[KindStatus]) -> list[KindStatusSchema]:

@@ -1,22 +1,18 @@
 """The generic service of one kind: what the original system has five near-identical programs for.
 
-Distances leave in the unit of the original's endpoints and thresholds come in that unit; both are inclusive.
+Its knobs are those that the kind's read path declares (`search/original_figures.py`).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
-import numpy as np
-
-from ambience.datatypes import FeatureSpec, Query, Ranking
-from ambience.errors import QueryError
+from ambience.datatypes import FeatureSpec, FeatureState, Query
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import MissingFieldError, shown
 
 if TYPE_CHECKING:
     from ambience.library import Library
-
-LARGEST_K = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,11 @@ class KindService:
         kind = self.spec.kind
         return kind if kind.endswith("_features") else f"{kind}_features"
 
-    def calculate(self, form: Form) -> None:
+    def calculate(self, form: Form) -> dict[str, str] | None:
         """Adds the feature of a picture under a given id.
+
+        Returns:
+            None; or why there is nothing to describe, which is remembered like a feature.
 
         Raises:
             ImageError: the bytes are no usable picture.
@@ -51,7 +50,9 @@ class KindService:
             raise MissingFieldError("field 'image_id' is missing; send the id of the picture")
         if form.file is None:
             raise MissingFieldError("field 'image' is missing; send the picture as a file")
-        self.library.add_feature(self.spec.kind, image_id, form.picture(), name=f"{image_id}.online")
+        name = f"{image_id}.online"
+        state, reason = self.library.add_feature(self.spec.kind, image_id, form.picture(), name=name)
+        return {"state": state.value, "reason": shown(reason)} if state is FeatureState.EMPTY else None
 
     def delete(self, form: Form) -> None:
         """Forgets the feature of one image, named by `file_name` (which wins) or `image_id`.
@@ -82,7 +83,7 @@ class KindService:
         image_id = form.integer("image_id", least=0)
         if image_id is None:
             raise MissingFieldError("field 'image_id' is missing; send the id of a stored picture")
-        return self._items(self._ranked(Query(image_id=image_id), form, turned=False))
+        return self._items(Query(image_id=image_id), form, turned=False)
 
     def similar_by_picture(self, form: Form) -> list[dict[str, Any]]:
         """Images near a picture, in whichever of the eight orientations.
@@ -97,7 +98,7 @@ class KindService:
         """
         if form.file is None:
             raise MissingFieldError("field 'image' is missing; send the picture as a file")
-        return self._items(self._ranked(Query(data=form.picture()), form, turned=True))
+        return self._items(Query(data=form.picture()), form, turned=True)
 
     def similar_by_text(self, form: Form) -> list[dict[str, Any]]:
         """Images near a sentence.
@@ -112,32 +113,90 @@ class KindService:
         text = form.text("text")
         if text is None:
             raise MissingFieldError("field 'text' is missing; send a sentence")
-        return self._items(self._ranked(Query(text=text), form, turned=False))
+        return self._items(Query(text=text), form, turned=False)
 
-    def _ranked(self, query: Query, form: Form, *, turned: bool) -> Ranking:
-        k = form.integer("k", least=1)
-        threshold = form.number("distance_threshold", least=0)
-        if (k is None) == (threshold is None):
-            seen = "neither k nor distance_threshold is" if k is None else "both k and distance_threshold are"
-            raise QueryError(f"{seen} given; give exactly one")
-        if threshold is None:
-            return self.library.search_kind(self.spec.kind, query, k=min(k or 1, LARGEST_K), turned=turned)
-        # Stored distances are float32: rounded the same way, a threshold equal to one is inclusive.
-        with np.errstate(over="ignore"):
-            radius = min(float(np.float32(threshold / self.spec.display_scale)), float(np.finfo("f4").max))
-        return self.library.search_kind(self.spec.kind, query, radius=radius, turned=turned)
+    @cached_property
+    def knobs(self) -> type[Any]:
+        """The parameters of this kind's searches: a frozen dataclass."""
+        return self.library.original_knobs(self.spec.kind)
 
-    def _items(self, ranking: Ranking) -> list[dict[str, Any]]:
+    def _items(self, query: Query, form: Form, *, turned: bool) -> list[dict[str, Any]]:
+        knobs = self.knobs(**turned_knobs(self.knobs, form))
+        answer = self.library.search_original(self.spec.kind, query, knobs, turned=turned)
         items: list[dict[str, Any]] = [
-            {"image_id": hit.image_id, "distance": self._displayed(hit.distance)} for hit in ranking.hits
+            {"image_id": image_id, answer.figure: value} for image_id, value in answer.rows
         ]
-        if self.library.settings.serve.original_file_names:
-            records = self.library.images([hit.image_id for hit in ranking.hits])
+        if answer.has_file_names or self.library.settings.serve.original_file_names:
+            records = self.library.images([image_id for image_id, _ in answer.rows])
             for item in items:
                 record = records.get(item["image_id"])
                 item["file_name"] = shown(record.name) if record is not None else ""
         return items
 
-    def _displayed(self, distance: float) -> float:
-        scaled = distance * self.spec.display_scale
-        return round(scaled) if self.spec.is_distance_integer else float(scaled)
+
+def turned_knobs(knobs: type[Any], form: Form) -> dict[str, Any]:
+    """The knobs that a form turns; the others keep their defaults.
+
+    Args:
+        knobs: frozen dataclass of whole numbers, numbers and flags.
+        form: as it was sent; numbers and flags may be strings.
+
+    Returns:
+        Arguments of the dataclass.
+
+    Raises:
+        QueryError: a value is malformed or too small; the message names its field.
+    """
+    turned: dict[str, Any] = {}
+    for row in knob_rows(knobs):
+        least = 0 if row.minimum is None else row.minimum
+        if row.form == "boolean":
+            turned[row.name] = form.flag(row.name, default=row.default)
+        elif row.form == "integer":
+            turned[row.name] = form.integer(row.name, least=int(least))
+        else:
+            turned[row.name] = form.number(row.name, least=least)
+    return {name: value for name, value in turned.items() if value is not None}
+
+
+class KnobRow(NamedTuple):
+    """One knob.
+
+    Attributes:
+        name: of its field.
+        form: as JSON Schema calls it.
+        default: where nothing is sent.
+        minimum: smallest value accepted, or None.
+        help: one sentence.
+    """
+
+    name: str
+    form: Literal["boolean", "integer", "number"]
+    default: Any
+    minimum: float | None
+    help: str
+
+
+def knob_rows(knobs: type[Any]) -> list[KnobRow]:
+    """What a dataclass of knobs declares.
+
+    Returns:
+        One row a field, in order.
+    """
+    hints = get_type_hints(knobs)
+    return [
+        KnobRow(
+            row.name,
+            _json_type(hints[row.name]),
+            row.default,
+            row.metadata.get("minimum"),
+            row.metadata.get("help", ""),
+        )
+        for row in fields(knobs)
+    ]
+
+
+def _json_type(hint: Any) -> Literal["boolean", "integer", "number"]:
+    """The form of `int`, `float | None` and the like."""
+    (form,) = {part for part in get_args(hint) or (hint,) if part is not type(None)}
+    return "boolean" if form is bool else "integer" if form is int else "number"

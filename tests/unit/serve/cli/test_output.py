@@ -21,7 +21,7 @@ from ambience.serve.cli.output import (
     size,
     write_table,
 )
-from ambience.serve.cli.searching import VERDICT_WORDS, verdict_words
+from ambience.serve.placement import VERDICT_WORDS, verdict_words
 
 
 def test_shown_text_is_always_printable() -> None:

@@ -1,0 +1,172 @@
+"""`/v1/images/{id}/matches`: two pictures compared with each other, as a drawing or as JSON.
+
+The drawing is for people, JSON for programs. `?format=` decides; without it the Accept header does, and where
+that says neither, the drawing comes.
+"""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from ambience import datatypes
+from ambience.datatypes import Comparison, Verdict
+from ambience.serve.http.bodies import received
+from ambience.serve.http.errors import MissingFieldError, shown
+from ambience.serve.http.geometry_schemas import (
+    BoxSchema,
+    GeometrySchema,
+    PointMatchSchema,
+    matches_of,
+    place_of,
+)
+from ambience.serve.http.images import ImageId
+from ambience.serve.http.schemas import PROBLEMS, EvidenceSchema, OrientationSchema
+from ambience.serve.http.state import ServerState, work_place
+from ambience.serve.proof import draw_proof
+
+AnswerFormat = Literal["json", "jpeg", "png"]
+Format = Annotated[
+    AnswerFormat | None, Query(description="What to answer; by default what the Accept header asks for.")
+]
+
+MEDIA_TYPES: dict[str, AnswerFormat] = {
+    "application/json": "json",
+    "image/jpeg": "jpeg",
+    "image/png": "png",
+}
+
+
+class ComparedSchema(BaseModel):
+    """One of the two pictures."""
+
+    name: str
+    width: int = Field(description="Pixels, after orientation.")
+    height: int
+
+
+class ComparisonSchema(BaseModel):
+    """What one picture is of another."""
+
+    query: ComparedSchema
+    image: ComparedSchema
+    verdict: Verdict | None = Field(None, description="null: they have nothing in common that can be shown.")
+    score: float | None = Field(None, description="0–1.")
+    orientation: OrientationSchema | None = None
+    place: BoxSchema | None = Field(None, description="The rectangle of the image that the query covers.")
+    geometry: GeometrySchema | None = Field(None, description="null where no geometry was proven.")
+    matches: list[PointMatchSchema] = Field(description="Places that agree, best first.")
+    evidence: list[EvidenceSchema]
+    notes: dict[str, str] = Field(description="Why a kind could not tell, by kind.")
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> "ComparisonSchema":
+        """From our datatype."""
+        found, geometry = comparison.match, comparison.geometry
+        query, image = comparison.query, comparison.image
+        return cls(
+            query=ComparedSchema(name=shown(comparison.query_name), width=query.width, height=query.height),
+            image=ComparedSchema(name=shown(comparison.image_name), width=image.width, height=image.height),
+            verdict=None if found is None else found.verdict,
+            score=None if found is None else found.score,
+            orientation=None if found is None else OrientationSchema.of(found.orientation),
+            place=None if geometry is None else place_of(geometry, image.width, image.height),
+            geometry=None if geometry is None else GeometrySchema.of(geometry),
+            matches=[] if geometry is None else matches_of(geometry),
+            evidence=[] if found is None else [EvidenceSchema.of(each) for each in found.evidence],
+            notes={kind: shown(note) for kind, note in comparison.notes.items()},
+        )
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": ComparisonSchema,
+        "description": "The comparison as JSON, or drawn: both pictures, each one's outline in the other, "
+        "and lines between places that match. Pictures that do not match are no error: `verdict` is null, "
+        "and the drawing says so.",
+        "content": {
+            "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
+            "image/png": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+_PICTURE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "image": {"type": "string", "format": "binary", "description": "The query."}
+                    },
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+router = APIRouter(
+    prefix="/v1/images", tags=["matches"], responses=PROBLEMS | _ANSWERS, default_response_class=Response
+)
+
+
+@router.get("/{image_id}/matches/{other}")
+async def compare_stored(
+    request: Request, image_id: ImageId, other: ImageId, format: Format = None
+) -> Response:
+    """How image `image_id`, taken as the query, lies in image `other`.
+
+    Both are read from their files, so a picture of which only features are kept cannot be compared.
+    """
+    async with work_place(request) as state:
+        query, image = datatypes.Query(image_id=image_id), datatypes.Query(image_id=other)
+        return await state.work.run(lambda: _answer(state, query, image, format or _accepted(request)))
+
+
+@router.post("/{image_id}/matches", openapi_extra=_PICTURE_BODY)
+async def compare_sent(request: Request, image_id: ImageId, format: Format = None) -> Response:
+    """How a picture sent along lies in image `image_id`; nothing of it is kept."""
+    async with work_place(request) as state, received(request) as form:
+        if form.file is None:
+            raise MissingFieldError("field 'image' is missing; send the picture to compare as a file")
+        query = datatypes.Query(data=form.picture(), name=form.file_name or "query")
+        image = datatypes.Query(image_id=image_id)
+        return await state.work.run(lambda: _answer(state, query, image, format or _accepted(request)))
+
+
+def _answer(
+    state: ServerState, query: datatypes.Query, image: datatypes.Query, format: AnswerFormat
+) -> Response:
+    """The comparison in the form asked for, in a worker thread."""
+    comparison = state.library.match(query, image)
+    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
+    if format == "json":
+        document = ComparisonSchema.of(comparison).model_dump_json()
+        return Response(document, media_type="application/json", headers=headers)
+    drawn = draw_proof(comparison, format=format)
+    return Response(drawn, media_type=f"image/{format}", headers=headers)
+
+
+def _accepted(request: Request) -> AnswerFormat:
+    """What the client likes best, by the weights of its Accept header (RFC 9110 §12.5.1), then its order."""
+    wanted: list[tuple[float, AnswerFormat]] = []
+    for part in request.headers.get("accept", "").split(","):
+        media_type, *parameters = (word.strip().lower() for word in part.split(";"))
+        if media_type in MEDIA_TYPES:
+            wanted.append((_weight(parameters), MEDIA_TYPES[media_type]))
+    best = max(wanted, key=lambda each: each[0], default=(0.0, "jpeg"))
+    return best[1] if best[0] > 0 else "jpeg"
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

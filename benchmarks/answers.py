@@ -2,8 +2,8 @@
 
 A search is more than features and a way to compare them: it has an index, proves its candidates and looks
 again where it is unsure. So it is asked as people ask it, with the bytes of a file. `SearchPlan` says how to
-open one in a worker process; `answers_of` asks every case under every transform and keeps the answers of each
-photo in one file, whose folder is named by everything that could change them.
+open one in a worker process; `answers_of` asks for every photo and keeps the answers of each in one file,
+whose folder is named by everything that could change them.
 """
 
 import hashlib
@@ -85,9 +85,29 @@ class SearchPlan(Protocol):
         """The search, in a worker process."""
 
 
+class Asked(Protocol):
+    """One photo to be asked for.
+
+    Attributes:
+        own: key of its picture in the gallery, or None where that does not hold it.
+        file: name of the file that keeps the answers.
+    """
+
+    @property
+    def own(self) -> str | None:
+        """See above."""
+
+    @property
+    def file(self) -> str:
+        """See above."""
+
+    def queries(self) -> list[bytes]:
+        """Bytes of the files to ask with."""
+
+
 @dataclass(frozen=True)
-class Asked:
-    """One photo to be asked for under every transform.
+class TransformedPhoto:
+    """A photo under every transform.
 
     Attributes:
         case: the photo.
@@ -98,10 +118,21 @@ class Asked:
     is_held: bool
 
     @property
+    def own(self) -> str | None:
+        """As `Asked` says."""
+        return self.case.photo.key if self.is_held else None
+
+    @property
     def file(self) -> str:
-        """Name of the file that keeps the answers: of these transforms, this photo, and its part."""
+        """Named by the transforms, the photo, and its part."""
         fixture = self.case.fixture
         return f"{fixture.parent.name}-{fixture.stem}-{'held' if self.is_held else 'not'}.json"
+
+    def queries(self) -> list[bytes]:
+        """41 files, made where they are not there."""
+        make_fixture(self.case)
+        with np.load(self.case.fixture) as files:
+            return [files[name].tobytes() for name in files.files]
 
 
 def code_stamp(files: Sequence[Path]) -> str:
@@ -124,12 +155,8 @@ def start_worker(plan: SearchPlan) -> None:
 
 
 def ask_photo(asked: Asked, folder: Path) -> None:
-    """Asks a photo under every transform and keeps the answers."""
-    make_fixture(asked.case)
-    with np.load(asked.case.fixture) as files:
-        data = [files[name].tobytes() for name in files.files]
-    own = asked.case.photo.key if asked.is_held else None
-    answers = [asdict(_open["search"].ask(each, own)) for each in data]
+    """Asks with all files of a photo and keeps the answers."""
+    answers = [asdict(_open["search"].ask(data, asked.own)) for data in asked.queries()]
     kept = folder / asked.file
     beside = kept.with_suffix(".part")
     beside.write_text(json.dumps(answers), encoding="utf-8")
@@ -137,7 +164,7 @@ def ask_photo(asked: Asked, folder: Path) -> None:
 
 
 def answers_of(plan: SearchPlan, asked: Sequence[Asked], *, title: str) -> list[list[Answered]]:
-    """Answers to every photo under every transform, asked where they are not kept yet.
+    """Answers to every file of every photo, asked where they are not kept yet.
 
     Args:
         plan: how to open the search.
@@ -145,7 +172,7 @@ def answers_of(plan: SearchPlan, asked: Sequence[Asked], *, title: str) -> list[
         title: for the progress on stderr.
 
     Returns:
-        (P, 41) answers.
+        One row a photo, one answer a file.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     missing = [each for each in asked if not (plan.folder / each.file).is_file()]

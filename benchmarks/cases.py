@@ -16,6 +16,10 @@ from photos import Photo, Split, load_rgb
 from report import cache_folder, versions
 from transforms import TRANSFORMS, transformed
 
+FULL = {"gallery": 2000, "queries": 240, "outsiders": 260}
+QUICK = {"gallery": 300, "queries": 50, "outsiders": 50}
+"""Photos of each part at most."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -8,6 +8,7 @@ photos.
 """
 
 import hashlib
+import inspect
 import json
 import math
 import time
@@ -129,14 +130,15 @@ class OriginalPlan:
     @cached_property
     def place(self) -> Path:
         """Folder of the index, named by all that makes it."""
-        keys = "".join(photo.key for photo in self.photos)
-        text = json.dumps([code_stamp([Path(__file__)]), keys, versions(PACKAGES)])
+        code = "".join(inspect.getsource(each) for each in (descriptors_of, _selection, OriginalPlan.prepare))
+        numbers = [POINTS, QUADRANT, SPACING, NEIGHBORS, MAX_AREA]
+        text = json.dumps([code, numbers, [photo.key for photo in self.photos], versions(PACKAGES)])
         return cache_folder("original-local") / hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
     def folder(self) -> Path:
         """Of the answers."""
-        return self.place / f"answers-{self.matching_threshold:g}"
+        return self.place / f"answers-{code_stamp([Path(__file__)])}-{self.matching_threshold:g}"
 
     def prepare(self) -> None:
         """Extracts the photos, trains the index on them, and adds them."""

@@ -142,13 +142,23 @@ def related_pairs(photos: Sequence[Photo]) -> NDArray[np.bool_]:
     """
     labels = np.array([photo.label.lower().removesuffix("_easy") for photo in photos])
     same = (labels[:, None] == labels[None, :]) & (labels[:, None] != "")
+    found: NDArray[np.bool_] = same | near_duplicates(photos)
+    return found
+
+
+def near_duplicates(photos: Sequence[Photo]) -> NDArray[np.bool_]:
+    """Which photos are nearly the same picture; see `DUPLICATE_CORRELATION`.
+
+    Returns:
+        (N, N), symmetric, true on the diagonal.
+    """
     with ThreadPoolExecutor() as pool:
         thumbnails = np.stack(list(pool.map(_thumbnail, photos)))
     upright = _normalized(thumbnails)
+    same = np.eye(len(photos), dtype=bool)
     for flipped in (thumbnails, thumbnails[:, :, ::-1]):
         for turns in range(4):
             same |= upright @ _normalized(np.rot90(flipped, turns, axes=(1, 2))).T >= DUPLICATE_CORRELATION
-    np.fill_diagonal(same, True)
     found: NDArray[np.bool_] = same | same.T
     return found
 

@@ -28,12 +28,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cases import Case, fixture_pictures, make_cases, make_fixture
+from cases import FULL, QUICK, Case, fixture_pictures, make_cases, make_fixture
 from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
 from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish
 from rule import Outcome, evaluate, related_masks
-from searches import SearchResult, all_searches, search_details, search_figures, search_result
+from searches import (
+    SEARCHED_FULL,
+    SEARCHED_QUICK,
+    SearchResult,
+    all_searches,
+    search_details,
+    search_figures,
+    search_result,
+)
 from transforms import TRANSFORMS
 
 PACKAGES = (
@@ -46,12 +54,6 @@ PACKAGES = (
     "pdqhash",
     "imagededup",
 )
-FULL = {"gallery": 2000, "queries": 240, "outsiders": 260}
-QUICK = {"gallery": 300, "queries": 50, "outsiders": 50}
-SEARCHED_FULL = {"queries": 200, "outsiders": 60}
-SEARCHED_QUICK = {"queries": 20, "outsiders": 12}
-"""Of each part, those that searches are asked for."""
-
 GALLERY_AT_LEAST, QUERIES_AT_LEAST = 1000, 200
 """Below these, figures are only indicative."""
 

@@ -9,11 +9,15 @@ from numpy.typing import NDArray
 
 import local_answers
 import original_local
-from answers import Answered, Asked, SearchPlan, answers_of, narrowed, score_matrices
+from answers import Answered, SearchPlan, TransformedPhoto, answers_of, narrowed, score_matrices
 from cases import Case
 from photos import Photo, Split
 from rule import Outcome, outcome_of
 from transforms import TRANSFORMS
+
+SEARCHED_FULL = {"queries": 200, "outsiders": 60}
+SEARCHED_QUICK = {"queries": 20, "outsiders": 12}
+"""Of each part, those that searches are asked for."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def search_result(
     narrow, left = narrowed(split, queries=queries, outsiders=outsiders)
     gallery = [photos[index] for index in split.gallery]
     chosen = [cases[place] for place in left]
-    asked = [Asked(case, is_held=place < len(narrow.queries)) for place, case in enumerate(chosen)]
+    asked = [TransformedPhoto(case, is_held=place < len(narrow.queries)) for place, case in enumerate(chosen)]
     answers = answers_of(search.plan, asked, title=search.key)
     scores, masked = score_matrices(answers, gallery)
     outcome = outcome_of(search, scores, narrow, masks[left], masked=masked)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from photos import Split
-from rule import evaluate, related_masks, wilson
+from rule import evaluate, outcome_of, related_masks, wilson
 from transforms import TRANSFORMS
 
 ROWS = len(TRANSFORMS)
@@ -63,6 +63,27 @@ def test_pictures_of_the_same_thing_do_not_raise_the_threshold_and_are_counted_a
     outcome = measured([[9, 0, 0, 0], [0, 9, 0, 0], [1, 0, 0, 8], [0, 0, 0, 0]], related)
     assert outcome.threshold == 1
     assert (outcome.related_above, outcome.related) == (ROWS, ROWS)
+
+
+def test_a_search_that_was_asked_again_without_the_true_picture_gives_the_negatives():
+    scores = np.zeros((4, ROWS, 4), np.float32)
+    scores[[0, 1], :, [0, 1]] = 30
+    related = np.zeros((4, ROWS, 4), bool)
+    related[[0, 1], :, [0, 1]] = True
+    masked = np.zeros_like(scores)
+    masked[0, :, 3], masked[1, :, 2] = 20, 40
+    passed_over = outcome_of(Given(), scores, SPLIT, related)
+    assert (passed_over.threshold, passed_over.rows[0].recall, passed_over.false_accepts) == (0, 1, 0)
+    asked_again = outcome_of(Given(), scores, SPLIT, related, masked=masked)
+    assert (asked_again.threshold, asked_again.rows[0].recall, asked_again.false_accepts) == (20, 1, ROWS)
+
+
+def test_a_picture_that_is_not_answered_is_not_found():
+    scores = np.zeros((4, ROWS, 4), np.float32)
+    scores[0, :, 0] = 30
+    related = np.zeros((4, ROWS, 4), bool)
+    outcome = outcome_of(Given(), scores, SPLIT, related | (np.arange(4)[:, None, None] == np.arange(4)))
+    assert (outcome.rows[0].recall_at_1, outcome.rows[0].recall) == (0.5, 0.5)
 
 
 def test_masks_hold_what_the_photo_behind_an_inset_shows_for_insets_alone():

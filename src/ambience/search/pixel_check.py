@@ -1,12 +1,12 @@
 """Whether two pictures that lie on each other agree in their pixels: a copy, or only the same scene.
 
-Another photo of the same scene can share as many points with a picture as its copy does, and most of its pixels
-are alike as well. But near things shift against far ones as soon as the camera moves, by a fraction of a pixel
-in the next frame of a film. A copy shows no such shifts: once both pictures are laid on each other as well as a
-homography can, what is left is noise, whatever was painted over the copy. Pure functions.
+Another photo of the same scene can share as many points with a picture as its copy does, and most of its
+pixels are alike as well. But near things shift against far ones as soon as the camera moves, by a fraction of
+a pixel in the next frame of a film. A copy shows no such shifts: once both pictures are laid on each other as
+well as a homography can, what is left is noise, whatever was painted over the copy. Pure functions.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,7 +234,7 @@ def _correction(blocks: Blocks, side: int, size: tuple[int, int]) -> Matrix | No
     )
 
 
-def _terms(places: Matrix, size: tuple[int, int], *, is_projective: bool) -> Matrix:
+def _terms(places: NDArray[Any], size: tuple[int, int], *, is_projective: bool) -> Matrix:
     """(2 N, 8 or 6) what each parameter moves each place by: first all x, then all y."""
     x, y = ((places - np.array(size) / 2) / size[0]).T
     one, none = np.ones_like(x), np.zeros_like(x)
@@ -254,7 +254,7 @@ def _compared(first: Plane, second: Plane, inside: NDArray[np.bool_], side: int)
 
     mask = cv2.erode(inside.astype(np.float32), np.ones((5, 5), np.uint8))
 
-    def summed(values: NDArray[np.floating]) -> Matrix:
+    def summed(values: NDArray[Any]) -> Matrix:
         height, width = values.shape
         parts = values.reshape(height // side, side, width // side, side)
         return np.asarray(parts.sum(axis=(1, 3)), np.float64)

@@ -41,6 +41,9 @@ ROUNDS = 4
 MOST_SHIFT = 4.0
 """Shift in pixels beyond which a block's own is not believed."""
 
+LEAST_NOISE = 0.04
+"""Shifts below this are what interpolation and whole grey values leave, even of copies without any noise."""
+
 COPY = 0.31
 """Of a copy, (shift + 0.02)·(shift over noise + 0.1)^1.6 is below: see `_is_copy`."""
 
@@ -294,4 +297,4 @@ def _shifts(gradients: list[Matrix], differences: list[Matrix], count: Matrix) -
     unexplained = np.maximum((dd - across * xd - down * yd) / count, 1e-3)
     # Blurred noise: 4πσ² neighbouring pixels err together.
     variance = unexplained * 4 * np.pi * BLUR**2 * (xx + yy) / determinant
-    return np.stack([across, down], axis=-1), np.maximum(np.sqrt(variance), 1e-3)
+    return np.stack([across, down], axis=-1), np.maximum(np.sqrt(variance), LEAST_NOISE)

@@ -225,9 +225,11 @@ class LocalSearch:
         known = self._proven(views, candidates, images)
         tried = {candidate.feature_id for candidate in candidates}
         reach, rows, features = self._options.neighbors, np.arange(len(numbers)), owners(neighbors.ids)
-        while len(known) < wanted:
-            full = full_rows(features, np.array(list(self._accepted(known)), np.int64))
-            if not len(full) or reach > GROWTH * wanted:
+        before = 0
+        while before < len(accepted := self._accepted(known)) < wanted:
+            before = len(accepted)
+            full = full_rows(features, np.array(list(accepted), np.int64))
+            if not len(full):
                 break
             rows, reach = rows[full], reach * GROWTH
             neighbors = self._index.search(descriptors[rows], reach, allowed=allowed)

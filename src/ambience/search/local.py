@@ -73,7 +73,7 @@ class LocalSearchOptions:
     neighbors: int = setting(10, "points", "Nearest points that vote, of each point of a query.", minimum=2)
     candidates: int = setting(30, "images", "Images with most votes whose geometry is verified.", minimum=1)
     accept: float = setting(
-        14.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
+        10.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
     )
     second_tries: bool = setting(
         True, "", "Look more closely where nothing is sure: query enlarged, files of candidates read again."

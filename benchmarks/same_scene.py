@@ -252,7 +252,7 @@ def report_of(
     ]  # fmt: skip
     notes = [
         f"{sum(possible.values()):,} pairs of {len(possible)} groups and labels, of which "
-        f"{len(counted)} verify; {len(pairs) - len(counted)} more are copies of one picture and are listed apart. "
+        f"{len(counted)} verify; {len(pairs) - len(counted)} more are copies of one picture, listed apart. "
         f"{asked:,} copies, of which {found:,} are found."
     ]
     if len(counted) < PAIRS_AT_LEAST:

@@ -219,3 +219,31 @@ def test_blobs_that_are_none_are_refused() -> None:
     assert len(index) == 0 and index.points == 0
     with pytest.raises(SettingsError, match="128 values"):
         DescriptorIndex(FeatureSpec("toy", "toy", 64, "uint8", "points", 1, 1), DescriptorOptions())
+
+
+@pytest.mark.slow
+def test_the_codes_of_the_original_are_held_through_a_life(tmp_path: Path) -> None:
+    index, rows = trained(40, codes="opq64", probes=16)
+    index.remove(np.array([7, 99]))
+    fresh = descriptors(20, seed=3)
+    index.add(np.array([99]), blobs_of(fresh, np.array([20])))
+    (tmp_path / "saved").mkdir()
+    index.save(tmp_path / "saved")
+    options = DescriptorOptions(codes="opq64", probes=16)
+    again = DescriptorIndex.load(tmp_path / "saved", SPEC, options)
+    for each in (index, again):
+        assert len(each) == 40 and each.points == 800
+        assert each.search(rows[::20], 1).ids[:7, 0].tolist() == [512 * number for number in range(7)]
+        assert each.search(fresh[:3], 1).ids[:, 0].tolist() == [99 * 512, 99 * 512 + 1, 99 * 512 + 2]
+        assert (each.search(rows[140:160], 3).ids // 512 != 7).all()
+        within = each.search(rows[:5], 30, allowed=np.array([3, 99])).ids
+        assert set((within // 512).ravel().tolist()) <= {3, 99, -1}
+        ((distances, _),) = each.range_search(rows[:1], 50_000.0)
+        assert len(distances) and distances.max() <= 50_000
+    with pytest.raises(IndexFileError, match="rebuild"):
+        DescriptorIndex.load(tmp_path / "saved", SPEC, DescriptorOptions())
+
+
+def test_codes_that_there_are_not_are_refused() -> None:
+    with pytest.raises(SettingsError, match="one_bit, opq64"):
+        DescriptorIndex(SPEC, DescriptorOptions(codes="pq"))

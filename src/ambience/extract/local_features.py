@@ -38,6 +38,13 @@ coarse ones of the picture that it is a thumbnail of."""
 ORIGINAL_PIXELS = 9_000_000
 """Area to which the original reduces a picture."""
 
+QUERY_DIRECTIONS = 2
+"""Directions along which a query's point is seen: an image keeps the strongest alone, which noise and
+stretching may make the query's second."""
+
+QUERY_PLACES = 0.9
+"""Share of a query's points that are places of their own; the others are second directions."""
+
 ROOT_SCALE = 512.0
 """What unit-length RootSIFT descriptors are multiplied by before they are rounded to 8 bits."""
 
@@ -80,7 +87,7 @@ class LocalFeatures:
             dim=DESCRIPTOR,
             dtype="uint8",
             metric="points",
-            version=2,
+            version=3,
             port=33333,
             preprocessing=f"sift-{recipe}{'-exact' if exact else ''}",
             verdicts=((Verdict.PART, 1e-12),),
@@ -98,7 +105,8 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: a picture has no keypoints.
         """
-        return [self._feature(self._found(picture, self._options.points)) for picture in pictures]
+        points = self._options.points
+        return [self._feature(self._found(picture, points, directions=1)) for picture in pictures]
 
     def query_variants(self, picture: Picture) -> list[QueryVariant]:
         """Keypoints of a query, and those of the query mirrored; rotations need none of their own.
@@ -109,7 +117,7 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: the picture has no keypoints.
         """
-        found = self._found(picture, self._options.query_points)
+        found = self._found(picture, self._options.query_points, directions=QUERY_DIRECTIONS)
         return [
             QueryVariant(self._feature(found)),
             QueryVariant(self._feature(mirrored(found)), Orientation(mirrored=True)),
@@ -133,17 +141,15 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: there are none.
         """
-        grey = _working(picture, _factor(picture, longest_side, enlarge))
-        found = _scale_space(grey)
-        chosen = spread_over_bands(found.places, found.sizes, found.responses, points)
-        return _described(picture, grey, found, chosen, directions=1)
+        return _spread(picture, _factor(picture, longest_side, enlarge), points, directions=1)
 
-    def _found(self, picture: Picture, points: int) -> Keypoints:
+    def _found(self, picture: Picture, points: int, *, directions: int) -> Keypoints:
         if self._is_original:
             return _of_the_original(picture)
         longest = max(picture.rgb.shape[:2])
         enlarge = min(2.0, SMALL_SIDE / longest) if 0 < longest < SMALL_SIDE else 1.0
-        return self.keypoints(picture, self._options.longest_side, points, enlarge=enlarge)
+        factor = _factor(picture, self._options.longest_side, enlarge)
+        return _spread(picture, factor, points, directions=directions)
 
     def _feature(self, found: Keypoints) -> Feature:
         return Feature(pack(found), min(1.0, len(found) / self._options.points))
@@ -189,6 +195,15 @@ def _working(picture: Picture, factor: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, size, interpolation=method), np.uint8)
 
 
+def _spread(picture: Picture, factor: float, points: int, *, directions: int) -> Keypoints:
+    """Keypoints spread over a picture and over sizes; as many as asked for, with all their directions."""
+    grey = _working(picture, factor)
+    found = _scale_space(grey)
+    places = points if directions == 1 else math.ceil(QUERY_PLACES * points)
+    chosen = spread_over_bands(found.places, found.sizes, found.responses, places)
+    return _described(picture, grey, found, chosen, directions=directions, most=points)
+
+
 def _of_the_original(picture: Picture) -> Keypoints:
     """Keypoints as the original picks them, of the picture at up to nine megapixels (Lanczos)."""
     from PIL import Image
@@ -201,7 +216,7 @@ def _of_the_original(picture: Picture) -> Keypoints:
     pixels = np.asarray(grey, np.uint8)
     found = OpenCvSift(pixels)
     chosen = as_the_original(found.places - np.float32(PHASE), found.responses, grey.width, grey.height)
-    return _described(picture, pixels, found, chosen, directions=1)
+    return _described(picture, pixels, found, chosen, directions=1, most=len(chosen))
 
 
 def _scale_space(grey: NDArray[np.uint8]) -> ScaleSpace | OpenCvSift:
@@ -219,19 +234,21 @@ def _described(
     chosen: NDArray[np.intp],
     *,
     directions: int,
+    most: int,
 ) -> Keypoints:
     if len(chosen) == 0:
         raise EmptyFeatureError(
             f"no keypoints in {picture.width}×{picture.height} pixels: the picture is blank, or nearly so, "
             "or very small"
         )
-    owners, angles, raw = found.described(chosen, directions)
+    points, angles = found.directed(chosen, directions)
+    points, angles = points[:most], angles[:most]
     working = np.array(grey.shape[::-1], np.float32)
     return Keypoints(
-        positions=(found.places[owners] / working).astype(np.float32),
-        sizes=found.sizes[owners] * np.float32(picture.width / grey.shape[1]),
+        positions=(found.places[points] / working).astype(np.float32),
+        sizes=found.sizes[points] * np.float32(picture.width / grey.shape[1]),
         angles=angles,
-        descriptors=root_sift(raw),
+        descriptors=root_sift(found.described(points, angles)),
         width=picture.width,
         height=picture.height,
     )

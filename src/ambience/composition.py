@@ -130,7 +130,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             maintenance=maintenance,
             upkeep=Upkeep(store, kept, ingest, live),
             searches=searches,
-            questions=Questions(decoder, extractors, searches),
+            questions=Questions(decoder, extractors, searches, originals),
             gateway=gateway,
             comparer=Comparer(
                 specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}

@@ -108,7 +108,9 @@ def unpack(blob: NDArray[Any]) -> Keypoints:
     blob = np.asarray(blob, np.uint8)
     header, places_at, descriptors_at = _parts(blob)
     places = blob[places_at:descriptors_at].view(_PLACE)
-    positions = np.stack([places["x"], places["y"]], axis=1).astype(np.float32) / np.float32(_WHOLE)
+    positions = np.empty((len(places), 2), np.float32)
+    positions[:, 0], positions[:, 1] = places["x"], places["y"]
+    positions /= np.float32(_WHOLE)
     return Keypoints(
         positions=positions,
         sizes=places["size"].astype(np.float32),

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from ambience.datatypes import Picture, QueryVariant
 from ambience.decode.image import Decoder
-from ambience.errors import AmbienceError, FeatureError, UnknownImageError
+from ambience.errors import AmbienceError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import Extractor
 from ambience.search.base import KindSearch
+from ambience.search.originals import Originals
 
 Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
 """By kind: features to search with, upright first, or why there are none."""
@@ -33,14 +34,20 @@ class Questions:
         decoder: shared with the write path, so that queries are decoded as the library's pictures were.
         extractors: by kind.
         searches: by kind; they know the stored features.
+        originals: files of stored images, for kinds that look at the query's pixels as well.
     """
 
     def __init__(
-        self, decoder: Decoder, extractors: Mapping[str, Extractor], searches: Mapping[str, KindSearch]
+        self,
+        decoder: Decoder,
+        extractors: Mapping[str, Extractor],
+        searches: Mapping[str, KindSearch],
+        originals: Originals | None = None,
     ) -> None:
         self._decoder = decoder
         self._extractors = extractors
         self._searches = searches
+        self._originals = originals
 
     def from_bytes(self, data: bytes, *, name: str, kinds: Sequence[str]) -> Question:
         """Variants of a picture file, in every orientation that the kinds offer.
@@ -84,7 +91,7 @@ class Questions:
             kinds: to ask.
 
         Returns:
-            One entry per kind.
+            One entry per kind; and the picture, where a kind would look at it and its file is there.
         """
         variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
         for kind in kinds:
@@ -92,4 +99,17 @@ class Questions:
                 variants[kind] = [self._searches[kind].stored_variant(image_id)]
             except (UnknownImageError, FeatureError) as exc:
                 variants[kind] = exc
-        return Question(variants)
+        looks = any(
+            self._extractors[kind].spec.is_blob and not isinstance(found, AmbienceError)
+            for kind, found in variants.items()
+        )
+        return Question(variants, self._pixels(image_id) if looks else None)
+
+    def _pixels(self, image_id: int) -> Picture | None:
+        """The picture of a stored image; None where its file is gone or unusable: features answer alone."""
+        if self._originals is None:
+            return None
+        try:
+            return self._originals.picture(image_id, 0)
+        except (ImageError, UnknownImageError):
+            return None

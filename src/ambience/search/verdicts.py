@@ -8,7 +8,7 @@ WHOLE = 0.9
 MOST = 0.6
 """Share of both areas beyond which a difference is an edit and not a crop."""
 
-CLEAN = 0.97
+CLEAN = 0.95
 """Correlation of pixels that re-encoding and resizing leave."""
 
 

@@ -125,3 +125,29 @@ def test_overlap_by_hand() -> None:
     assert overlap(corners(100, 100) + 200, 100, 100) == 0
     assert overlap(corners(300, 300) - 100, 100, 100) == pytest.approx(1)
     assert overlap(corners(100, 100)[::-1], 100, 100) == pytest.approx(1)  # a mirrored one runs the other way
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_overlap_of_nearly_coincident_quadrilaterals(seed: int) -> None:
+    places = corners(640, 480) + np.random.default_rng(seed).uniform(-0.5, 0.5, (4, 2))
+
+    assert overlap(places, 640, 480) == pytest.approx(1, abs=0.003)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_overlap_agrees_with_counting_pixels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    places = corners(100, 100) + rng.uniform(-25, 25, (4, 2))
+    x, y = np.meshgrid(np.arange(0.25, 100, 0.5), np.arange(0.25, 100, 0.5))
+    inside = np.ones(x.shape, bool)
+    for (ax, ay), (bx, by) in zip(places, np.roll(places, -1, axis=0), strict=True):
+        inside &= (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
+
+    assert _turns_one_way(places)
+    assert overlap(places, 100, 100) == pytest.approx(inside.mean(), abs=0.01)
+
+
+def _turns_one_way(places: NDArray[np.float64]) -> bool:
+    sides = np.roll(places, -1, axis=0) - places
+    following = np.roll(sides, -1, axis=0)
+    return bool((sides[:, 0] * following[:, 1] > sides[:, 1] * following[:, 0]).all())

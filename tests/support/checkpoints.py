@@ -20,6 +20,8 @@ Tensors = Mapping[str, NDArray[Any]]
 
 def pickled(value: Any) -> bytes:
     """One value in the instructions of a pickle, without their start and end."""
+    if value is None:
+        return b"N"
     if isinstance(value, bool):
         return b"\x88" if value else b"\x89"
     if isinstance(value, int):
@@ -40,31 +42,23 @@ def name(module: str, attribute: str) -> bytes:
     return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
 
 
-def tensor(
-    key: str, array: NDArray[Any], *, count: int | None = None, offset: int = 0, shape: Any = None, strides: Any = None
-) -> bytes:  # fmt: skip
-    """A tensor that fills storage `key`; what is given besides says it otherwise."""
+def tensor(key: str, array: NDArray[Any], *, old: bool = False, **said: Any) -> bytes:
+    """A tensor that fills storage `key`; `count`, `offset`, `shape` or `strides` say it otherwise."""
     steps = tuple(step // array.itemsize for step in array.strides)
-    storage = (
-        "storage",
-        name("torch", TYPES[array.dtype.name]),
-        key,
-        "cpu",
-        array.size if count is None else count,
-    )
+    storage = ("storage", name("torch", TYPES[array.dtype.name]), key, "cpu", said.get("count", array.size))
     given = (
-        pickled(storage) + b"Q",
-        offset,
-        array.shape if shape is None else shape,
-        steps if strides is None else strides,
+        pickled((*storage, None) if old else storage) + b"Q",
+        said.get("offset", 0),
+        said.get("shape", array.shape),
+        said.get("strides", steps),
         False,
         EMPTY_ORDERED,
     )
     return name("torch._utils", "_rebuild_tensor_v2") + pickled(given) + b"R"
 
 
-def state_dict(tensors: Tensors) -> dict[str, bytes]:
-    return {each: tensor(str(key), array) for key, (each, array) in enumerate(tensors.items())}
+def state_dict(tensors: Tensors, *, old: bool = False) -> dict[str, bytes]:
+    return {each: tensor(str(key), array, old=old) for key, (each, array) in enumerate(tensors.items())}
 
 
 def archive(said: bytes, storages: list[bytes], **entries: bytes) -> bytes:
@@ -95,6 +89,6 @@ def checkpoint(tensors: Tensors, *, old: bool = False) -> bytes:
     """A checkpoint of these tensors: bare in the form of today, beside an epoch in the older one."""
     storages = [np.ascontiguousarray(array).tobytes() for array in tensors.values()]
     if old:
-        said = pickled({"epoch": 10, "state_dict": state_dict(tensors)})
+        said = pickled({"epoch": 10, "state_dict": state_dict(tensors, old=True)})
         return run_of_pickles(said, storages, [array.size for array in tensors.values()])
     return archive(pickled(state_dict(tensors)), storages)

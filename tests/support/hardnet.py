@@ -1,17 +1,20 @@
 """Random weights of HardNet and HardNet8, the same on every machine, and patches of real photographs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import skimage.data
 from numpy.typing import NDArray
 
+from ambience.extract._patches import cut_patches, keypoint_frames
 from ambience.models.catalog import CATALOG, ModelFile, ModelRow
 from ambience.models.graphs.hardnet import shapes
 from support.checkpoints import checkpoint
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 SEED = 2020
+PER_PHOTO = 103
 
 
 def random_weights(name: str, seed: int = SEED) -> dict[str, NDArray[np.float32]]:
@@ -55,6 +58,15 @@ def random_places(grey: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def reference_patches() -> NDArray[np.float32]:
+    """(515, 32, 32): our patches at the places whose golden values `make_hardnet.py` made."""
+    cut = []
+    for number, grey in enumerate(greys()):
+        places = random_places(grey, PER_PHOTO, number)
+        cut.append(cut_patches(grey, keypoint_frames(places[:, :2], places[:, 2], places[:, 3])))
+    return np.concatenate(cut)
+
+
 def installed(folder: Path, name: str, *, old: bool = False, seed: int = SEED) -> dict[str, ModelRow]:
     """Random weights in a folder of models, and the catalog whose one row they are."""
     row = CATALOG[name]
@@ -62,6 +74,4 @@ def installed(folder: Path, name: str, *, old: bool = False, seed: int = SEED) -
     place = folder / name / row.files[0].name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
-    from dataclasses import replace
-
     return {name: replace(row, files=(ModelFile(place.name, len(data), None),))}

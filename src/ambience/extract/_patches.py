@@ -53,10 +53,9 @@ def cut_patches(grey: NDArray[np.uint8], frames: NDArray[np.float32]) -> Patches
     Returns:
         Patches, in the order of the frames.
 
-    Source: Riba et al., "Kornia", WACV 2020, `extract_patches_from_pyramid`: the same reductions and the same
-    interpolation. Kornia takes a pixel's place for its share of the picture less one pixel, so that its
-    patches lie up to half a pixel off, to the left at the left edge and to the right at the right edge; these
-    do not. It also leaves patches blank that want a smaller reduction than there is; here the smallest serves.
+    Source: Riba et al., "Kornia", WACV 2020: `extract_patches_from_pyramid` of version 0.9, the same
+    reductions and the same places. Earlier versions, which the original system used, cut patches up to half a
+    pixel off and left those blank that want a smaller reduction than there is.
     """
     patches = np.empty((len(frames), SIDE, SIDE), np.float32)
     if not len(frames):

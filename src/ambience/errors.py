@@ -107,7 +107,7 @@ class ModelError(AmbienceError):
 
 
 class MissingModelError(ModelError):
-    """The files of a model are not there; the message says which, where they are had and where they belong."""
+    """Files of a model are not there; the message says which, where they are had and where they belong."""
 
     code = "model_missing"
 

@@ -127,11 +127,18 @@ class IndexSettings:
 class ModelSettings:
     """Models that kinds ask for."""
 
-    folder: Path | None = setting(
-        None, "", "Folder of the models' weights; without one, `models` in the platform's data folder."
+    folder: Path | None = field(
+        default=None,
+        metadata={
+            "unit": "",
+            "help": "Folder of the models' weights; without one, `models` in the platform's data folder.",
+            "minimum": None,
+        },
     )
     precision: str = setting(
-        "auto", "", "Numbers that models calculate in: f32, bf16, or auto, which is bf16 where that is faster."
+        "auto",
+        "",
+        "Numbers that models calculate in: f32, bf16, or auto: bf16 where that is faster.",
     )
     threads: int = setting(
         0, "threads", "Threads that models calculate with at a time; 0: as many as cores.", minimum=0

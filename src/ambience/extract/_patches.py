@@ -73,7 +73,7 @@ def _pyramid(grey: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     """The picture, and its halves for as long as a patch fits in."""
     import cv2
 
-    levels = [grey.astype(np.float32) / 255]
+    levels: list[NDArray[np.float32]] = [np.asarray(grey / np.float32(255), np.float32)]
     while min(levels[-1].shape) >= 2 * SIDE:
         blurred = cv2.sepFilter2D(levels[-1], -1, _BLUR, _BLUR, borderType=cv2.BORDER_REFLECT_101)
         height, width = blurred.shape
@@ -100,7 +100,7 @@ def _sampled(level: NDArray[np.float32], frames: NDArray[np.float32], shape: tup
         )
         for start in range(0, len(x), MAX_ROWS)
     ]
-    return np.concatenate(parts).reshape(-1, SIDE, SIDE)
+    return np.asarray(np.concatenate(parts), np.float32).reshape(-1, SIDE, SIDE)
 
 
 @cache

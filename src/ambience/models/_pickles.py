@@ -45,6 +45,14 @@ _CONSTANTS = {
     "SHORT_BINBYTES", "BINBYTES",
 }  # fmt: skip
 _FIXED: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_BROKEN = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    Warning,  # of escapes that Python does not know, where warnings are made errors
+)
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -108,7 +116,7 @@ def read_pickle(data: bytes, start: int = 0) -> tuple[Any, int]:
         for opcode, argument, _ in pickletools.genops(stream):
             machine.charge(1)
             machine.run(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError, UnicodeError) as exc:
+    except _BROKEN as exc:
         raise CorruptModelError(f"a broken pickle: {exc}") from exc
     return machine.result, stream.tell()
 

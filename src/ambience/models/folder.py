@@ -47,6 +47,6 @@ def _how_to_get(row: ModelRow, file: ModelFile, place: Path) -> str:
     megabytes = f"{file.size / 1e6:.1f} MB"
     return (
         f"the weights of the model {row.name} are not here: {place} is missing. Fetch {file.name} "
-        f"({megabytes}, licence {row.licence}) from {' or '.join(row.addresses(file))} and put it there, or name "
-        "the folder that holds it by the setting models.folder"
+        f"({megabytes}, licence {row.licence}) from {' or '.join(row.addresses(file))} and put it there, or "
+        "name the folder that holds the models' folders by the setting models.folder"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.errors import ModelError
+from ambience.errors import SettingsError
 from ambience.models._openvino import imported_openvino
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.checkpoint import read_checkpoint
@@ -56,7 +56,11 @@ class Model:
 
 
 class Models:
-    """The models of this machine, by name; each is loaded at the first call for it."""
+    """The models of this machine, by name; each is loaded at the first call for it.
+
+    Raises:
+        SettingsError: the precision is none that is known.
+    """
 
     def __init__(
         self, settings: ModelSettings | None = None, catalog: Mapping[str, ModelRow] = CATALOG
@@ -67,7 +71,7 @@ class Models:
         self._ready: dict[str, Model] = {}
         self._lock = threading.Lock()
         if self._settings.precision not in PRECISIONS:
-            raise ModelError(
+            raise SettingsError(
                 f"models.precision = {self._settings.precision!r}; it can be {', '.join(PRECISIONS)}"
             )
 

@@ -40,6 +40,9 @@ CLOSE_POINTS, CLOSE_SIDE = 2_000, 1_024
 CLOSE_CANDIDATES = 10
 """Candidates whose files are looked at more closely."""
 
+LEARNED_POINTS, LEARNED_CANDIDATES = 512, 3
+"""The same where a network describes points, at a millisecond each: seconds, and not half a minute."""
+
 SMALL = 320
 """Longest side, in pixels, of queries that are worth enlarging."""
 
@@ -306,7 +309,7 @@ class LocalSearch:
             return {}
         votes = cast_votes(self._index.search(descriptors, self._options.neighbors, allowed=allowed))
         candidates, _ = self._candidates(votes, numbers, views)
-        chosen = candidates[:CLOSE_CANDIDATES]
+        chosen = candidates[: LEARNED_CANDIDATES if self.spec.model else CLOSE_CANDIDATES]
         image_ids = self._images(np.array([each.feature_id for each in chosen], np.int64))
         close_views = self._close_views(picture, 2.0)
         found: dict[int, Geometry] = {}
@@ -318,16 +321,24 @@ class LocalSearch:
         return self._by_image(found)
 
     def _close_views(
-        self, picture: Picture, enlarge: float, *, points: int = CLOSE_POINTS
+        self, picture: Picture, enlarge: float, *, points: int | None = None
     ) -> tuple[View, ...]:
-        close = self._close(picture, enlarge, points=points)
-        return () if close is None else both_ways(close)
-
-    def _close(self, picture: Picture, enlarge: float, *, points: int = CLOSE_POINTS) -> Keypoints | None:
+        points = points or self._close_points
         try:
-            return self._extractor.keypoints(picture, CLOSE_SIDE, points, enlarge=enlarge)
+            upright, swapped = self._extractor.both_ways(picture, CLOSE_SIDE, points, enlarge=enlarge)
+        except FeatureError:
+            return ()
+        return View(upright, False), View(swapped, True)
+
+    def _close(self, picture: Picture, enlarge: float) -> Keypoints | None:
+        try:
+            return self._extractor.keypoints(picture, CLOSE_SIDE, self._close_points, enlarge=enlarge)
         except FeatureError:
             return None
+
+    @property
+    def _close_points(self) -> int:
+        return LEARNED_POINTS if self.spec.model else CLOSE_POINTS
 
     # --- pixels ---------------------------------------------------------------------------------------
 

@@ -89,11 +89,11 @@ def prepared(row: ModelRow, patches: NDArray[np.float32]) -> NDArray[np.float32]
     Returns:
         (N, 1, 32, 32) float32.
     """
-    flat = patches.reshape(len(patches), -1)
+    flat = patches.reshape(-1, SIDE * SIDE)
     centered = flat - flat.mean(axis=1, keepdims=True)
     deviation = np.sqrt(np.square(centered).sum(axis=1, keepdims=True) / (SIDE * SIDE - 1))
     scaled = centered / (deviation + np.float32(PATCH_EPSILON[row.name]))
-    return scaled.reshape(-1, 1, SIDE, SIDE)
+    return np.asarray(scaled, np.float32).reshape(-1, 1, SIDE, SIDE)
 
 
 def build(row: ModelRow, weights: Weights) -> Any:
@@ -135,13 +135,13 @@ def _checked(name: str, weights: Weights) -> dict[str, NDArray[np.float32]]:
     needed = shapes(name)
     known = set(needed) | {tensor for tensor in weights if tensor.endswith(".num_batches_tracked")}
     if missing := sorted(set(needed) - set(weights)):
-        raise CorruptModelError(f"weights of {name} without {', '.join(missing[:3])}: another model's, perhaps")
+        raise CorruptModelError(f"weights of {name} lack {', '.join(missing[:3])}: another model's?")
     if unknown := sorted(set(weights) - known):
-        raise CorruptModelError(f"weights of {name} with {', '.join(unknown[:3])}: another model's, perhaps")
+        raise CorruptModelError(f"weights of {name} hold {', '.join(unknown[:3])}: another model's?")
     found = {}
     for tensor, shape in needed.items():
         if weights[tensor].shape != shape:
-            raise CorruptModelError(f"{tensor} of {name} has shape {weights[tensor].shape}; {shape} is needed")
+            raise CorruptModelError(f"{tensor} of {name} has shape {weights[tensor].shape}, not {shape}")
         found[tensor] = np.ascontiguousarray(weights[tensor], np.float32)
         if not np.isfinite(found[tensor]).all() or (tensor.endswith("_var") and (found[tensor] < 0).any()):
             raise CorruptModelError(f"{tensor} of {name} holds what is no number, or a negative variance")

@@ -131,7 +131,7 @@ class ModelSettings:
         default=None,
         metadata={
             "unit": "",
-            "help": "Folder of the models' weights; without one, `models` in the platform's data folder.",
+            "help": "Folder of the models' weights, one folder in it a model.",
             "minimum": None,
         },
     )

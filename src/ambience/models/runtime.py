@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.errors import SettingsError
+from ambience.errors import CorruptModelError, SettingsError
 from ambience.models._openvino import imported_openvino
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.checkpoint import read_checkpoint
@@ -99,7 +99,10 @@ class Models:
         (file,) = row.files
         weights = read_checkpoint(place, max_bytes=2 * file.size, sha256=file.sha256)
         family = import_module(f"ambience.models.graphs.{row.graph}")
-        graph = family.build(row, weights)
+        try:
+            graph = family.build(row, weights)
+        except CorruptModelError as exc:
+            raise CorruptModelError(f"{place} is not used: {exc}") from exc
         graph.reshape([BATCH, *list(graph.inputs[0].get_partial_shape())[1:]])
         return Model(row, family, _compiled(graph, self._settings))
 

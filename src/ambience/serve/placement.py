@@ -16,6 +16,9 @@ WHOLE = 0.9
 LEAST_TURN_DEG = 2.0
 """Smaller turns are not worth a word."""
 
+LEAST_LOG10 = -300.0
+"""Chances below ten to this have no words of their own."""
+
 VERDICT_WORDS = {
     "same_file": "same file",
     "same_picture": "same picture",
@@ -180,4 +183,5 @@ def pixel_words(geometry: Geometry) -> str:
 
 def chance_words(geometry: Geometry) -> str:
     """How sure the geometry is: how many places agree, and how many pictures would by chance."""
-    return f"{geometry.inliers} places agree (pictures expected to by chance: 10^{geometry.log10_chance:.0f})"
+    chance = f"10^{geometry.log10_chance:.0f}" if geometry.log10_chance >= LEAST_LOG10 else "none"
+    return f"{geometry.inliers} places agree (pictures expected to by chance: {chance})"

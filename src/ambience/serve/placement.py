@@ -16,8 +16,8 @@ WHOLE = 0.9
 LEAST_TURN_DEG = 2.0
 """Smaller turns are not worth a word."""
 
-LEAST_LOG10 = -300.0
-"""Chances below ten to this have no words of their own."""
+RULED_OUT = 30
+"""Chances of one in ten to this and less have no figure of their own."""
 
 VERDICT_WORDS = {
     "same_file": "same file",
@@ -182,6 +182,8 @@ def pixel_words(geometry: Geometry) -> str:
 
 
 def chance_words(geometry: Geometry) -> str:
-    """How sure the geometry is: how many places agree, and how many pictures would by chance."""
-    chance = f"10^{geometry.log10_chance:.0f}" if geometry.log10_chance >= LEAST_LOG10 else "none"
-    return f"{geometry.inliers} places agree (pictures expected to by chance: {chance})"
+    """How sure the geometry is: how many places agree, and how rarely they do by chance."""
+    rarity = round(-geometry.log10_chance)
+    if rarity > RULED_OUT:
+        return f"{geometry.inliers} places agree: chance is ruled out"
+    return f"{geometry.inliers} places agree: chance does as well in 1 of 10^{rarity} pictures"

@@ -13,7 +13,7 @@ answers kept there.
 import argparse
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -175,9 +175,9 @@ def verified_pairs(groups: Mapping[str, Sequence[Photo]], library: Sequence[Phot
     return sorted(pairs, key=lambda pair: -(pair.correlation or -1.0))
 
 
-def is_apart(pair: Pair) -> bool:
+def is_apart(pair: Pair, true_copies: Set[frozenset[str]] = TRUE_COPIES) -> bool:
     """Whether both are copies of one picture, so that calling them so is right."""
-    return frozenset((pair.first, pair.second)) in TRUE_COPIES
+    return frozenset((pair.first, pair.second)) in true_copies
 
 
 # --- copies -----------------------------------------------------------------------------------------------
@@ -212,10 +212,14 @@ def copies_kept(photos: Sequence[Photo], *, seed: int, is_quick: bool) -> dict[s
 
 
 def report_of(
-    pairs: Sequence[Pair], possible: Mapping[str, int], kept: Mapping[str, Mapping[str, int]]
+    pairs: Sequence[Pair],
+    possible: Mapping[str, int],
+    kept: Mapping[str, Mapping[str, int]],
+    *,
+    true_copies: Set[frozenset[str]] = TRUE_COPIES,
 ) -> tuple[dict[str, Any], list[Table], list[str]]:
     """Figures, tables and sentences."""
-    counted = [pair for pair in pairs if not is_apart(pair)]
+    counted = [pair for pair in pairs if not is_apart(pair, true_copies)]
     wrong = [pair for pair in counted if pair.is_copy]
     asked, found, copies = (sum(row[name] for row in kept.values()) for name in ("asked", "found", "copies"))
     figures = {
@@ -223,7 +227,7 @@ def report_of(
         "same_scene_pairs": len(counted),
         "copy_kept": round(copies / asked, 4),
         "copy_kept_of_found": round(copies / max(1, found), 4),
-        "near_duplicate_pairs": len(pairs) - len(counted),
+        "pairs_apart": len(pairs) - len(counted),
     }
     by_group: Counter[str] = Counter(pair.group for pair in counted)
     called: Counter[str] = Counter(pair.group for pair in wrong)
@@ -252,7 +256,7 @@ def report_of(
     ]  # fmt: skip
     notes = [
         f"{sum(possible.values()):,} pairs of {len(possible)} groups and labels, of which "
-        f"{len(counted)} verify; {len(pairs) - len(counted)} more are copies of one picture and are listed apart. "
+        f"{len(counted)} verify; {len(pairs) - len(counted)} more are copies of one picture, listed apart. "
         f"{asked:,} copies, of which {found:,} are found."
     ]
     if len(counted) < PAIRS_AT_LEAST:
@@ -284,12 +288,15 @@ def draw(pairs: Sequence[Pair], file: Path) -> None:
 def run(arguments: argparse.Namespace) -> tuple[Report, list[Pair]]:
     """Measures everything."""
     gallery = find_photos(arguments.photos)
-    scenes = scene_photos(arguments.scenes or arguments.photos.resolve().parent / "scenes")
-    groups, labels = grouped(scenes), grouped(gallery)
+    scenes = arguments.scenes or arguments.photos.resolve().parent / "scenes"
+    groups = grouped(scene_photos(scenes)) if scenes.is_dir() else {}
+    labels = grouped(gallery)
     if arguments.quick:
         largest = sorted(labels, key=lambda label: (-len(labels[label]), label))[:QUICK_LABELS]
         labels = {label: labels[label] for label in largest}
     groups |= {f"gallery: {label}": members for label, members in labels.items()}
+    if not groups:
+        raise SystemExit(f"no two photos of {arguments.photos} have one label, and {scenes} is not there")
     library = {photo.key: photo for members in groups.values() for photo in members}
     pairs = verified_pairs(groups, list(library.values()))
     kept = copies_kept(gallery, seed=arguments.seed, is_quick=arguments.quick)

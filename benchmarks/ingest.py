@@ -2,8 +2,9 @@
 
     python benchmarks/ingest.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
 
-Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, phash and color,
-on all cores. In the same run, taken in turn so that noise of the machine falls on all alike: reading and
+Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, on all cores;
+once with phash and color alone, which is what the peers do, and once with every kind. In the same run, taken
+in turn so that noise of the machine falls on all alike: reading and
 decoding alone at the scale that the kinds need; reading and simplejpeg at 1/8 alone; imagehash's 576-bit hash
 alone; the original's recipe (each of two services decodes for itself, one hashes, one counts the full-size
 histogram). Files are in the page cache. Rates are pictures a second; a ratio is the median over the turns.
@@ -57,8 +58,9 @@ TURNS = {True: 3, False: 7}
 PROFILED = {"12mp": 8, "2mp": 24, "03mp": 100, "12mp_4mb": 4}
 """Files on which each stage is timed alone, one thread."""
 
-AMBIENCE, DECODE, EIGHTH, IMAGEHASH, ORIGINAL = (
+AMBIENCE, EVERYTHING, DECODE, EIGHTH, IMAGEHASH, ORIGINAL = (
     "Ambience",
+    "Ambience, every kind",
     "decode alone",
     "decode 1/8",
     "imagehash",
@@ -66,23 +68,38 @@ AMBIENCE, DECODE, EIGHTH, IMAGEHASH, ORIGINAL = (
 )
 
 
+COMPARED = ("phash", "color")
+"""Kinds that the peers have something like; rates are compared with these alone."""
+
+
 # --- Ambience ---------------------------------------------------------------------------------------------
 
 
-def add_all(paths: Sequence[Path]) -> float:
+def compared_only() -> dict[str, dict[str, bool]]:
+    """Settings that switch every other kind off."""
+    from ambience import registry
+    from ambience.composition import EXTRACTORS
+
+    return {kind: {"enabled": kind in COMPARED} for kind in registry.names(EXTRACTORS)}
+
+
+def add_all(paths: Sequence[Path], *, every_kind: bool = False) -> float:
     """Seconds that a fresh library on disk takes to add a folder that holds just these files.
 
     Raises:
         RuntimeError: not every file was added.
     """
     from ambience import library
+    from ambience.settings import Settings
 
+    kinds = {} if every_kind else compared_only()
     with tempfile.TemporaryDirectory(dir=cache_folder("libraries")) as scratch:
         photos = Path(scratch) / "photos"
         photos.mkdir()
         for path in paths:
             os.link(path, photos / path.name)
-        with library.open(Path(scratch) / "library", writer=True) as mine:
+        settings = Settings(library=Path(scratch) / "library", kinds=kinds)
+        with library.open(settings=settings, writer=True) as mine:
             start = time.perf_counter()
             report = mine.add_paths([photos])
             took = time.perf_counter() - start
@@ -95,11 +112,12 @@ def add_all(paths: Sequence[Path]) -> float:
 
 
 def needed_side() -> int:
-    """Longest side that the kinds ask of a picture, in pixels."""
+    """Longest side that the compared kinds ask of a picture, in pixels."""
     from ambience import composition
     from ambience.settings import Settings
 
-    needs = [extractor.need.longest_side for extractor in composition.make_extractors(Settings()).values()]
+    made = composition.make_extractors(Settings(kinds=compared_only()))
+    needs = [extractor.need.longest_side for extractor in made.values()]
     return max(need for need in needs if need is not None)
 
 
@@ -185,12 +203,13 @@ def measure(files: dict[str, list[Path]], *, turns: int, share: int) -> dict[str
             factor = scale_for(wanted, need)
             candidates: list[tuple[str, int, Callable[[], float]]] = [
                 (AMBIENCE, len(paths), partial(add_all, paths)),
+                (EVERYTHING, len(few), partial(add_all, few, every_kind=True)),
                 (DECODE, len(paths), partial(decode_all, paths, factor)),
                 (EIGHTH, len(paths), partial(decode_all, paths, 8)),
                 (IMAGEHASH, len(few), partial(pool_seconds, pool, imagehash_one, few)),
                 (ORIGINAL, len(few), partial(pool_seconds, pool, original_one, few)),
             ]  # fmt: skip
-            add_all(few)  # warm: libraries loaded, code compiled, files in the page cache
+            add_all(few, every_kind=True)  # warm: libraries loaded, code compiled, files in the page cache
             pool_seconds(pool, imagehash_one, few)
             for _ in range(turns):
                 for name, count, run in candidates:
@@ -204,7 +223,9 @@ def ratio(rates: Rates, of: str, to: str) -> float:
 
 
 def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
-    """Milliseconds of processor time that a picture costs, by stage; a busy machine hardly moves them.
+    """Milliseconds of processor time that a picture costs with every kind, by stage.
+
+    A busy machine hardly moves them.
 
     Args:
         paths: all of them are added once, which gives the whole.
@@ -230,7 +251,7 @@ def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
         return found
 
     start = time.process_time()
-    wall = add_all(paths) / len(paths) * 1e3
+    wall = add_all(paths, every_kind=True) / len(paths) * 1e3
     whole = (time.process_time() - start) / len(paths) * 1e3
     data = timed("read", lambda path: path.read_bytes(), paths[:profiled])
     timed("sha256", lambda each: hashlib.sha256(each).digest(), data)
@@ -258,6 +279,7 @@ def figures_of(rates: dict[str, Rates]) -> dict[str, Any]:
             figures[f"{key}_{name}"] = round(ratio(measured, AMBIENCE, to), 3)
     for name, measured in rates.items():
         figures[f"rate_{name}"] = round(statistics.median(measured[AMBIENCE]), 1)
+        figures[f"rate_every_kind_{name}"] = round(statistics.median(measured[EVERYTHING]), 1)
     return figures
 
 
@@ -266,7 +288,7 @@ def tables_of(
 ) -> list[Table]:
     """Rates, ratios, and where the time goes."""
     titles = {wanted.name: _title(wanted, files[wanted.name]) for wanted in SETS}
-    names = (AMBIENCE, DECODE, EIGHTH, IMAGEHASH, ORIGINAL)
+    names = (AMBIENCE, EVERYTHING, DECODE, EIGHTH, IMAGEHASH, ORIGINAL)
     medians = [
         [titles[name], *(f"{statistics.median(measured[each]):.1f}" for each in names)]
         for name, measured in rates.items()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from ambience import registry
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.errors import UnknownKindError
+from ambience.errors import SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
@@ -23,13 +23,15 @@ from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
-from ambience.settings import Settings, count_or_cores, options_from
+from ambience.settings import KindSettings, Settings, count_or_cores, options_from
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
+COMMON = tuple(row.name for row in fields(KindSettings))
+"""Settings that every kind has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +195,13 @@ def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
     """What was set of a kind's own options.
 
     Returns:
-        Everything of the kind but `index`, `index_*` and `search_*`.
+        Everything of the kind but `enabled`, `index`, `index_*` and `search_*`.
     """
     given = settings.kinds.get(kind, {})
     return {
         name: value
         for name, value in given.items()
-        if name != "index" and not name.startswith(("index_", "search_"))
+        if name not in COMMON and name != "index" and not name.startswith(("index_", "search_"))
     }
 
 
@@ -221,12 +223,13 @@ def _compare(extractor: Extractor, search: KindSearch) -> Compare:
 
 
 def make_extractors(settings: Settings) -> dict[str, Extractor]:
-    """Every kind found, made with its own settings: those that are not of its engine or its read path.
+    """Every kind that is switched on, made with its own settings: those of neither engine nor read path.
 
     Returns:
         Extractors by the name of their kind, sorted.
 
     Raises:
+        SettingsError: no kind is switched on, or an option is unknown or out of range.
         UnknownKindError: the settings name a kind that does not exist.
     """
     names = registry.names(EXTRACTORS)
@@ -235,11 +238,23 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
             raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
     made: dict[str, Extractor] = {}
     for kind in names:
+        if not is_enabled(settings, kind):
+            continue
         found = registry.load(EXTRACTORS, kind)
         own = own_settings(settings, kind)
         options = options_from(found.options_class, own, where=f"kinds.{kind}")
         made[kind] = found(options, exact=settings.decode.exact)
+    if not made:
+        raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
     return made
+
+
+def is_enabled(settings: Settings, kind: str) -> bool:
+    """Whether a kind is made and searched: `kinds.<kind>.enabled`."""
+    given = settings.kinds.get(kind, {})
+    common = {name: given[name] for name in COMMON if name in given}
+    switch: KindSettings = options_from(KindSettings, common, where=f"kinds.{kind}")
+    return switch.enabled
 
 
 def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:

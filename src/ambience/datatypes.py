@@ -515,6 +515,21 @@ class KindInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusedFeatures:
+    """Features that no kind uses any more, since settings or versions changed.
+
+    Attributes:
+        kind: whose they were; "" where that is not known.
+        fingerprint: of the space that they live in.
+        features: how many.
+    """
+
+    kind: str
+    fingerprint: str
+    features: int
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryInfo:
     """What a library holds.
 
@@ -526,6 +541,7 @@ class LibraryInfo:
         disk_bytes: of the library's own files: records, features, indexes and uploads, without its trash.
         seq: last change number.
         kinds: by name.
+        unused: what `ambience clean` would delete.
     """
 
     folder: Path
@@ -535,3 +551,4 @@ class LibraryInfo:
     disk_bytes: int
     seq: int
     kinds: Mapping[str, KindInfo]
+    unused: tuple[UnusedFeatures, ...] = ()

@@ -19,6 +19,7 @@ AmbienceError
 │   ├── DamagedStoreError          files of the library are broken; says what was done about it
 │   └── StoreFullError             the disk is full; nothing was lost
 ├── IndexFileError             a snapshot of an index is missing, broken or of another fingerprint
+├── IndexRecallError           a new index finds too little to take the place of the one that serves
 ├── QueryError                 a question that cannot be answered as asked
 │   └── UnknownKindError           no kind of that name
 ├── SettingsError              a setting that is unknown or out of range
@@ -159,6 +160,12 @@ class IndexFileError(AmbienceError):
     """The snapshot of an index is missing, broken, or of another fingerprint."""
 
     code = "index_unusable"
+
+
+class IndexRecallError(AmbienceError):
+    """A new index finds too little of what an exact search finds; the one that serves is kept."""
+
+    code = "index_recall_low"
 
 
 class QueryError(AmbienceError):

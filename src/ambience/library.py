@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ambience.datatypes import AddedImage, FeatureState, Verdict
+from ambience.datatypes import AddedImage, FeatureState, UnusedFeatures, Verdict
 from ambience.errors import FeatureError, LibraryLockedError
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
@@ -230,6 +230,7 @@ class Library(ReadingLibrary):
             stop: ends it early.
 
         Raises:
+            IndexRecallError: a new index finds too little; the old one serves on.
             StoreError: `stop` was set before the end.
             StoreFullError: the disk is full.
             UnknownKindError: no such kind.
@@ -241,14 +242,48 @@ class Library(ReadingLibrary):
         stop = stop or threading.Event()
         self._parts.upkeep.renew(kinds, features=features, on_progress=on_progress, stop=stop)
 
-    def train(self, kind: str, *, stop: threading.Event | None = None) -> None:
-        """Trains the index of a kind for as many vectors as it holds now.
+    def train(
+        self,
+        kind: str,
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Trains the index of a kind for as many vectors as it holds now; the old one answers meanwhile.
+
+        Args:
+            kind: which.
+            on_progress: told (kind, done, total).
+            stop: ends it early; another call goes on from what is on disk by then.
 
         Raises:
+            IndexRecallError: the new index finds too little; the old one serves on.
             StoreError: `stop` was set before the end.
             UnknownKindError: no such kind.
         """
-        self.rebuild([kind], stop=stop)
+        self.rebuild([kind], on_progress=on_progress, stop=stop)
+
+    def clean(self, *, stop: threading.Event | None = None) -> list[UnusedFeatures]:
+        """Deletes features and indexes that no kind uses any more, as `info` names them.
+
+        Args:
+            stop: ends it after the fingerprint in hand.
+
+        Returns:
+            What was deleted. Features of images that have no file are kept.
+
+        Raises:
+            StoreFullError: the disk is full; what is left is deleted another time.
+        """
+        self._require_writer()
+        deleted = []
+        for each in self._parts.store.unused():
+            if stop is not None and stop.is_set():
+                break
+            count = self._parts.store.delete_unused(each.fingerprint)
+            if count:
+                deleted.append(replace(each, features=count))
+        return deleted
 
     def _require_writer(self) -> None:
         if self.lock is None:

@@ -327,6 +327,7 @@ class ReadingLibrary:
             disk_bytes=own_bytes(self.folder) + records.upload_bytes(),
             seq=records.last_seq(),
             kinds=kinds,
+            unused=tuple(self._parts.store.unused()),
         )
 
     def check(
@@ -392,6 +393,8 @@ class ReadingLibrary:
 
     def _check_kind(self, kind: str) -> None:
         if kind not in self.kinds:
+            if kind in self.settings.kinds:  # it exists: else the library would not have been opened
+                raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
 
     def _follow(self) -> None:

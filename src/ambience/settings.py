@@ -111,7 +111,16 @@ class IndexSettings:
     snapshot_interval_s: float = setting(
         60.0, "seconds", "A changed index is written to disk no more often than this.", minimum=0
     )
-    verify_snapshots: bool = setting(True, "", "Check the sha256 of index files when they are opened.")
+    verify_snapshots: bool = setting(
+        True, "", "Check the sha256 of index files: small ones when they are opened, large ones soon after."
+    )
+    min_recall: float = setting(
+        0.8,
+        "",
+        "Share of what an exact search finds that a newly trained index must find, measured on a sample, to "
+        "take the place of the one that serves.",
+        minimum=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,15 @@ class ServeSettings:
     )
     original_file_names: bool = setting(
         False, "", "Add file_name to results of the original system's endpoints, as its GET_FILENAMES=1 does."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KindSettings:
+    """What every kind has, beside the options that its own file declares."""
+
+    enabled: bool = setting(
+        True, "", "Make and search this kind; once it is off, `ambience clean` deletes what is stored of it."
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ambience.datatypes import FeatureSpec, Metric
+from ambience.datatypes import FeatureSpec, Metric, Neighbors
 from ambience.errors import IndexFileError, QueryError, SettingsError
 from ambience.index.exact import ExactIndex
 from ambience.keypoints import unpack
@@ -36,12 +36,19 @@ DTYPES = {
     "points": "uint8",
 }
 
+NEVER = 10**6
+
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "binary": [
         {},
         {"compile_from": 0},
         {"compile_from": 0, "threads": 1},
         {"inverted_from": 100, "lists": 16, "probes": 8},
+    ],
+    "descriptors": [
+        {"train_from": NEVER},
+        {"train_from": 100, "lists": 16, "probes": 12, "compile_from": 0},
+        {"train_from": 100, "lists": 16, "probes": 12, "exact_below": 0},
     ],
     "histogram": [{}, {"train_from": 100, "lists": 16, "probes": 12, "shortlist": 150}],
 }
@@ -75,14 +82,24 @@ class Case:
         return FeatureSpec("toy", "toy", DIMS[self.metric], DTYPES[self.metric], self.metric, 1, 1)
 
     @property
+    def approximate(self) -> set[str]:
+        """The options by which it is approximate."""
+        return {name for name in RECALL.keys() & self.options.keys() if self.options[name] < NEVER}
+
+    @property
     def is_exact(self) -> bool:
         """Whether searches must equal the oracle's."""
-        return not RECALL.keys() & self.options.keys()
+        return not self.approximate
 
     @property
     def recall(self) -> float:
         """Least share of the oracle's answer."""
-        return min((RECALL[name] for name in RECALL.keys() & self.options.keys()), default=1.0)
+        return min((RECALL[name] for name in self.approximate), default=1.0)
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether distances are estimated: then those who lie far off are in no order, and ranges unsharp."""
+        return not self.is_exact and self.metric == "points"
 
 
 def cases() -> list[Any]:
@@ -171,7 +188,10 @@ class World:
             assert np.array_equal(found.ids, true.ids)
             assert np.array_equal(found.distances, true.distances)
         hits = true.ids >= 0
-        kept = [np.isin(a, b).mean() for a, b in zip(true.ids, found.ids, strict=True) if (a >= 0).any()]
+        if self.case.is_estimated:
+            hits &= true.distances < 1000
+            true = Neighbors(true.distances, np.where(hits, true.ids, -1))
+        kept = [np.isin(a[a >= 0], b).mean() for a, b in zip(true.ids, found.ids, strict=True) if a[0] >= 0]
         assert not hits.any() or np.mean(kept) >= self.case.recall
         assert (np.diff(np.where(np.isinf(found.distances), 1e30, found.distances)) >= 0).all()
         np.testing.assert_array_equal(self.engine.ids(), self.oracle.ids())
@@ -179,7 +199,7 @@ class World:
         self.check_range(queries, allowed)
 
     def check_range(self, queries: Any, allowed: Any) -> None:
-        """Range searches are exact for every engine, at a radius that just reaches a hit (inclusive)."""
+        """Range searches are exact where distances are, at a radius that just reaches a hit (inclusive)."""
         some = self.oracle.search(queries, 5, allowed=allowed).distances
         radii = [0.0, *np.unique(some[np.isfinite(some) & (some >= 0)])[::4].tolist()]
         for radius in radii:
@@ -187,8 +207,10 @@ class World:
                 index.range_search(queries, radius, allowed=allowed) for index in (self.oracle, self.engine)
             )
             for (true_distances, true_ids), (distances, ids) in zip(true, found, strict=True):
-                assert np.array_equal(ids, true_ids)
-                assert np.array_equal(distances, true_distances)
+                if not self.case.is_estimated:
+                    assert np.array_equal(ids, true_ids)
+                    assert np.array_equal(distances, true_distances)
+                assert (np.diff(distances) >= 0).all() and (distances <= radius).all()
                 assert distances.dtype == np.float32 and ids.dtype == np.int64
 
 

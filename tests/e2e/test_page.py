@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ambience import library
 from ambience.serve.http.run import Server
@@ -149,6 +149,75 @@ def test_the_colors_tab_large_view_and_find_similar(page: "sync_api.Page", turne
     page.get_by_role("button", name="Start over").click()
     sync_api.expect(page.locator("#recent-grid .card .name")).to_have_text(list(reversed(NAMES)))
     assert page.locator("#summary").inner_text() == "4 pictures"
+
+
+@pytest.fixture(scope="module")
+def mirrored_crop(shipped_photographs: Path) -> bytes:
+    """A fifth of the coffee, mirrored."""
+    out = io.BytesIO()
+    with Image.open(shipped_photographs / "coffee.png") as image:
+        ImageOps.mirror(image.convert("RGB").crop((120, 90, 380, 290))).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+CORNERS = """(polygon) => {
+  const edge = polygon.getBoundingClientRect(), picture = polygon.closest(".shot").querySelector("img");
+  const box = picture.getBoundingClientRect();
+  const scale = Math.min(box.width / picture.naturalWidth, box.height / picture.naturalHeight);
+  const left = box.left + (box.width - scale * picture.naturalWidth) / 2;
+  const top = box.top + (box.height - scale * picture.naturalHeight) / 2;
+  const [width, height] = [scale * picture.naturalWidth, scale * picture.naturalHeight];
+  return [(edge.left - left) / width, (edge.top - top) / height, edge.width / width, edge.height / height];
+}"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_crop_is_outlined_in_its_hit_and_the_proof_opens(
+    browser: "sync_api.Browser", url: str, mirrored_crop: bytes, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(url)
+    page.set_input_files("#file", {"name": "cut.jpg", "mimeType": "image/jpeg", "buffer": mirrored_crop})
+    hit = first_hit(page)
+    assert hit.locator(".name").inner_text() == "coffee.png"
+    assert hit.locator(".badge").all_inner_texts() == ["Part of it, 22\u00a0%", "Mirrored"]
+    sync_api.expect(hit.locator("img")).to_have_js_property("complete", True)
+    shares = hit.locator(".outline .edge").evaluate(CORNERS)  # of the thumbnail: where it was cut
+    assert shares == pytest.approx([120 / 600, 90 / 400, 260 / 600, 200 / 400], abs=0.02)
+    assert page.evaluate(STICKING_OUT) == []
+
+    hit.get_by_role("button", name="Proof: where cut.jpg and coffee.png match").click()
+    drawing = page.locator("#proof-image")
+    sync_api.expect(drawing).to_be_visible(timeout=20_000)
+    sync_api.expect(drawing).to_have_js_property("complete", True)
+    natural = drawing.evaluate("(image) => [image.naturalWidth, image.naturalHeight]")
+    assert natural[0] >= 700
+    assert "Part of it, 22\u00a0%, mirrored; the pixels agree." in drawing.get_attribute("alt")
+    assert page.locator("#proof-title").inner_text() == "cut.jpg in coffee.png"
+    edge = drawing.bounding_box()
+    assert edge is not None
+    assert edge["x"] >= 0
+    assert edge["x"] + edge["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.keyboard.press("Escape")
+    sync_api.expect(page.locator("#proof")).to_be_hidden()
+    assert drawing.get_attribute("src") is None
+    context.close()
+
+
+def test_a_proof_that_cannot_be_drawn_says_why(
+    browser: "sync_api.Browser", url: str, mirrored_crop: bytes
+) -> None:
+    page = browser.new_page()
+    page.goto(url)
+    page.set_input_files("#file", {"name": "cut.jpg", "mimeType": "image/jpeg", "buffer": mirrored_crop})
+    hit = first_hit(page)
+    page.route("**/matches?**", lambda route: route.fulfill(status=404, json={"detail": "its file is gone"}))
+    hit.get_by_role("button", name="Proof").click()
+    sync_api.expect(page.locator("#proof-error")).to_have_text("its file is gone")
+    assert page.locator("#proof-image").is_hidden()
+    page.close()
 
 
 def test_an_error_is_shown_in_words(browser: "sync_api.Browser", url: str) -> None:

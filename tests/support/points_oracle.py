@@ -27,20 +27,18 @@ class PointsOracle:
         """The k nearest points of each query."""
         distances = np.full((len(queries), k), np.inf, np.float32)
         ids = np.full((len(queries), k), -1, np.int64)
-        for row, query in enumerate(queries):
-            measured = self._measured(query, allowed)[:k]
-            distances[row, : len(measured)] = [each[0] for each in measured]
-            ids[row, : len(measured)] = [each[1] for each in measured]
+        for row, (measured, points) in enumerate(self._sorted(queries, allowed)):
+            count = min(k, len(points))
+            distances[row, :count], ids[row, :count] = measured[:k], points[:k]
         return Neighbors(distances, ids)
 
     def range_search(self, queries: Any, radius: float, *, allowed: Any = None) -> list[Any]:
         """Every point within a radius."""
-        answers = []
-        for query in queries:
-            near = [each for each in self._measured(query, allowed) if each[0] <= radius]
-            distances = np.array([each[0] for each in near], np.float32)
-            answers.append((distances, np.array([each[1] for each in near], np.int64)))
-        return answers
+        answers = self._sorted(queries, allowed)
+        return [
+            (measured[measured <= radius].astype(np.float32), points[measured <= radius])
+            for measured, points in answers
+        ]
 
     def ids(self) -> Any:
         """Features held, ascending."""
@@ -49,13 +47,18 @@ class PointsOracle:
     def __len__(self) -> int:
         return len(self._held)
 
-    def _measured(self, query: Any, allowed: Any) -> list[tuple[int, int]]:
-        permitted = self._held.keys() if allowed is None else self._held.keys() & set(allowed.tolist())
-        found = []
-        for feature_id in permitted:
-            differences = np.square(self._held[feature_id] - query.astype(np.int64)).sum(axis=1)
-            found += [(int(each), feature_id * 512 + n) for n, each in enumerate(differences)]
-        return sorted(found)
+    def _sorted(self, queries: Any, allowed: Any) -> list[Any]:
+        permitted = self.ids() if allowed is None else np.intersect1d(self.ids(), allowed)
+        held = [self._held[int(each)] for each in permitted]
+        descriptors = np.concatenate([np.empty((0, 128), np.int64), *held])
+        points = [each * 512 + np.arange(len(rows)) for each, rows in zip(permitted, held, strict=True)]
+        points = np.concatenate([np.empty(0, np.int64), *points])
+        answers = []
+        for query in queries:
+            measured = np.square(descriptors - query.astype(np.int64)).sum(axis=1)
+            order = np.lexsort((points, measured))
+            answers.append((measured[order], points[order]))
+        return answers
 
 
 def blobs_of(descriptors: Any, counts: Any) -> Any:

@@ -2,9 +2,11 @@
 
 import io
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,7 @@ from ambience import registry
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
 from ambience.extract.base import Extractor
+from ambience.index.base import Index
 from ambience.index.exact import ExactIndex, ExactOptions
 from ambience.ingest import Ingest
 from ambience.maintain import LiveIndex, Maintenance
@@ -20,7 +23,7 @@ from ambience.settings import IndexSettings, IngestSettings, Settings
 from ambience.store.commit import Store
 
 KINDS = ("phash", "color")
-TWO_THREADS, USUAL = IngestSettings(threads=2), IndexSettings()
+TWO_THREADS, USUAL, EXACTLY = IngestSettings(threads=2), IndexSettings(), ExactOptions()
 
 
 def write_picture(path: Path, seed: int, *, size: tuple[int, int] = (96, 64)) -> Path:
@@ -31,6 +34,14 @@ def write_picture(path: Path, seed: int, *, size: tuple[int, int] = (96, 64)) ->
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
     path.write_bytes(file.getvalue())  # at once: a watcher on a busy machine may otherwise meet half a file
     return path
+
+
+def wait_for(is_so: Callable[[], bool], *, at_most_s: float = 60) -> None:
+    """Returns as soon as something is so; a busy machine may take its time."""
+    deadline = time.monotonic() + at_most_s
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
 
 
 def age(path: Path, seconds: float) -> None:
@@ -60,14 +71,16 @@ class Workshop:
         self.ingest = Ingest(self.store, self.decoder, self.extractors, self.settings)
         self.live: dict[str, LiveIndex] = {}
 
-    def live_index(self, kind: str = "phash") -> LiveIndex:
+    def live_index(
+        self, kind: str = "phash", *, engine: type[Index] = ExactIndex, options: Any = EXACTLY
+    ) -> LiveIndex:
         """The index of a kind, not yet opened; it hears of each commit."""
         spec = self.specs[kind]
         self.live[kind] = LiveIndex(
             self.store,
             spec,
-            ExactIndex,
-            ExactOptions(),
+            engine,
+            options,
             self.folder / "index" / spec.fingerprint,
             settings=self.settings.index,
             is_writer=self.store.is_writer,

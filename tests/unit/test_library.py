@@ -301,3 +301,22 @@ def test_an_opening_that_fails_keeps_nothing_open(library: Library, settings: Se
     assert (library.folder / "features" / "closed-cleanly.json").exists()
     with ambience.open(settings=settings, writer=True) as opened:
         assert opened.info().images == 5
+
+
+def test_a_kind_that_is_switched_off_is_neither_made_nor_asked(settings: Settings, photographs: Path) -> None:
+    off = replace(settings, kinds={"local_features": {"enabled": False}})
+    with ambience.open(settings=off, writer=True) as library:
+        library.add_paths([photographs])
+        assert set(library.kinds) == set(library.info().kinds) == {"color", "phash"}
+        assert set(library.image(id_of(library, "coffee.png")).features) == {"color", "phash"}
+        with pytest.raises(UnknownKindError, match=r"switched off \(kinds\.local_features\.enabled\)"):
+            library.search(Query(image_id=1), by=["local_features"])
+        assert library.check() == []
+
+
+def test_at_least_one_kind_is_on(settings: Settings) -> None:
+    none = {kind: {"enabled": "false"} for kind in ("color", "local_features", "phash")}
+    with pytest.raises(SettingsError, match="every kind is switched off"):
+        ambience.open(settings=replace(settings, kinds=none), writer=True)
+    with pytest.raises(SettingsError, match=r"kinds\.color\.enabled = 'perhaps' is not true or false"):
+        ambience.open(settings=replace(settings, kinds={"color": {"enabled": "perhaps"}}), writer=True)

@@ -23,6 +23,24 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @compiled
+def isolation(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Squared distance of each point to the nearest one before it.
+
+    Args:
+        x: (N,) in pixels.
+        y: (N,) in pixels.
+
+    Returns:
+        (N,); infinite for the first.
+    """
+    nearest = np.full(len(x), np.inf, np.float32)
+    for n in range(len(x) - 1):
+        apart = (x[n + 1 :] - x[n]) ** 2 + (y[n + 1 :] - y[n]) ** 2
+        nearest[n + 1 :] = np.minimum(nearest[n + 1 :], apart)
+    return nearest
+
+
+@compiled
 def walk_as_the_original(
     places: NDArray[np.float64], middle: NDArray[np.float64], quadrant: int, near: float, crowded: int
 ) -> NDArray[np.int64]:

@@ -71,10 +71,10 @@ def most_isolated(places: NDArray[np.float32], count: int) -> NDArray[np.intp]:
     """
     if len(places) <= count:
         return np.arange(len(places))
-    x, y = places[:, 0], places[:, 1]
-    apart = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2
-    apart[np.triu_indices(len(places))] = np.inf  # only stronger points suppress
-    return np.argsort(-apart.min(axis=1), kind="stable")[:count]
+    from ambience.extract._loops import isolation
+
+    x, y = np.ascontiguousarray(places.T)
+    return np.argsort(-isolation(x, y), kind="stable")[:count]
 
 
 def as_the_original(

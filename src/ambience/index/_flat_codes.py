@@ -4,8 +4,6 @@
 that once as much has been compared as loading costs, so that a single search never waits for a compiler.
 """
 
-import importlib
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
+from ambience.index._compiling import Compiled
 from ambience.index._ranking import Answer, Distances, nearest, within
 from ambience.index._slots import Rows, Slots
 from ambience.settings import count_or_cores
@@ -203,48 +202,11 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hamming")
 
 
-class _Compiled:
-    """The compiled scans, or None while numpy serves."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._compared = 0
-        self._loader: threading.Thread | None = None
-        self._module: ModuleType | None = None
-
-    def after(self, comparisons: int, compile_from: int) -> ModuleType | None:
-        """Counts work, and loads the compiled scans beside it when it has grown enough.
-
-        Args:
-            comparisons: about to be made.
-            compile_from: comparisons from which compiling pays; 0 waits for it.
-
-        Returns:
-            The module once it is ready; never, where numba cannot be imported.
-        """
-        if self._module is not None:
-            return self._module
-        with self._lock:
-            self._compared += comparisons
-            if self._loader is None and self._compared >= compile_from:
-                self._loader = threading.Thread(target=self._load, name="hamming-compiler")
-                self._loader.start()
-        if compile_from == 0 and self._loader is not None:
-            self._loader.join()
-        return self._module
-
-    def _load(self) -> None:
-        try:
-            module = importlib.import_module("ambience.index._hamming")
-        except (
-            ImportError
-        ):  # numba supports new Pythons late; numpy does the same work at a third of the pace
-            return
-        blocks, query = np.zeros((1, 1, BLOCK), np.uint64), np.zeros(1, np.uint64)
-        ids, best = np.zeros(BLOCK, np.int64), np.full((1, 1), _FAR, np.uint64)
-        module.nearest(blocks, ids, np.empty(0, np.bool_), query[None], best, ids[None, :1].copy())
-        module.distances(blocks, query, np.empty((1, BLOCK), np.uint64))
-        self._module = module
+def _warmed(module: ModuleType) -> None:
+    blocks, query = np.zeros((1, 1, BLOCK), np.uint64), np.zeros(1, np.uint64)
+    ids, best = np.zeros(BLOCK, np.int64), np.full((1, 1), _FAR, np.uint64)
+    module.nearest(blocks, ids, np.empty(0, np.bool_), query[None], best, ids[None, :1].copy())
+    module.distances(blocks, query, np.empty((1, BLOCK), np.uint64))
 
 
-_compiled = _Compiled()
+_compiled = Compiled("ambience.index._hamming", _warmed)

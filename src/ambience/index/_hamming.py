@@ -52,15 +52,15 @@ def _measuring(context: Any, block: Any, query: Any, out: Any) -> Any:
             for total in totals:
                 builder.store(ir.Constant(VECTOR, None), total)
             with cgutils.for_range(builder, word_count) as inner:
-                spread = _spread(builder, builder.load(builder.gep(words.data, [inner.index])))
+                repeated = spread(builder, builder.load(builder.gep(words.data, [inner.index])))
                 start = builder.add(builder.mul(inner.index, code_count), first)
                 for run, total in enumerate(totals):
-                    part = builder.load(_vector_at(builder, codes.data, start, run), align=8)
-                    counted = _popcount(builder, builder.xor(part, spread))
+                    part = builder.load(vector_at(builder, codes.data, start, run), align=8)
+                    counted = popcount(builder, builder.xor(part, repeated))
                     builder.store(builder.add(builder.load(total), counted), total)
             for run, total in enumerate(totals):
                 done, best = builder.load(total), builder.load(least)
-                builder.store(done, _vector_at(builder, sums.data, first, run), align=8)
+                builder.store(done, vector_at(builder, sums.data, first, run), align=8)
                 builder.store(builder.select(builder.icmp_unsigned("<", done, best), done, best), least)
         return _least_lane(builder, builder.load(least))
 
@@ -92,20 +92,20 @@ def _fetching(context: Any, block: Any, first: Any, stop: Any) -> Any:
 _fetch: Any = numba.extending.intrinsic(_fetching)
 
 
-def _vector_at(builder: Any, data: Any, start: Any, run: int) -> Any:
+def vector_at(builder: Any, data: Any, start: Any, run: int) -> Any:
     """Pointer to the vector that begins `run` vectors after entry `start`."""
     entry = builder.add(start, start.type(run * LANES))
     return builder.bitcast(builder.gep(data, [entry]), VECTOR.as_pointer())
 
 
-def _popcount(builder: Any, vector: Any) -> Any:
+def popcount(builder: Any, vector: Any) -> Any:
     kind = ir.FunctionType(VECTOR, [VECTOR])
     return builder.call(
         cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.v{LANES}i64"), [vector]
     )
 
 
-def _spread(builder: Any, word: Any) -> Any:
+def spread(builder: Any, word: Any) -> Any:
     """A vector that holds one word in every lane."""
     single = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), word, ir.IntType(32)(0))
     lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
@@ -158,11 +158,11 @@ def nearest(blocks: Any, ids: Any, mask: Any, queries: Any, best_distances: Any,
                     continue
                 is_nearer = out[at] < heap_distances[0] or ids[first + at] < heap_ids[0]
                 if is_nearer and (len(mask) == 0 or mask[first + at]):
-                    _replace_top(heap_distances, heap_ids, out[at], ids[first + at])
+                    replace_top(heap_distances, heap_ids, out[at], ids[first + at])
 
 
 @compiled
-def _replace_top(heap_distances: Any, heap_ids: Any, distance: Any, new_id: Any) -> None:
+def replace_top(heap_distances: Any, heap_ids: Any, distance: Any, new_id: Any) -> None:
     """Puts an entry in place of the farthest one of a heap and restores the order: by distance, then id."""
     size, at = len(heap_distances), 0
     while 2 * at + 1 < size:

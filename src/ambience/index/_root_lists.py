@@ -4,8 +4,6 @@
 histograms (twice their squared Hellinger distance) is never above their L1 distance, and ranks much like it.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,10 @@ from numpy.typing import NDArray
 
 from ambience.datatypes import Ids
 from ambience.errors import IndexFileError
-from ambience.index._faiss_threads import MANY_ROWS, use_threads
+from ambience.index._faiss_threads import use_threads
+from ambience.index._kmeans import centroids, nearest_centroids
 
 FILE = "lists.faiss"
-
-ROUNDS = 8
-"""Of k-means: each moves every centroid to the middle of what is nearest to it."""
-
-PIECE = 2048
-"""Histograms that are compared with all centroids at a time: 16 MB of products at 2,000 lists."""
 
 Roots = NDArray[np.float32]
 
@@ -45,7 +38,7 @@ class RootLists:
 
         dim, count = sample.shape[1], max(1, min(lists, len(sample)))
         quantizer = faiss.IndexFlatL2(dim)
-        quantizer.add(_centroids(_roots(sample), count))
+        quantizer.add(centroids(_roots(sample), count))
         inner = faiss.IndexIVFScalarQuantizer(
             quantizer, dim, count, faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_L2, False
         )
@@ -85,7 +78,7 @@ class RootLists:
         import faiss
 
         roots = _roots(histograms)
-        lists = _nearest(roots, self._centroids)
+        lists = nearest_centroids(roots, self._centroids)
         ids = np.ascontiguousarray(ids, dtype=np.int64)
         use_threads(len(ids))
         self._inner.add_core(len(ids), faiss.swig_ptr(roots), faiss.swig_ptr(ids), faiss.swig_ptr(lists))
@@ -133,42 +126,6 @@ class RootLists:
 
     def __len__(self) -> int:
         return int(self._inner.ntotal)
-
-
-def _centroids(points: Roots, count: int) -> Roots:
-    """(count, D) centers of (N, D) points by k-means; some points where a center would be nearest to none.
-
-    In numpy because of its matrix products: those inside of faiss's wheel took three times as long where its
-    older library did not know the processor.
-    """
-    generator = np.random.default_rng(0)
-    centroids = points[np.sort(generator.choice(len(points), count, replace=False))]
-    for _ in range(ROUNDS):
-        nearest = _nearest(points, centroids)
-        order = np.argsort(nearest, kind="stable")
-        present, starts, sizes = np.unique(nearest[order], return_index=True, return_counts=True)
-        centroids = points[generator.choice(len(points), count, replace=False)]
-        centroids[present] = np.add.reduceat(points[order], starts, axis=0) / sizes[:, None]
-    return centroids
-
-
-def _nearest(points: Roots, centroids: Roots) -> Ids:
-    """(N,) which centroid is nearest to each point by L2; on all cores where there are many points."""
-    offsets = np.square(centroids).sum(axis=1) / 2
-
-    def chosen(start: int) -> NDArray[np.intp]:
-        closeness = points[start : start + PIECE] @ centroids.T
-        closeness -= offsets
-        best: NDArray[np.intp] = closeness.argmax(axis=1)
-        return best
-
-    starts = range(0, len(points), PIECE)
-    if len(points) < MANY_ROWS:
-        parts = [chosen(start) for start in starts]
-    else:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            parts = list(pool.map(chosen, starts))
-    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def _roots(histograms: NDArray[Any]) -> Roots:

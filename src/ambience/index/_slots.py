@@ -31,10 +31,18 @@ class Rows:
         """Makes room for `count` rows at the end, of any content, and for writing into those held."""
         stop = self._count + count
         if stop > len(self._array) or not self._array.flags.writeable:
-            grown = _aligned((max(stop, stop // 4 * 5, 64), *self._array.shape[1:]), self._array.dtype)
-            grown[: self._count] = self.view
-            self._array = grown
+            self._move(max(stop, stop // 4 * 5, 64))
         self._count = stop
+
+    def reserve(self, count: int) -> None:
+        """Makes room for `count` rows in all, so that none is copied until then; no memory is touched yet."""
+        if count > len(self._array):
+            self._move(count)
+
+    def _move(self, size: int) -> None:
+        grown = _aligned((size, *self._array.shape[1:]), self._array.dtype)
+        grown[: self._count] = self.view
+        self._array = grown
 
     @property
     def view(self) -> NDArray[Any]:
@@ -58,13 +66,13 @@ class IdSlots:
     where they do not, an order is kept beside.
     """
 
-    def __init__(self, ids: Ids | None = None) -> None:
+    def __init__(self, ids: Ids | None = None, live: NDArray[np.bool_] | None = None) -> None:
         start = np.empty(0, np.int64) if ids is None else ids
         self._ids = Rows(start)
-        self._live = Rows(np.ones(len(start), np.bool_))
+        self._live = Rows(np.ones(len(start), np.bool_) if live is None else live)
         self._order: Slots | None = None
         self._is_ascending = bool(np.all(start[1:] > start[:-1]))
-        self.count = len(start)
+        self.count = int(self.live.sum())
 
     @property
     def ids(self) -> Ids:

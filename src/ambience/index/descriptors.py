@@ -1,10 +1,12 @@
 """Nearest local descriptors of many pictures, by squared L2 distance.
 
 Ids are feature ids, one a picture; answers are point ids (`keypoints.owners` gives the feature), so that no
-table of points is kept. Every descriptor is compared, exactly.
+table of points is kept. Untrained, every descriptor is compared, exactly (`_few_points.py`). Trained (from
+`train_from` pictures on), searches visit the nearest inverted lists and estimate distances from one bit a
+value (`_many_points.py`): 22 bytes a point.
 
-Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 60(2), 2004, for pictures
-found by the nearest descriptors of all their points.
+Source: Jégou, Douze & Schmid, "Hamming embedding and weak geometric consistency for large scale image
+search", ECCV 2008, for inverted lists of short binary codes; codes as in RaBitQ (`_point_codes.py`).
 """
 
 from dataclasses import dataclass
@@ -15,27 +17,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Metric, Neighbors
-from ambience.errors import FeatureError, IndexFileError, QueryError, SettingsError
+from ambience.errors import FeatureError, QueryError, SettingsError
+from ambience.index._centers import SAMPLE_A_LIST
 from ambience.index._exact_points import Descriptors, nearest_points, points_within
+from ambience.index._few_points import FewPoints
+from ambience.index._many_points import ManyPoints
+from ambience.index._point_lists import PointLists
 from ambience.index._ranking import Answer, check_metric, checked_queries
-from ambience.index._slots import IdSlots, Rows, read_array
+from ambience.index._slots import State, read_state, write_state
 from ambience.index.base import Fetch
-from ambience.keypoints import DESCRIPTOR, owners, stacked_descriptors
+from ambience.keypoints import DESCRIPTOR, stacked_descriptors
+from ambience.settings import count_or_cores, setting
 
 __all__ = ["DescriptorIndex"]
+
+USUAL_POINTS = 200
+"""Points of a picture, where that must be guessed."""
+
+RECALL_POINTS = 2000
+NEIGHBORS = 10
+MOVE = 150.0
+"""How far the points of copies move, in the unit of descriptors."""
+
+GROWTH = 4
+"""Times the number of pictures that lists were trained for, beyond which new lists would serve better."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptorOptions:
     """Settings of the index of local descriptors."""
 
+    train_from: int = setting(200, "pictures", "Below this, every descriptor is compared exactly.", minimum=1)
+    lists: int = setting(
+        0, "lists", "Inverted lists; 0: four times the square root of the points.", minimum=0
+    )
+    probes: int = setting(8, "lists", "Inverted lists that a point of a query visits.", minimum=1)
+    exact_below: int = setting(
+        300, "pictures", "Where a search is restricted to fewer, their descriptors are compared exactly.",
+        minimum=0,
+    )  # fmt: skip
+    threads: int = setting(0, "threads", "Threads that one search is spread over; 0: all cores.", minimum=0)
+    compile_from: int = setting(
+        20_000_000, "comparisons", "Comparisons before the compiled scans are loaded.", minimum=0
+    )
+
 
 class DescriptorIndex:
-    """Squared L2 distance between 8-bit descriptors, in their own units: RootSIFT has norm 512.
-
-    Attributes:
-        points: descriptors held.
-    """
+    """Squared L2 distance between 8-bit descriptors, in their own units: RootSIFT has norm 512."""
 
     options_class: ClassVar[type[DescriptorOptions]] = DescriptorOptions
     metrics: ClassVar[frozenset[Metric]] = frozenset({"points"})
@@ -49,10 +77,13 @@ class DescriptorIndex:
                 f"not {spec.dim} of {spec.dtype}"
             )
         self._spec, self._options, self._fetch = spec, options, fetch
-        self._slots = IdSlots()
-        self._points = Rows(np.empty(0, np.int64))
-        self._descriptors = Rows(np.empty((0, DESCRIPTOR), np.uint8))
-        self.points = 0
+        self._held: FewPoints | ManyPoints = FewPoints.empty()
+        self._expected = 0
+
+    @property
+    def points(self) -> int:
+        """Descriptors held."""
+        return len(self._held)
 
     def add(self, ids: Ids, features: NDArray[Any]) -> None:
         """Adds the points of (N,) blobs under (N,) feature ids not yet held; a blob may have none.
@@ -61,11 +92,8 @@ class DescriptorIndex:
             QueryError: ids or their number are not as the contract says.
             FeatureError: some bytes are no blob of local features.
         """
-        points, descriptors = stacked(ids, features)
-        self._slots.append(ids, count=len(features))
-        self._points.append(points)
-        self._descriptors.append(descriptors)
-        self.points += len(points)
+        ids = np.asarray(ids, np.int64)
+        self._held.add(ids, *stacked(ids, features))
 
     def remove(self, ids: Ids) -> int:
         """Forgets features at once; unknown ones are passed over.
@@ -73,20 +101,15 @@ class DescriptorIndex:
         Returns:
             How many were held.
         """
-        dropped = self._slots.ids[self._slots.drop(ids)]
-        if len(dropped):
-            # Squeezed out at once: they are few, and an id that comes again brings points of its own.
-            kept = ~np.isin(owners(self._points.view), dropped)
-            self._points = Rows(self._points.view[kept])
-            self._descriptors = Rows(self._descriptors.view[kept])
-            self.points = len(self._points.view)
-        return len(dropped)
+        return self._held.remove(ids)
 
     def search(self, queries: NDArray[Any], k: int, *, allowed: Ids | None = None) -> Neighbors:
         """The k nearest points of each query descriptor, nearest first, ties by id.
 
+        Exact while untrained; then of the lists visited, by estimates (off by 15 per cent in the middle).
+
         Args:
-            queries: (Q, 128) uint8.
+            queries: (Q, 128) uint8; many at once cost less each.
             k: 1 or more.
             allowed: feature ids; only their points are answered.
 
@@ -97,12 +120,16 @@ class DescriptorIndex:
             QueryError: queries or k are not as the contract says.
         """
         checked = checked_queries(queries, self._spec, k=k)
-        return nearest_points(checked, *self._chosen(allowed), k)
+        held, engine = self._chosen(allowed)
+        fetched = self._fetched(held)
+        return engine.nearest(checked, k, held) if fetched is None else nearest_points(checked, *fetched, k)
 
     def range_search(
         self, queries: NDArray[Any], radius: float, *, allowed: Ids | None = None
     ) -> list[Answer]:
         """Every point at a squared L2 distance of `radius` or less, nearest first, ties by id.
+
+        Exact while untrained; then of the lists visited, by estimates.
 
         Returns:
             One (distances, point ids) pair per query.
@@ -111,18 +138,26 @@ class DescriptorIndex:
             QueryError: queries or radius are not as the contract says.
         """
         checked = checked_queries(queries, self._spec, radius=radius)
-        return points_within(checked, *self._chosen(allowed), radius)
+        held, engine = self._chosen(allowed)
+        fetched = self._fetched(held)
+        if fetched is None:
+            return engine.within(checked, radius, held)
+        return points_within(checked, *fetched, radius)
 
     def ids(self) -> Ids:
         """The feature ids held, ascending."""
-        return self._slots.ids[self._slots.chosen(None)]
+        slots = self._held.slots
+        return slots.ids[slots.chosen(None)]
 
     def save(self, folder: Path, *, previous: Path | None = None) -> None:
-        """Writes feature ids, point ids and descriptors."""
-        points, descriptors = self._chosen(None)
-        np.save(folder / "ids.npy", self.ids())
-        np.save(folder / "points.npy", points)
-        np.save(folder / "descriptors.npy", descriptors)
+        """Writes everything; of a trained index, what has not changed is linked from an earlier snapshot.
+
+        Afterwards a trained index reads what it wrote from there, memory-mapped, whatever the folder is
+        called later: memory is shared with other processes, and taken back by the system when it is short.
+        """
+        self._held = self._held.write(folder, previous)
+        is_trained = isinstance(self._held, ManyPoints)
+        write_state(folder, State(is_trained=is_trained, expected=self._expected))
 
     @classmethod
     def load(
@@ -131,48 +166,104 @@ class DescriptorIndex:
         """Opens what `save` wrote, memory-mapped.
 
         Returns:
-            An index that answers as the saved one did.
+            An index that answers as the saved one did; lists are read from the files as they are needed.
 
         Raises:
             IndexFileError: files are missing or malformed.
         """
         index = cls(spec, options, fetch=fetch)
-        index._slots = IdSlots(read_array(folder, "ids", dtype=np.int64, shape=(None,)))
-        points = read_array(folder, "points", dtype=np.int64, shape=(None,))
-        descriptors = read_array(folder, "descriptors", dtype=np.uint8, shape=(len(points), DESCRIPTOR))
-        if (index._slots.find(owners(points)) < 0).any():
-            raise IndexFileError(
-                f"{folder} holds points of features that it does not name; run `ambience rebuild`"
+        state = read_state(folder)
+        index._expected = state.expected
+        if state.is_trained:
+            index._held = ManyPoints.read(
+                folder,
+                probed=options.probes,
+                threads=count_or_cores(options.threads),
+                compile_from=options.compile_from,
             )
-        index._points, index._descriptors, index.points = Rows(points), Rows(descriptors), len(points)
+        else:
+            index._held = FewPoints.read(folder)
         return index
 
     def is_outgrown(self) -> bool:
-        """Never: every descriptor is compared."""
-        return False
+        """Whether there are so many pictures that (new) lists should be made of them."""
+        is_trained = isinstance(self._held, ManyPoints)
+        return len(self) >= (GROWTH * self._expected if is_trained else self._options.train_from)
 
     def sample_size(self, expected: int) -> int:
-        """None."""
-        return 0
+        """Pictures whose points suffice to make the middles of lists."""
+        if expected < self._options.train_from:
+            return 0
+        wanted = self._list_count(expected * USUAL_POINTS) * SAMPLE_A_LIST
+        return min(expected, wanted // USUAL_POINTS + 1)
 
     def train(self, sample: NDArray[Any], *, expected: int) -> None:
-        """Does nothing: comparing with everything needs no training."""
+        """Makes empty inverted lists where `expected` pictures call for them.
+
+        Args:
+            sample: (N,) blobs, drawn at random from those that will be added.
+            expected: how many pictures will be added.
+
+        Raises:
+            FeatureError: some bytes are no blob of local features.
+        """
+        descriptors = stacked(np.arange(len(sample)), sample)[1]
+        if expected < self._options.train_from or not len(descriptors):
+            return
+        self._expected = expected
+        points = len(descriptors) * expected // len(sample)
+        lists = PointLists.trained(
+            descriptors,
+            lists=self._list_count(points),
+            points=points,
+            compile_from=self._options.compile_from,
+        )
+        self._held = ManyPoints.of(
+            lists, probed=self._options.probes, threads=count_or_cores(self._options.threads)
+        )
 
     def recall(self, queries: NDArray[Any]) -> float:
-        """1: every descriptor is compared."""
-        return 1.0
+        """Share of points that are found again after they moved as far as points of copies do.
+
+        Of up to `RECALL_POINTS` points of the queries: whether the nearest of `NEIGHBORS` to the moved
+        descriptor include what lies nearest to the unmoved one. An exact search finds all but a few.
+
+        Args:
+            queries: (Q,) blobs that are held.
+
+        Returns:
+            0 to 1; 1 where every descriptor is compared.
+
+        Raises:
+            FeatureError: some bytes are no blob of local features.
+        """
+        descriptors = stacked(np.arange(len(queries)), queries)[1]
+        if isinstance(self._held, FewPoints) or not len(descriptors):
+            return 1.0
+        generator = np.random.default_rng(0)
+        chosen = descriptors[generator.permutation(len(descriptors))[:RECALL_POINTS]]
+        moves = generator.normal(0, MOVE / DESCRIPTOR**0.5, chosen.shape)
+        moved = np.clip(np.rint(chosen + moves), 0, 255).astype(np.uint8)
+        own = self._held.nearest(chosen, 1, None).ids
+        return float((self._held.nearest(moved, NEIGHBORS, None).ids == own).any(axis=1).mean())
 
     def __len__(self) -> int:
-        return self._slots.count
+        return self._held.slots.count
 
-    def _chosen(self, allowed: Ids | None) -> tuple[Ids, Descriptors]:
-        """Points that may be answered, and their descriptors."""
-        points, descriptors = self._points.view, self._descriptors.view
-        if allowed is None and self._slots.count == len(self._slots.ids):
-            return points, descriptors
-        held = self._slots.ids[self._slots.chosen(allowed)]
-        kept = np.isin(owners(points), held)
-        return points[kept], descriptors[kept]
+    def _list_count(self, points: int) -> int:
+        return self._options.lists or int(4 * points**0.5)
+
+    def _chosen(self, allowed: Ids | None) -> tuple[Ids | None, FewPoints | ManyPoints]:
+        """The features held of those allowed, ascending (None: all), and what holds them at this moment."""
+        engine = self._held
+        return None if allowed is None else engine.slots.ids[engine.slots.chosen(allowed)], engine
+
+    def _fetched(self, held: Ids | None) -> tuple[Ids, Descriptors] | None:
+        """Points and descriptors of few features from the store; None where lists serve better."""
+        is_trained = isinstance(self._held, ManyPoints)
+        if held is None or not is_trained or self._fetch is None or len(held) >= self._options.exact_below:
+            return None
+        return stacked(held, self._fetch(held) if len(held) else np.empty(0, object))
 
 
 def stacked(ids: Ids, features: NDArray[Any]) -> tuple[Ids, Descriptors]:

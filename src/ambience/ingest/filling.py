@@ -36,7 +36,9 @@ class FillRun:
         kind: str,
         fingerprint: str,
         stop: threading.Event,
+        is_beside: bool = False,
     ) -> None:
+        self._is_beside = is_beside
         self.done = 0
         self.failed = 0
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
@@ -52,9 +54,10 @@ class FillRun:
             How many were done, and how many failed.
         """
         total = self._store.records.pending_count(self._fingerprint)
-        pipeline = Pipeline(
-            self._batches(), self._work, threads=count_or_cores(self._settings.threads), stop=self._stop
-        )
+        threads = count_or_cores(self._settings.threads)
+        if self._is_beside and not self._settings.threads:
+            threads = max(1, threads - 1)
+        pipeline = Pipeline(self._batches(), self._work, threads=threads, stop=self._stop)
         waiting: list[Write] = []
         with contextlib.closing(iter(pipeline)) as results:
             for outcomes in results:

@@ -129,6 +129,7 @@ class Ingest:
         *,
         on_progress: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
+        is_beside: bool = False,
     ) -> tuple[int, int]:
         """Makes the features of one kind that images still lack, from their files.
 
@@ -136,6 +137,7 @@ class Ingest:
             kind: which.
             on_progress: called with how many are through, and how many there are.
             stop: ends it after the pictures in hand.
+            is_beside: whether one core is left to searches, unless the settings name a number of threads.
 
         Returns:
             How many images have theirs now, and how many gave none. One whose file is away stays pending.
@@ -151,6 +153,7 @@ class Ingest:
             kind=kind,
             fingerprint=self._known_kind(kind).spec.fingerprint,
             stop=stop or threading.Event(),
+            is_beside=is_beside,
         )
         return run.run(on_progress)
 

@@ -6,6 +6,7 @@ writes).
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import FeatureSpec, Ids, Neighbors
-from ambience.errors import CorruptFeatureError, IndexFileError, StoreError, UnknownImageError
+from ambience.errors import (
+    CorruptFeatureError,
+    IndexFileError,
+    IndexRecallError,
+    StoreError,
+    UnknownImageError,
+)
 from ambience.index.base import Index
+from ambience.maintain.building import Building, Engine
+from ambience.maintain.index_check import check_ids, check_snapshot
 from ambience.maintain.locks import ReadWriteLock
 from ambience.maintain.replica import PAGE_CHANGES, Guard, OvertakenError, Replica
 from ambience.maintain.snapshots import Snapshot, SnapshotFolder
@@ -25,12 +34,10 @@ from ambience.settings import IndexSettings
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 
-FILL_ROWS = 8192
-"""Vectors in memory at once while an engine is filled."""
-SAMPLE_ROWS = 65_536
-"""Vectors that an engine is trained with, at most."""
 TRIES = 5
 MOST_DROPS = 100
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Ranged = list[tuple[NDArray[np.float32], Ids]]
@@ -70,11 +77,17 @@ class LiveIndex:
         self.source = FeatureSource(store, spec)
         self._store, self._engine_class, self._options = store, engine, options
         self._settings, self._is_writer = settings, is_writer
-        name = f"{engine.__module__}.{engine.__qualname__}"
-        self._snapshots = SnapshotFolder(folder, kind=spec.kind, fingerprint=spec.fingerprint, engine=name)
+        made = Engine(engine, options)
+        self._snapshots = SnapshotFolder(
+            folder, kind=spec.kind, fingerprint=spec.fingerprint, engine=made.name
+        )
+        self._building = Building(
+            folder, self.source, made, interval_s=settings.snapshot_interval_s, is_writer=is_writer
+        )
         self._replica = Replica(self._empty())
         self._needs_rebuild = True
         self._is_changed = False
+        self._unverified: Snapshot | None = None
         self._filled_so_far: tuple[int, int] | None = None
         self._rebuilding, self._changing = threading.Lock(), threading.Lock()
         self._switching = ReadWriteLock()
@@ -131,16 +144,42 @@ class LiveIndex:
             return None
         if snapshot.seq < self._store.records.snapshots().get(self.spec.fingerprint, 0):
             return None  # older than what was forgotten
-        if self._settings.verify_snapshots:
-            self._snapshots.verify(snapshot)
+        is_verified = not self._settings.verify_snapshots or self._snapshots.verify(snapshot)
         engine = self._engine_class.load(snapshot.folder, self.spec, self._options, fetch=self.source.fetch)
-        return Replica(engine, snapshot.seq)
+        self._unverified = None if is_verified else snapshot
+        return Replica(engine, snapshot.seq, folder=snapshot.folder)
 
     def _broken(self, snapshot: Snapshot, exc: Exception) -> Problem:
         message = f"{exc}; the index of {self.spec.kind} is made again from the store"
         if self._is_writer:
             self._snapshots.keep_only(None)
         return Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
+
+    def verify_rest(self, stop: threading.Event) -> Problem | None:
+        """Reads what opening left unread of large files; an index that proves broken is emptied at once.
+
+        Args:
+            stop: ends it; another call then begins anew.
+
+        Returns:
+            What was wrong, if anything; the index then waits to be made again, as `needs_rebuild` says.
+        """
+        snapshot = self._unverified
+        if snapshot is None:
+            return None
+        try:
+            found = next(self._snapshots.problems(snapshot, stop=stop), "")
+        except IndexFileError as exc:
+            found = str(exc)
+        if stop.is_set():
+            return None
+        self._unverified = None
+        if not found or not snapshot.folder.exists():
+            return None
+        problem = self._broken(snapshot, IndexFileError(found))
+        with self._changing, self._switching.writing():
+            self._replica, self._needs_rebuild = Replica(self._empty()), True
+        return problem
 
     @property
     def engine(self) -> str:
@@ -161,7 +200,15 @@ class LiveIndex:
 
     @property
     def pending(self) -> int:
-        """Changes that searches do not see yet; 0 where the index is up to date."""
+        """Images that searches cannot find yet: their feature is not made, or not in the index; 0: none."""
+        return self._unmade + self._unseen
+
+    @property
+    def _unmade(self) -> int:
+        return self._store.records.pending_count(self.spec.fingerprint)
+
+    @property
+    def _unseen(self) -> int:
         if self._needs_rebuild:
             done, total = self._filled_so_far or (
                 0,
@@ -250,9 +297,14 @@ class LiveIndex:
             return self._replica.engine.ids()
 
     def is_outgrown(self) -> bool:
-        """Whether an engine trained for as many vectors as there are now would serve better."""
+        """Whether an engine trained for as many vectors as there are now would serve better.
+
+        Returns:
+            False as well where such an engine was made, with these options, and found too little.
+        """
         with self._switching.reading():
-            return self._replica.engine.is_outgrown()
+            engine = self._replica.engine
+            return engine.is_outgrown() and not self._building.is_refused(len(engine))
 
     def __len__(self) -> int:
         with self._switching.reading():
@@ -281,16 +333,22 @@ class LiveIndex:
             with self._changing:
                 if not self.is_changed:
                     return
-                seq = self._replica.seq
-                staged = self._snapshots.stage(self._replica.engine.save)
+                replica = self._replica
+                seq, previous = replica.seq, replica.folder
+                if previous is not None and not previous.exists():
+                    previous = None
+                staged = self._snapshots.stage(lambda folder: replica.engine.save(folder, previous=previous))
                 self._is_changed = False
             try:
-                written = self._snapshots.publish(staged, seq)
+                written = self._snapshots.publish(staged, seq, previous=previous)
             except BaseException:
                 self._is_changed = True
                 raise
+            replica.folder = written.folder
+            self._unverified = written if self._unverified is not None else None
             self._store.records.note_snapshot(self.spec.fingerprint, seq)
             self._snapshots.keep_only(written)
+            self._building.finish()
 
     def forget_removed(self) -> int:
         """Deletes what was removed before the newest snapshot: no index needs to hear of it any more.
@@ -316,10 +374,13 @@ class LiveIndex:
 
         Args:
             on_progress: called with how many vectors are in, and how many there are.
-            stop: gives it up; the old engine serves on.
+            stop: gives it up; the old engine serves on, and a later call goes on with what is on disk.
 
         Returns:
             Whether it came to the end.
+
+        Raises:
+            IndexRecallError: the new engine finds too little; the old one serves on.
         """
         with self._rebuilding:
             try:
@@ -330,41 +391,45 @@ class LiveIndex:
                 self._filled_so_far = None
 
     def _rebuild(self, on_progress: Callable[[int, int], None] | None, stop: threading.Event) -> bool:
-        seq = self._store.records.last_seq()
-        ids = self._store.records.all_feature_ids(self.spec.fingerprint)
-        replica = Replica(self._empty(), seq, ids)
-        if len(ids):
-            chosen = np.sort(np.random.default_rng(0).permutation(ids)[:SAMPLE_ROWS])
-            replica.engine.train(self.source.vectors(chosen)[1], expected=len(ids))
-        for done, part in self._parts(ids):
-            if stop.is_set():
-                return False
-            kept, vectors = self.source.vectors(part)
-            if len(kept):
-                replica.engine.add(kept, vectors)
-            self._filled_so_far = (done, len(ids))
+        def tell(done: int, total: int) -> None:
+            self._filled_so_far = (done, total)
             if on_progress is not None:
-                on_progress(done, len(ids))
-        self._follow(
-            replica, contextlib.nullcontext
-        )  # most of what came meanwhile, without holding anybody up
+                on_progress(done, total)
+
+        replica = self._building.filled(tell, stop)
+        if replica is None:
+            return False
+        self._follow(replica)  # most of what came meanwhile, without holding anybody up
+        self._require_recall(replica)
         with self._changing:
             self._follow(replica)
             replica.filled = NO_IDS
             with self._switching.writing():
                 self._replica, self._needs_rebuild, self._is_changed = replica, False, True
+                self._unverified = None
         return True
 
-    @staticmethod
-    def _parts(ids: Ids) -> Iterator[tuple[int, Ids]]:
-        for start in range(0, len(ids), FILL_ROWS):
-            part = ids[start : start + FILL_ROWS]
-            yield start + len(part), part
+    def _require_recall(self, replica: Replica) -> None:
+        """Refuses an engine that finds too little, unless nothing else is there to answer."""
+        recall, least = self._building.recall(replica), self._settings.min_recall
+        if recall >= least:
+            return
+        message = (
+            f"the new index of {self.spec.kind} finds {recall:.2f} of what an exact search finds; "
+            f"index.min_recall asks for {least:g}"
+        )
+        if self._needs_rebuild:
+            _log.warning("%s; it is used, since there is no other", message)
+            return
+        self._building.refuse(len(replica.engine))
+        self._building.finish()
+        raise IndexRecallError(
+            f"{message}. The index that served before is kept; set kinds.{self.spec.kind}.index_* to search "
+            f"more thoroughly, or index.min_recall lower, and run `ambience train {self.spec.kind}`"
+        )
 
     def _empty(self) -> Index:
         return self._engine_class(self.spec, self._options, fetch=self.source.fetch)
-
-    # --- checking --------------------------------------------------------------------------------------
 
     def check(self) -> Iterator[Problem]:
         """Compares the ids held with those of the store, and snapshot files with their sha256.
@@ -372,43 +437,5 @@ class LiveIndex:
         Yields:
             One problem per difference.
         """
-        yield from self._check_ids()
-        for snapshot in self._snapshots.found()[:1]:
-            try:
-                found = list(self._snapshots.problems(snapshot))
-            except IndexFileError as exc:
-                found = [str(exc)]
-            if found and snapshot.folder.exists():
-                for each in found:
-                    message = f"{each}; `ambience rebuild {self.spec.kind}` writes it anew"
-                    yield Problem("snapshot_corrupt", "index", message, kind=self.spec.kind)
-
-    def _check_ids(self) -> Iterator[Problem]:
-        absent, stale = self._differences()
-        if len(absent) or len(stale):
-            # What was committed between the two readings shows once; what is wrong shows again.
-            again = self._differences()
-            absent, stale = np.intersect1d(absent, again[0]), np.intersect1d(stale, again[1])
-        remedy = f"`ambience rebuild {self.spec.kind}` makes it anew from the store"
-        for code, ids, text in (
-            ("index_missing_entry", absent, "is stored, but the index does not hold it"),
-            ("index_stale_entry", stale, "is in the index, but not in the store"),
-        ):
-            owners = self._store.records.image_ids(self.spec.fingerprint, ids) if len(ids) else ids
-            for feature_id, image_id in zip(ids.tolist(), owners.tolist(), strict=True):
-                yield Problem(
-                    code,
-                    "index",
-                    f"feature {feature_id} of {self.spec.kind} {text}; {remedy}",
-                    image_id=image_id if image_id >= 0 else None,
-                    kind=self.spec.kind,
-                )
-
-    def _differences(self) -> tuple[Ids, Ids]:
-        """Ids that are stored but not held, and held but not stored; nothing waits for the reading."""
-        self.catch_up()
-        held = self.ids()
-        stored = self._store.records.all_feature_ids(self.spec.fingerprint)
-        if self._needs_rebuild:
-            return NO_IDS, NO_IDS  # `pending` says so, and a rebuild is due
-        return np.setdiff1d(np.setdiff1d(stored, held), self.source.distrusted), np.setdiff1d(held, stored)
+        yield from check_ids(self)
+        yield from check_snapshot(self.spec.kind, self._snapshots)

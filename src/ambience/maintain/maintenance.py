@@ -1,5 +1,6 @@
-"""What goes on in the background of a writing process: one thread that tends every index and every kind.
+"""Work in the background of a writing process: one thread tends every index, another one extracts.
 
+Extraction goes on beside the rest, since it may take days: indexes are written, trained and mended meanwhile.
 Jobs are durable because the records say what is left to do: a job that was cut off is found again at the next
 start, and the row in the table of jobs only tells people about it.
 """
@@ -23,7 +24,8 @@ LOOK_EVERY_S = 5.0
 RETRY_EVERY_S = 300.0
 """What could not be done (an unreadable file, a full disk) is tried again after so long, or when woken."""
 TELL_EVERY_S = 0.5
-OWN_JOBS = frozenset({"extract", "rebuild", "train"})
+TENDING, FILLING = frozenset({"rebuild", "train", "verify"}), frozenset({"extract"})
+"""Names of the jobs of either thread."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 
 class Maintenance:
-    """Catch-up, rebuilding, training, snapshots, missing features, forgetting; one thread."""
+    """Catch-up, rebuilding, training, snapshots, forgetting in one thread; missing features in another."""
 
     def __init__(
         self, store: Store, ingest: Ingest, live: Mapping[str, LiveIndex], settings: Settings
@@ -45,18 +47,21 @@ class Maintenance:
             settings: all of them.
         """
         self._store, self._ingest, self._live, self._settings = store, ingest, dict(live), settings
-        self._stop, self._wake = threading.Event(), threading.Event()
+        self._stop, self._wake, self._lack = threading.Event(), threading.Event(), threading.Event()
         self._snapshot_at = dict.fromkeys(self._live, float("-inf"))
         self._extract_at = dict.fromkeys(self._live, float("-inf"))
         self._left = dict.fromkeys(self._live, 0)
-        self._looked_at_seq = -1
-        self._thread = threading.Thread(target=self._run, name="ambience-maintenance", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name="ambience-maintenance", daemon=True),
+            threading.Thread(target=self._run_filling, name="ambience-filling", daemon=True),
+        ]
 
     def start(self) -> None:
         """Begins, with whatever an earlier process left unfinished."""
         for live in self._live.values():
             live.source.on_distrust = self._wake.set
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_s: float = 30) -> bool:
         """Ends the step in hand, writes final snapshots where something changed, and ends the thread.
@@ -66,37 +71,33 @@ class Maintenance:
         """
         self._stop.set()
         self._wake.set()
-        if self._thread.ident is None:
-            return True
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        self._lack.set()
+        deadline = time.monotonic() + timeout_s
+        begun = [thread for thread in self._threads if thread.ident is not None]
+        for thread in reversed(begun):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        has_ended = not any(thread.is_alive() for thread in begun)
+        if not has_ended:
             _log.warning(
                 "background work did not end within %g s; it is taken up at the next start", timeout_s
             )
-        return not self._thread.is_alive()
+        return has_ended
 
-    # --- the thread ------------------------------------------------------------------------------------
+    # --- the threads -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        left_over = {
-            job.job_id: job for job in self._store.records.jobs(unfinished=True) if job.name in OWN_JOBS
-        }
+        left_over = self._left_over(TENDING)
         while not self._stop.is_set():
             self._wake.clear()
-            seq = self._store.records.last_seq()
             for kind, live in self._live.items():
                 with self._reported(f"the index of {kind}"):
                     self._tend(kind, live)
-                if self._store.records.last_seq() != self._looked_at_seq or self._is_due(kind):
-                    with self._reported(f"pictures without {kind}"):
-                        self._fill(kind, live)
             with self._reported("the copy of the records"):
                 self._store.back_up()
-            self._looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
-            if left_over:
-                self._close_jobs(left_over)
-                left_over = {}
+            self._close_jobs(left_over)
+            left_over = frozenset()
             self._wake.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
+        self._threads[1].join()  # what it committed last belongs into the last snapshots
         for kind, live in self._live.items():
             with self._reported(f"the last snapshot of {kind}"):
                 live.catch_up()
@@ -105,6 +106,21 @@ class Maintenance:
                     live.forget_removed()
         with self._reported("the copy of the records"):
             self._store.back_up(is_closing=True)
+
+    def _run_filling(self) -> None:
+        left_over = self._left_over(FILLING)
+        looked_at_seq = -1
+        while not self._stop.is_set():
+            self._lack.clear()
+            seq = self._store.records.last_seq()
+            for kind, live in self._live.items():
+                if self._store.records.last_seq() != looked_at_seq or self._is_due(kind):
+                    with self._reported(f"pictures without {kind}"):
+                        self._fill(kind, live)
+            looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
+            self._close_jobs(left_over)
+            left_over = frozenset()
+            self._lack.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
 
     def _is_due(self, kind: str) -> bool:
         return bool(self._left[kind]) and time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
@@ -120,7 +136,10 @@ class Maintenance:
             _log.exception("%s", what)
 
     def _tend(self, kind: str, live: LiveIndex) -> None:
-        live.mend()
+        if live.mend():
+            self._lack.set()
+        if (problem := live.verify_rest(self._stop)) is not None:
+            _log.warning("%s", problem.message)
         if live.needs_rebuild:
             with self._job("rebuild", kind) as tell:
                 live.rebuild(tell, stop=self._stop)
@@ -147,7 +166,7 @@ class Maintenance:
             return
         self._extract_at[kind] = time.monotonic()
         with self._job("extract", kind, total=pending) as tell:
-            self._ingest.fill_pending(kind, on_progress=tell, stop=self._stop)
+            self._ingest.fill_pending(kind, on_progress=tell, stop=self._stop, is_beside=True)
         self._left[kind] = self._store.records.pending_count(live.spec.fingerprint)
 
     # --- the table of jobs -----------------------------------------------------------------------------
@@ -175,8 +194,15 @@ class Maintenance:
         # One that was cut off stays unfinished: the next process takes it up.
         records.update_job(_now(replace(job, state="waiting" if self._stop.is_set() else "done")))
 
-    def _close_jobs(self, left_over: Mapping[int, Job]) -> None:
+    def _left_over(self, names: frozenset[str]) -> frozenset[int]:
+        """Numbers of jobs that an earlier process did not finish."""
+        unfinished = self._store.records.jobs(unfinished=True)
+        return frozenset(job.job_id for job in unfinished if job.name in names)
+
+    def _close_jobs(self, left_over: frozenset[int]) -> None:
         """Ends rows of an earlier process whose work had been finished, as the records show by now."""
+        if not left_over:
+            return
         for job in self._store.records.jobs(unfinished=True):
             if job.job_id in left_over and not self._stop.is_set():
                 self._store.records.update_job(

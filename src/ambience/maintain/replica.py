@@ -1,8 +1,9 @@
 """An engine and how far it follows the change log of the store."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -29,11 +30,13 @@ class Replica:
         engine: holds everything up to `seq`.
         seq: change number.
         filled: ids that were added beside the change log, ascending.
+        folder: the snapshot that the engine was loaded from, or wrote last; None where there is none.
     """
 
     engine: Index
     seq: int = 0
     filled: Ids = field(default_factory=lambda: NO_IDS)
+    folder: Path | None = None
 
     def follow(self, source: FeatureSource, guard: Guard, *, forgets_itself: bool) -> int:
         """Applies everything up to the last change of the store.
@@ -55,9 +58,10 @@ class Replica:
             # Asked after the page was read: had the writer forgotten removals before, this would show it.
             if not forgets_itself and records.snapshots().get(source.fingerprint, 0) > self.seq:
                 raise OvertakenError
-            if page:
-                self._apply(source, page, guard)
-                applied += len(page)
+            for run in _runs(source, page):
+                self._apply(source, run, guard)
+                self.seq = run[-1].seq
+                applied += len(run)
             is_last = len(page) < PAGE_CHANGES
             self.seq = max(latest, page[-1].seq if page else 0) if is_last else page[-1].seq
         return applied
@@ -71,3 +75,17 @@ class Replica:
                 self.engine.remove(gone)
             if len(ids):
                 self.engine.add(ids, vectors)
+
+
+def _runs(source: FeatureSource, page: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """A page of changes in runs whose new vectors may be read at once; each is applied as a whole."""
+    new = [place for place, change in enumerate(page) if not change.is_removal]
+    ids = np.array([page[place].feature_id for place in new], np.int64)
+    start = taken = 0
+    for part in source.parts(ids):
+        taken += len(part)
+        stop = new[taken] if taken < len(new) else len(page)
+        yield page[start:stop]
+        start = stop
+    if start < len(page):
+        yield page[start:]

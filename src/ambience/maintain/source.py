@@ -1,7 +1,7 @@
 """What the store holds of one fingerprint, as an index wants it: without what proves broken on the way."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from ambience.store.opening import LOST
 
 NO_IDS: Ids = np.empty(0, np.int64)
 
+MOST_ROWS = 8192
+MOST_BYTES = 32 * 2**20
+
 
 class FeatureSource:
     """The features of one kind, and which of them cannot be trusted.
@@ -25,11 +28,14 @@ class FeatureSource:
         store: what is read.
         spec: of the kind.
         on_distrust: called when features prove broken, so that somebody takes `mend` up.
+        most_rows: vectors that are in memory at once while an engine is filled or follows the store.
+        most_bytes: the same of their bytes.
     """
 
     def __init__(self, store: Store, spec: FeatureSpec) -> None:
         self.store, self.spec = store, spec
         self.on_distrust: Callable[[], None] | None = None
+        self.most_rows, self.most_bytes = MOST_ROWS, MOST_BYTES
         self._distrusted: set[int] = set()
 
     @property
@@ -51,6 +57,16 @@ class FeatureSource:
         """
         return self.store.features.get(self.spec, ids)[0]
 
+    def parts(self, ids: Ids) -> Iterator[Ids]:
+        """Ids, in their order, in runs whose vectors may be read at once.
+
+        Yields:
+            (M,) ids, M at least 1.
+        """
+        for part in self.store.features.parts(self.spec, ids, self.most_bytes):
+            for start in range(0, len(part), self.most_rows):
+                yield part[start : start + self.most_rows]
+
     def vectors(self, ids: Ids) -> tuple[Ids, NDArray[Any]]:
         """The ids whose vectors are sound, in order, and (N, entries) their vectors.
 
@@ -62,7 +78,10 @@ class FeatureSource:
                 return ids, self.fetch(ids)
             except (CorruptFeatureError, UnknownImageError) as exc:
                 ids = ids[~np.isin(ids, self.distrust(exc))]
-        return NO_IDS, np.empty((0, self.spec.entries), self.spec.dtype)
+        empty = (
+            np.empty(0, object) if self.spec.is_blob else np.empty((0, self.spec.entries), self.spec.dtype)
+        )
+        return NO_IDS, empty
 
     def distrust(self, exc: BrokenFeatureError) -> Ids:
         """Remembers the features that an error names; which they are.

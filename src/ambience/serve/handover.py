@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from ambience.datatypes import Answer, Comparison, ImageRecord, LibraryInfo, Query, Ranking, Verdict
+from ambience.datatypes import (
+    Answer,
+    Comparison,
+    ImageRecord,
+    LibraryInfo,
+    Query,
+    Ranking,
+    UnusedFeatures,
+    Verdict,
+)
 from ambience.errors import StoreError
 from ambience.serve import wire
 from ambience.store.base import Job, Problem
@@ -87,9 +96,19 @@ class Handover:
         arguments = {"kinds": None if kinds is None else list(kinds), "features": features}
         self._run("rebuild", arguments, on_event=on_progress, stop=stop)
 
-    def train(self, kind: str, *, stop: threading.Event | None = None) -> None:
+    def train(
+        self,
+        kind: str,
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
         """As `Library.train`."""
-        self._run("train", {"kind": kind}, stop=stop)
+        self._run("train", {"kind": kind}, on_event=on_progress, stop=stop)
+
+    def clean(self, *, stop: threading.Event | None = None) -> list[UnusedFeatures]:
+        """As `Library.clean`."""
+        return cast(list[UnusedFeatures], self._run("clean", {}, stop=stop))
 
     # --- the read path ----------------------------------------------------------------------------------
 

@@ -75,8 +75,10 @@ def turn_deg(geometry: Geometry) -> float:
         Degrees counter-clockwise, above -180 and up to 180; of the middle of the query where a perspective
         turns its parts differently.
     """
-    middle = np.append(np.mean(_query_corners(geometry), axis=0), 1.0)
     transform = np.array(geometry.transform, np.float64)
+    corners = np.array([(*corner, 1.0) for corner in geometry.query_in_image], np.float64)
+    back = corners @ np.linalg.inv(transform).T
+    middle = np.append(np.mean(back[:, :2] / back[:, 2:], axis=0), 1.0)
     u, v, w = transform @ middle
     linear = transform[:2, :2] - np.outer([u / w, v / w], transform[2, :2])
     linear *= np.sign(w)
@@ -84,13 +86,6 @@ def turn_deg(geometry: Geometry) -> float:
         linear[:, 0] *= -1
     clockwise = math.degrees(math.atan2(linear[1, 0] - linear[0, 1], linear[0, 0] + linear[1, 1]))
     return 180.0 if clockwise == -180.0 else -clockwise + 0.0
-
-
-def _query_corners(geometry: Geometry) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """The query's own corners, found back from where they lie in the image."""
-    corners = np.array([(*corner, 1.0) for corner in geometry.query_in_image], np.float64)
-    back = corners @ np.linalg.inv(np.array(geometry.transform, np.float64)).T
-    return np.asarray(back[:, :2] / back[:, 2:], np.float64)
 
 
 def geometry_of(match: Match) -> Geometry | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Font = FreeTypeFont | ImageFont
 
 ProofFormat = Literal["jpeg", "png"]
+ProofLayout = Literal["auto", "beside", "below"]
 
 WIDTH, MIN_WIDTH = 1600, 720
 """Of the whole drawing, in pixels."""
@@ -84,17 +85,20 @@ class Panel(NamedTuple):
     scale: NDArray[np.float64]
 
 
-def draw_proof(comparison: Comparison, *, format: ProofFormat = "jpeg") -> bytes:
+def draw_proof(
+    comparison: Comparison, *, format: ProofFormat = "jpeg", layout: ProofLayout = "auto"
+) -> bytes:
     """A comparison as a picture that people can judge.
 
     Args:
         comparison: two pictures, and how they lie on each other.
         format: of the file.
+        layout: where the second picture stands; "auto" is where both are seen largest.
 
     Returns:
         Bytes of a JPEG or PNG at most 1,600 pixels wide and about as high.
     """
-    first, second, width, bottom = _layout(comparison.query, comparison.image)
+    first, second, width, bottom = _layout(comparison.query, comparison.image, layout)
     caption = _Caption(comparison, width)
     canvas = np.full((bottom + caption.height, width, 3), GROUND, np.uint8)
     geometry = comparison.geometry
@@ -110,12 +114,13 @@ def draw_proof(comparison: Comparison, *, format: ProofFormat = "jpeg") -> bytes
 # --- where things stand -----------------------------------------------------------------------------------
 
 
-def _layout(query: Picture, image: Picture) -> tuple[Panel, Panel, int, int]:
-    """Both panels, and the width and height that they take; beside or below, whichever shows more."""
+def _layout(query: Picture, image: Picture, layout: ProofLayout) -> tuple[Panel, Panel, int, int]:
+    """Both panels, and the width and height that they take."""
     sizes = ((query.width, query.height), (image.width, image.height))
     beside, below = ([_fitted(size, room) for size in sizes] for room in (BESIDE, BELOW))
     name_height = _line_height(_font(18)) + GAP // 2
-    if _area(beside) >= _area(below):
+    is_beside = _area(beside) >= _area(below) if layout == "auto" else layout == "beside"
+    if is_beside:
         (w1, h1), (w2, h2) = beside
         width = max(w1 + w2 + 3 * GAP, MIN_WIDTH)
         height, left, top = max(h1, h2), (width - w1 - w2 - GAP) // 2, GAP + name_height

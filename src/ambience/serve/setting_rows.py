@@ -7,13 +7,15 @@ from typing import Any
 from ambience import registry
 from ambience.composition import (
     ENGINES,
+    EXTRACTORS,
     engine_settings,
+    is_enabled,
     make_extractors,
     own_settings,
     search_settings,
 )
 from ambience.extract.base import Extractor
-from ambience.settings import Settings, options_from, rows
+from ambience.settings import KindSettings, Settings, options_from, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,11 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         for part in name.split("."):
             value = getattr(value, part)
         listed.append(SettingRow(name, value, default, unit, help))
-    for kind, extractor in make_extractors(settings).items():
-        listed += _kind_rows(settings, kind, extractor)
+    made = make_extractors(settings)
+    for kind in registry.names(EXTRACTORS):
+        listed += _option_rows(KindSettings, {"enabled": is_enabled(settings, kind)}, f"kinds.{kind}", "")
+        if kind in made:
+            listed += _kind_rows(settings, kind, made[kind])
     return listed
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from ambience.datatypes import FeatureSpec
+from ambience.datatypes import FeatureSpec, UnusedFeatures
 from ambience.errors import StoreError
 from ambience.store import opening, plan_rows, schema
 from ambience.store.backup import RECORDS_NAME, Backup
@@ -25,6 +25,7 @@ from ambience.store.features import Features
 from ambience.store.plan import Plan, concerned
 from ambience.store.records import Records
 from ambience.store.repair import repair_store
+from ambience.store.unused import delete_unused, unused_features
 
 _log = logging.getLogger(__name__)
 
@@ -172,6 +173,26 @@ class Store:
         """
         self._must_be_open()
         repair_store(self.records, self.features)
+
+    def unused(self) -> list[UnusedFeatures]:
+        """Features of fingerprints that are no kind's current one; see `unused_features`."""
+        return unused_features(self.records, self.features)
+
+    def delete_unused(self, fingerprint: str) -> int:
+        """Deletes what is stored under one of `unused`; see there for what is kept.
+
+        Returns:
+            How many features were deleted.
+
+        Raises:
+            StoreError: opened for reading, or closed; or a kind uses this fingerprint.
+            StoreFullError: the disk is full; what is left is deleted by another call.
+        """
+        with self._lock:
+            self._must_be_open()
+            if fingerprint in {spec.fingerprint for spec in self.records.kinds.values()}:
+                raise StoreError(f"{fingerprint} is in use; `ambience info` names what is not")
+            return delete_unused(self.records, self.features, fingerprint)
 
     def back_up(self, *, is_closing: bool = False) -> bool:
         """Copies the records, unless the last copy is recent enough; see `Backup`.

@@ -1,7 +1,5 @@
 """Background work: what is pending is made, snapshots are written, and what a kill cut off goes on."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +7,7 @@ import pytest
 from ambience.datatypes import FeatureState
 from ambience.settings import IndexSettings
 from ambience.store.base import RemoveImage
-from support.workshop import OpenWorkshop, Workshop, made_extractors, write_picture
-
-WAIT_S = 20
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
+from support.workshop import OpenWorkshop, Workshop, made_extractors, wait_for, write_picture
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from ambience.datatypes import (
     KindStatus,
     Match,
     Orientation,
+    Picture,
     Query,
     Verdict,
 )
@@ -61,6 +62,19 @@ def test_a_value_comes_back_as_it_was(value):
     there = json.loads(json.dumps(encode(value)).encode("ascii"))
     assert decode(there) == value
     assert type(decode(there)) is type(value)
+
+
+def test_pixels_come_back_as_they_were():
+    rgb = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    there = json.loads(json.dumps(encode(Picture(rgb, 40, 20, "png"))))
+    back = decode(there)
+    assert (back.width, back.height, back.rgb.dtype) == (40, 20, np.uint8)
+    assert np.array_equal(back.rgb, rgb)
+    there["fields"]["rgb"]["shape"] = [9, 9, 9]
+    with pytest.raises(QueryError):
+        decode(there)
+    with pytest.raises(TypeError, match="ndarray"):
+        encode(rgb.astype(np.float32))
 
 
 def test_numbers_of_arrays_become_plain_numbers():

@@ -83,6 +83,7 @@ for _command in (
     upkeep.check,
     upkeep.rebuild,
     upkeep.train,
+    upkeep.clean,
     upkeep.jobs,
 ):
     root.add_command(_command)

@@ -1,12 +1,14 @@
-"""`ambience info`, `check`, `rebuild`, `train`, `jobs`: what the library holds, and keeping it in order."""
+"""`ambience info`, `check`, `rebuild`, `train`, `clean`, `jobs`: what a library holds, kept in order."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ambience.serve.cli.adding import no_wait_option
+from ambience.errors import StoreError
+from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
 from ambience.serve.cli.output import (
     counted,
     has_color,
@@ -17,6 +19,7 @@ from ambience.serve.cli.output import (
     write_json,
     write_table,
 )
+from ambience.serve.cli.progress import LOG_EVERY_S, Interruption
 from ambience.serve.cli.session import Session
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from ambience.datatypes import LibraryInfo
 
 SHOWN_PROBLEMS = 20
+KEEPING = "keeping what is made so far; Ctrl-C again to abort"
 
 
 @click.command()
@@ -37,7 +41,7 @@ def info(session: Session, shows_settings: bool, is_json: bool) -> None:
         _show_settings(session, is_json=is_json)
         return
     with session.reading() as library:
-        held = library.info()
+        held, working = library.info(), [job for job in library.jobs() if job.state == "running"]
     if is_json:
         write_json(held)
         return
@@ -47,6 +51,15 @@ def info(session: Session, shows_settings: bool, is_json: bool) -> None:
     click.echo("  ".join(["holds   ", ", ".join([counted(held.images, "picture"), *notes])]))
     click.echo("")
     _write_kinds(held)
+    if working:
+        click.echo("")
+    for job in working:
+        click.echo(f"in work: {job.name} {shown(job.subject)}, {job.done:,} of {job.total:,}")
+    for each in held.unused:
+        click.echo(
+            f"not used: {counted(each.features, 'feature')} of {shown(each.fingerprint)}, made with other "
+            "settings or by another version; `ambience clean` deletes them"
+        )
 
 
 def _write_kinds(held: "LibraryInfo") -> None:
@@ -109,19 +122,31 @@ def check(session: Session, quick: bool, is_json: bool) -> int:
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
-def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: bool, no_wait: bool) -> None:
+def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: bool, no_wait: bool) -> int:
     """Makes indexes anew from the store.
 
-    Of all kinds, or of those named.
+    Of all kinds, or of those named. Searches go on meanwhile. After Ctrl-C, the same command goes on from
+    about there.
     """
-    with session.writing("rebuild", wait=not no_wait) as library:
-        library.rebuild(list(kinds) or None, features=features, on_progress=_rebuild_progress())
+    library = session.writing("rebuild", wait=not no_wait)
+    with Interruption(KEEPING) as interruption, library:
+        if not _ends(
+            interruption,
+            lambda: library.rebuild(
+                list(kinds) or None,
+                features=features,
+                on_progress=MakingProgress("rebuilding"),
+                stop=interruption.stop,
+            ),
+        ):
+            return EXIT_INTERRUPTED
         built = list(kinds) or list(library.info().kinds)
     _tell("")
     if is_json:
         write_json({"rebuilt": built})
     else:
         click.echo(f"rebuilt: {', '.join(built)}")
+    return 0
 
 
 @click.command()
@@ -129,24 +154,80 @@ def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: b
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
-def train(session: Session, kind: str, is_json: bool, no_wait: bool) -> None:
+def train(session: Session, kind: str, is_json: bool, no_wait: bool) -> int:
     """Trains the index of a kind anew.
 
-    It then fits as many pictures as there are now; searches go on meanwhile.
+    It then fits as many pictures as there are now; searches go on meanwhile. After Ctrl-C, the same command
+    goes on from about there.
     """
-    with session.writing("train", wait=not no_wait) as library:
-        library.train(kind)
+    library = session.writing("train", wait=not no_wait)
+    with Interruption(KEEPING) as interruption, library:
+        progress = MakingProgress("training")
+        if not _ends(interruption, lambda: library.train(kind, on_progress=progress, stop=interruption.stop)):
+            return EXIT_INTERRUPTED
+    _tell("")
     if is_json:
         write_json({"trained": [kind]})
     else:
         click.echo(f"trained: {kind}")
+    return 0
 
 
-def _rebuild_progress() -> "Callable[[str, int, int], None]":
-    def show(kind: str, done: int, total: int) -> None:
-        _tell(f"rebuilding {kind}: {done:,} of {total:,}")
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@no_wait_option
+@click.pass_obj
+def clean(session: Session, dry_run: bool, is_json: bool, no_wait: bool) -> None:
+    """Deletes features that no kind uses any more.
 
-    return show
+    They were made with other settings or by an older version. The pictures are not touched. The room is used
+    again by new features; the file that holds them does not shrink.
+    """
+    if dry_run:
+        with session.reading() as reading:
+            gone = list(reading.info().unused)
+    else:
+        with session.writing("clean", wait=not no_wait) as library:
+            gone = library.clean()
+    if is_json:
+        write_json({"would_delete" if dry_run else "deleted": gone})
+        return
+    verb = "would delete" if dry_run else "deleted"
+    for each in gone:
+        click.echo(f"{verb} {counted(each.features, 'feature')} of {shown(each.fingerprint)}")
+    if not gone:
+        click.echo("nothing to delete")
+
+
+def _ends(interruption: Interruption, run: "Callable[[], None]") -> bool:
+    """Whether a run came to its end; False where Ctrl-C ended it in good order."""
+    try:
+        run()
+    except StoreError as exc:
+        if not interruption.stop.is_set():
+            raise
+        _tell("")
+        say(str(exc))
+        return False
+    return True
+
+
+class MakingProgress:
+    """Says how far an index is: on one line of a terminal, now and then on a line of its own elsewhere."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._told_at = time.monotonic()
+
+    def __call__(self, kind: str, done: int, total: int) -> None:
+        """Told by the library."""
+        text = f"{self._verb} {kind}: {done:,} of {total:,}"
+        if sys.stderr.isatty():
+            _tell(text)
+        elif time.monotonic() - self._told_at >= LOG_EVERY_S:
+            self._told_at = time.monotonic()
+            say(text)
 
 
 @click.command()

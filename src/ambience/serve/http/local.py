@@ -48,13 +48,20 @@ CALLS = frozenset(
 RUNS: Mapping[str, str] = {
     "add": "add_paths",
     "check": "check",
+    "clean": "clean",
     "rebuild": "rebuild",
     "train": "train",
     "watch": "watch",
 }
 """Name of a run → method of the library, which takes `stop`."""
 
-_LISTENERS = {"add": "on_progress", "check": "on_progress", "rebuild": "on_progress", "watch": "on_report"}
+_LISTENERS = {
+    "add": "on_progress",
+    "check": "on_progress",
+    "rebuild": "on_progress",
+    "train": "on_progress",
+    "watch": "on_report",
+}
 _END = object()
 
 

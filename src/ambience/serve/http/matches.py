@@ -23,11 +23,15 @@ from ambience.serve.http.geometry_schemas import (
 from ambience.serve.http.images import ImageId
 from ambience.serve.http.schemas import PROBLEMS, EvidenceSchema, OrientationSchema
 from ambience.serve.http.state import ServerState, work_place
-from ambience.serve.proof import draw_proof
+from ambience.serve.proof import ProofLayout, draw_proof
 
 AnswerFormat = Literal["json", "jpeg", "png"]
 Format = Annotated[
     AnswerFormat | None, Query(description="What to answer; by default what the Accept header asks for.")
+]
+Layout = Annotated[
+    ProofLayout,
+    Query(description='Where the drawing has the second picture; "auto": where both are seen largest.'),
 ]
 
 MEDIA_TYPES: dict[str, AnswerFormat] = {
@@ -115,7 +119,7 @@ router = APIRouter(
 
 @router.get("/{image_id}/matches/{other}")
 async def compare_stored(
-    request: Request, image_id: ImageId, other: ImageId, format: Format = None
+    request: Request, image_id: ImageId, other: ImageId, format: Format = None, layout: Layout = "auto"
 ) -> Response:
     """How image `image_id`, taken as the query, lies in image `other`.
 
@@ -123,22 +127,30 @@ async def compare_stored(
     """
     async with work_place(request) as state:
         query, image = datatypes.Query(image_id=image_id), datatypes.Query(image_id=other)
-        return await state.work.run(lambda: _answer(state, query, image, format or _accepted(request)))
+        answer_format = format or _accepted(request)
+        return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
 
 
 @router.post("/{image_id}/matches", openapi_extra=_PICTURE_BODY)
-async def compare_sent(request: Request, image_id: ImageId, format: Format = None) -> Response:
+async def compare_sent(
+    request: Request, image_id: ImageId, format: Format = None, layout: Layout = "auto"
+) -> Response:
     """How a picture sent along lies in image `image_id`; nothing of it is kept."""
     async with work_place(request) as state, received(request) as form:
         if form.file is None:
             raise MissingFieldError("field 'image' is missing; send the picture to compare as a file")
         query = datatypes.Query(data=form.picture(), name=form.file_name or "query")
         image = datatypes.Query(image_id=image_id)
-        return await state.work.run(lambda: _answer(state, query, image, format or _accepted(request)))
+        answer_format = format or _accepted(request)
+        return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
 
 
 def _answer(
-    state: ServerState, query: datatypes.Query, image: datatypes.Query, format: AnswerFormat
+    state: ServerState,
+    query: datatypes.Query,
+    image: datatypes.Query,
+    format: AnswerFormat,
+    layout: ProofLayout,
 ) -> Response:
     """The comparison in the form asked for, in a worker thread."""
     comparison = state.library.match(query, image)
@@ -146,7 +158,7 @@ def _answer(
     if format == "json":
         document = ComparisonSchema.of(comparison).model_dump_json()
         return Response(document, media_type="application/json", headers=headers)
-    drawn = draw_proof(comparison, format=format)
+    drawn = draw_proof(comparison, format=format, layout=layout)
     return Response(drawn, media_type=f"image/{format}", headers=headers)
 
 

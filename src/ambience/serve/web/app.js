@@ -3,6 +3,7 @@
 
 const RECENT_PAGE = 40;
 const MOST_HITS = 60;
+const NARROW = "(max-width: 560px)"; // as in app.css
 const NAMES = {
   same_file: ["Same file", "same"],
   same_picture: ["Same picture", "same"],
@@ -28,7 +29,7 @@ function element(tag, attributes = {}, ...children) {
     else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined) made.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null));
+  made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
 }
 
@@ -47,6 +48,29 @@ function sizeText(image) {
   if (image.format) parts.push(image.format.toUpperCase());
   if (image.size) parts.push(bytesText(image.size));
   return parts.join(" · ");
+}
+
+const proofOf = (match) => match.evidence.find((each) => each.geometry)?.geometry ?? null;
+
+const percentText = (share) => `${share > 0 && share < 0.01 ? (100 * share).toPrecision(1) : Math.round(100 * share)}\u00a0%`;
+
+// What a hit is, in a word or two, and how much of it: "Part of it, 15 %".
+function verdictText(match) {
+  const [words] = NAMES[match.verdict] || [match.verdict.replaceAll("_", " ")];
+  const proof = match.verdict === "part" ? proofOf(match) : null;
+  if (proof?.relation === "within") return `Part of it, ${percentText(proof.image_overlap)}`;
+  if (proof?.relation === "around") return `Within yours, ${percentText(proof.query_overlap)}`;
+  if (proof?.relation === "across") return `Shares ${percentText(proof.image_overlap)}`;
+  return words;
+}
+
+function turnText(match) {
+  const proof = proofOf(match);
+  if (!proof) return orientationText(match.orientation);
+  const turn = Math.round(proof.turn_deg);
+  const turned = Math.abs(turn) < 2 ? "" : `${Math.abs(turn)}°${Math.abs(turn) === 180 ? "" : turn > 0 ? " ↺" : " ↻"}`;
+  if (proof.is_mirrored) return turned ? `Mirrored, rotated ${turned}` : "Mirrored";
+  return turned ? `Rotated ${turned}` : "";
 }
 
 function orientationText({ rotation, mirrored }) {
@@ -168,7 +192,7 @@ function showQuery() {
   state.preview = query?.preview ?? null;
   if (query?.preview) at("preview-image").src = query.preview;
   else at("preview-image").removeAttribute("src");
-  at("ask-title").textContent = query ? query.name : "Find copies of a picture";
+  at("ask-title").textContent = query ? query.name : "Find copies and crops of a picture";
   at("ask-title").title = query ? query.name : "";
   at("ask-hint").textContent = query ? "Drop or paste another picture, or" : "Drop it here, paste it with Ctrl+V, or";
   document.title = query ? `${query.name} – Ambience` : "Ambience";
@@ -184,10 +208,36 @@ function shot(image, label) {
   return button;
 }
 
-const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors" })[kind] || kind.replaceAll("_", " ");
+// Where the query lies in a hit: drawn over its thumbnail, in pixels of its file. The frame of the drawing is
+// fitted into the box just as the thumbnail is.
+const SVG = "http://www.w3.org/2000/svg";
+
+function outline(match) {
+  const { image } = match;
+  const proof = proofOf(match);
+  if (!proof || !image.width || !image.height || proof.image_overlap > 0.97) return null;
+  const corners = proof.query_in_image.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+  const drawn = (tag, attributes) => {
+    const made = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  };
+  const { width, height } = image;
+  const svg = drawn("svg", { class: "outline", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+  const frame = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, overflow: "hidden" });
+  frame.append(
+    drawn("path", { class: "dim", "fill-rule": "evenodd", d: `M0,0H${width}V${height}H0Z M${corners.replaceAll(" ", " L")}Z` }),
+    drawn("polygon", { class: "under", points: corners }),
+    drawn("polygon", { class: "edge", points: corners }));
+  svg.append(frame);
+  return svg;
+}
+
+const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors", local_features: "points" })[kind] || kind.replaceAll("_", " ");
 
 function distanceText(evidence) {
   if (evidence.kind === "sha256") return "identical";
+  if (evidence.geometry) return `${evidence.geometry.inliers.toLocaleString("en")} agree`;
   if (evidence.kind === "phash") return `${plural(Math.round(evidence.distance), "bit", "bits")} apart`;
   return `${Number(evidence.distance.toPrecision(2))} apart`;
 }
@@ -211,18 +261,22 @@ function whyTable(match) {
 }
 
 function badges(match) {
-  const [words, look] = NAMES[match.verdict] || [match.verdict.replaceAll("_", " "), ""];
-  const list = [element("span", { class: `badge ${look}` }, words)];
-  const turned = match.verdict === "same_colors" ? "" : orientationText(match.orientation);
+  const [, look] = NAMES[match.verdict] || ["", ""];
+  const list = [element("span", { class: `badge ${look}` }, verdictText(match))];
+  const turned = match.verdict === "same_colors" ? "" : turnText(match);
   if (turned) list.push(element("span", { class: "badge changed" }, turned));
   return element("div", { class: "badges" }, ...list);
 }
 
 function hitCard(match) {
   const { image } = match;
-  const words = (NAMES[match.verdict] || [match.verdict])[0];
-  const picture = shot(image, `${image.name || `picture ${image.image_id}`}: ${words}. Show large`);
+  const picture = shot(image, `${image.name || `picture ${image.image_id}`}: ${verdictText(match)}. Show large`);
   picture.addEventListener("click", () => showLarge(image, match));
+  const drawn = image.thumbnail ? outline(match) : null;
+  if (drawn) picture.append(drawn);
+  const proof = image.file && proofOf(match)
+    ? element("button", { class: "button small", type: "button", "aria-label": `Proof: where ${state.query.name} and ${image.name || "this picture"} match`, onclick: () => showProof(match) }, "Proof")
+    : null;
   return element("li", { class: "card", "data-image-id": image.image_id },
     picture,
     element("div", { class: "about" },
@@ -230,7 +284,8 @@ function hitCard(match) {
       element("p", { class: "name", title: image.path || image.name }, image.name),
       element("p", { class: "facts" }, sizeText(image)),
       whyTable(match),
-      element("button", { class: "button small", type: "button", onclick: () => askWithImage(image.image_id) }, "Find similar")));
+      element("div", { class: "row actions" }, proof,
+        element("button", { class: "button small", type: "button", onclick: () => askWithImage(image.image_id) }, "Find similar"))));
 }
 
 function showHits(tab) {
@@ -240,12 +295,12 @@ function showHits(tab) {
   if (matches.length) at("hits").replaceChildren(element("ul", { class: "grid" }, ...matches.map(hitCard)));
   else at("hits").replaceChildren(emptyHits(tab));
   showStatuses(answer.kinds);
-  const what = tab === "copies" ? ["copy", "copies"] : ["picture of the same colors", "pictures of the same colors"];
+  const what = tab === "copies" ? ["match", "matches"] : ["picture of the same colors", "pictures of the same colors"];
   at("said").textContent = `${matches.length ? plural(matches.length, ...what) : `No ${what[1]}`} found for ${state.query.name}`;
 }
 
 function emptyHits(tab) {
-  const text = tab === "copies" ? "No copy of this picture is in the library." : "No picture of these colors is in the library.";
+  const text = tab === "copies" ? "No copy and no part of this picture is in the library." : "No picture of these colors is in the library.";
   const box = element("div", { class: "empty" }, element("p", {}, text));
   if (tab === "copies" && !at("tab-colors").hidden) {
     box.append(element("button", { class: "button", type: "button", onclick: () => openTab("colors") }, "Look for the same colors"));
@@ -276,8 +331,8 @@ function showLarge(image, match = null) {
   picture.src = image.thumbnail ? `${image.thumbnail}&size=1024` : "";
   picture.hidden = !image.thumbnail;
   const why = match ? match.evidence.map((each) => `${kindName(each.kind)}: ${distanceText(each)}`).join("; ") : "";
-  const turned = match && match.verdict !== "same_colors" ? orientationText(match.orientation) : "";
-  const verdict = match ? [(NAMES[match.verdict] || [match.verdict])[0], turned].filter(Boolean).join(", ") : "";
+  const turned = match && match.verdict !== "same_colors" ? turnText(match) : "";
+  const verdict = match ? [verdictText(match), turned].filter(Boolean).join(", ") : "";
   at("large-facts").replaceChildren(
     ...fact("Verdict", verdict), ...fact("What matched", why), ...fact("Size", sizeText(image)),
     ...fact("File", image.path), ...fact("Taken", (image.taken_at || "").replace("T", " ")),
@@ -286,6 +341,60 @@ function showLarge(image, match = null) {
   at("large-file").hidden = !image.file;
   if (image.file) at("large-file").href = image.file;
   at("large").showModal();
+}
+
+// --- the proof: both pictures, each one's outline in the other, and lines between places that match
+
+function proofWords(match) {
+  const proof = proofOf(match);
+  const turned = turnText(match);
+  const said = [[verdictText(match), turned && turned[0].toLowerCase() + turned.slice(1)].filter(Boolean).join(", ")];
+  if (proof.is_copy !== null) said.push(proof.is_copy ? "the pixels agree" : "the pixels differ: the same scene, or heavily edited");
+  return `${said.join("; ")}.`;
+}
+
+async function showProof(match) {
+  const { image } = match;
+  const { query } = state;
+  at("proof-title").textContent = `${query.name} in ${image.name || `picture ${image.image_id}`}`;
+  at("proof-words").textContent = proofWords(match);
+  at("proof-error").hidden = true;
+  at("proof-waiting").hidden = false;
+  at("proof-link").hidden = true;
+  at("proof").showModal();
+  try {
+    const drawn = await proofPicture(query, image.image_id);
+    at("proof-image").src = drawn;
+    at("proof-image").alt = `Both pictures side by side, the outline of each in the other, and lines between places that match. ${proofWords(match)}`;
+    at("proof-image").hidden = false;
+    Object.assign(at("proof-link"), { href: drawn, hidden: false });
+  } catch (error) {
+    at("proof-error").textContent = error.message;
+    at("proof-error").hidden = false;
+  } finally {
+    at("proof-waiting").hidden = true;
+  }
+}
+
+async function proofPicture(query, imageId) {
+  const options = {};
+  if (query.file) {
+    options.method = "POST";
+    options.body = new FormData();
+    options.body.append("image", query.file, query.name);
+  }
+  const path = query.file ? `/v1/images/${imageId}/matches` : `/v1/images/${query.imageId}/matches/${imageId}`;
+  const response = await fetch(`${path}?format=jpeg&layout=${matchMedia(NARROW).matches ? "below" : "auto"}`, options).catch(() => {
+    throw new Error("The server does not answer. Is it still running?");
+  });
+  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail || `The server answered ${response.status}.`);
+  return URL.createObjectURL(await response.blob());
+}
+
+function forgetProof() {
+  if (at("proof-image").src.startsWith("blob:")) URL.revokeObjectURL(at("proof-image").src);
+  at("proof-image").removeAttribute("src");
+  at("proof-image").hidden = true;
 }
 
 // --- tabs
@@ -375,7 +484,8 @@ at("file").addEventListener("change", (event) => { askWithFile(event.target.file
 at("clear").addEventListener("click", () => { if (location.search) history.pushState({}, "", "/"); startOver(); });
 at("more").addEventListener("click", () => moreRecent(state.next));
 at("preview-image").addEventListener("error", () => at("preview").classList.add("broken"));
-at("large").addEventListener("click", (event) => { if (event.target === at("large")) at("large").close(); });
+for (const name of ["large", "proof"]) at(name).addEventListener("click", (event) => { if (event.target === at(name)) at(name).close(); });
+at("proof").addEventListener("close", forgetProof);
 for (const tab of Object.keys(TABS)) {
   at(`tab-${tab}`).addEventListener("click", () => openTab(tab));
   at(`tab-${tab}`).addEventListener("keydown", (event) => {

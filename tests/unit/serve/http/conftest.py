@@ -32,8 +32,10 @@ from ambience.datatypes import (
     LibraryInfo,
     Match,
     Orientation,
+    OriginalAnswer,
     Query,
     Ranking,
+    UnusedFeatures,
     Verdict,
 )
 from ambience.errors import (
@@ -46,6 +48,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.base import FailedFile, Job, Problem
@@ -187,6 +190,7 @@ class MemoryLibrary:
                 stored = Stored(replace(record, state=ImageState.FEATURES_ONLY), b"")
                 self._images[image_id] = stored
             stored.vectors[kind] = self.kinds[kind].vector(pixels)
+        return FeatureState.DONE, ""
 
     def remove(self, image_id, *, purge=False):
         self.image(image_id)
@@ -215,9 +219,14 @@ class MemoryLibrary:
             if on_progress:
                 on_progress(kind, 1, 1)
 
-    def train(self, kind, *, stop=None):
+    def clean(self, *, stop=None):
+        return [UnusedFeatures("color", "color-v0", 3)]
+
+    def train(self, kind, *, on_progress=None, stop=None):
         """One of "color" takes until it is stopped."""
         self._spec(kind)
+        if on_progress:
+            on_progress(kind, 1, 1)
         if kind == "color" and stop is not None:
             assert stop.wait(20)
             raise StoreError("stopped before color was made anew; run it again")
@@ -273,6 +282,19 @@ class MemoryLibrary:
         hits = self._hits(kind, query, all_orientations=turned)
         hits = hits[:k] if k is not None else [hit for hit in hits if hit.distance <= radius]
         return Ranking(kind, tuple(hits))
+
+    def original_knobs(self, kind):
+        self._spec(kind)
+        return ExtentKnobs
+
+    def search_original(self, kind, query, knobs, *, turned):
+        spec = self._spec(kind)
+        radius = knobs.distance_threshold
+        radius = None if radius is None else float(np.float32(radius / spec.display_scale))
+        hits = self.search_kind(kind, query, k=knobs.k, radius=radius, turned=turned).hits
+        scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in hits]
+        rows = [(i, round(value) if spec.is_distance_integer else value) for i, value in scaled]
+        return OriginalAnswer("distance", tuple(rows))
 
     def _hits(self, kind, query, *, all_orientations):
         extractor = self.kinds[kind]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from answers import Answered, Search, TransformedPhoto, answers_of, code_stamp, narrowed
-from cases import FULL, QUICK, make_cases
+from cases import FULL, QUICK, Case, make_cases
 from local_answers import LocalPlan, LocalSearcher
 from photos import Photo, find_photos, near_duplicates, split_photos
 from report import IMAGES, Report, Table, command_of, finish
@@ -38,7 +38,12 @@ QUICK_LABELS = 6
 PAIRS_AT_LEAST = 100
 """Verified pairs below which the share says little."""
 
-TRUE_COPIES: frozenset[frozenset[str]] = frozenset()
+TRUE_COPIES = frozenset(
+    {
+        frozenset({"garfield/image_0027.jpg", "garfield/image_0032.jpg"}),
+        frozenset({"pigeon/image_0002.jpg", "pigeon/image_0006.jpg"}),
+    }
+)
 """Pairs of files, of one group or label, that were looked at and are copies of one picture."""
 
 
@@ -190,14 +195,15 @@ def copies_kept(photos: Sequence[Photo], *, seed: int, is_quick: bool) -> dict[s
         split, queries=(SEARCHED_QUICK if is_quick else SEARCHED_FULL)["queries"], outsiders=0
     )
     cases = make_cases(photos, split, seed)
-    asked = [TransformedPhoto(cases[place], is_held=True) for place in left]
-    answers = answers_of(LocalPlan([photos[index] for index in split.gallery]), asked, title="copies")
+    plan = LocalPlan([photos[index] for index in split.gallery])
+    asked = [asked_before(plan, cases[place]) for place in left]
+    answers = answers_of(plan, asked, title="copies")
     counts: dict[str, dict[str, int]] = {}
     for number, each in enumerate(TRANSFORMS):
         if each.is_hard:
             continue
         hits = [
-            next((hit for hit in row[number].found if hit.key == one.own), None)
+            next((hit for hit in row[number].found if hit.key == one.case.photo.key), None)
             for one, row in zip(asked, answers, strict=True)
         ]
         counts[each.name] = {
@@ -206,6 +212,12 @@ def copies_kept(photos: Sequence[Photo], *, seed: int, is_quick: bool) -> dict[s
             "copies": sum(hit is not None and bool(hit.is_copy) for hit in hits),
         }
     return counts
+
+
+def asked_before(plan: LocalPlan, case: Case) -> TransformedPhoto:
+    """What `robustness.py` has asked of this photo; its true picture need not be kept out here."""
+    again = TransformedPhoto(case, is_held=True)
+    return again if (plan.folder / again.file).is_file() else TransformedPhoto(case, is_held=False)
 
 
 # --- report -----------------------------------------------------------------------------------------------

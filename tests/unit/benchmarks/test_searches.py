@@ -68,7 +68,7 @@ def test_times_are_milliseconds_of_the_processor():
 
 def test_figures_name_the_weakest_rows_and_the_crops():
     recalls = {"mirror": 0.97, "crop keeping 15 %": 0.98, "crop keeping 8 %": 0.9, "crop keeping 4 %": 0.7}
-    result = SearchResult(outcome(12.0, recalls), 200, 60, {"p50": 123.4, "p95": 456.7}, [])
+    result = SearchResult(outcome(12.0, recalls), 200, 60, True, {"p50": 123.4, "p95": 456.7}, [])
     assert search_figures(result) == {
         "recall_min_row_local": 0.97,
         "recall_min_row_hard_local": 0.7,

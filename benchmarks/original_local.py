@@ -41,8 +41,8 @@ REPROJECTION = 4.0
 MATCHING_THRESHOLD = 0.2
 """Squared distance of unit-length RootSIFT, from an approximate index, below which a neighbor counts.
 
-On other photos 99.9 % of the matches that the mutual ratio test keeps are nearer, and half of what chance finds
-is not.
+On other photos 99.9 % of the matches that the mutual ratio test keeps are nearer, and half of what chance
+finds is not.
 """
 
 PACKAGES = ("numpy", "opencv-python-headless", "faiss-cpu")

@@ -30,6 +30,9 @@ from transforms import TRANSFORMS, jpeg_bytes, transformed
 
 MakePart = Callable[[int], list[Blob | None]]
 
+FORM = 1
+"""Raised when this module makes other pictures of the same photographs."""
+
 PART = 200
 """Pictures of one file of the cache."""
 
@@ -216,15 +219,15 @@ def extractions(photos: Sequence[Photo], plan: Plan, *, seed: int) -> Kept:
 
 
 def code_stamp(*modules: str) -> str:
-    """Names the code that extracts, and the given modules of this folder."""
+    """Names the code that extracts, and the given modules of this folder; this one by its `FORM`."""
     package = Path(ambience.__file__).parent
     files = [package / "keypoints.py", package / "extract" / "local_features.py"]
     files += sorted((package / "extract").glob("_*.py"))
-    files += [Path(__file__).with_name(f"{module}.py") for module in (Path(__file__).stem, *modules)]
+    files += [Path(__file__).with_name(f"{module}.py") for module in modules]
     code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     spec = extractor().spec
     packages = versions(("numpy", "pillow", "opencv-python-headless", "numba"))
-    return json.dumps([spec.fingerprint, spec.version, code, packages])
+    return json.dumps([FORM, spec.fingerprint, spec.version, code, packages])
 
 
 def _start() -> None:

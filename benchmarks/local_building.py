@@ -9,7 +9,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -26,7 +26,7 @@ from local_library import KIND, commit, extractor
 
 GROUP = 500
 """Images of one commit."""
-ADDED, ADDED_AT_ONCE = 1000, 100
+ADDED, ADDED_AT_ONCE = 400, 100
 """Images added to the finished library, and removed again, and how many of them share a commit."""
 SPARE_BYTES = 4 << 30
 """Left free on the disk."""
@@ -80,7 +80,15 @@ def memory() -> dict[str, int]:
     return {name: sizes[name] for name in ("Rss", "Anonymous")}
 
 
-def build(folder: Path, pictures: Pictures, count: int, files: Mapping[int, Path]) -> dict[str, Any]:
+def build(
+    folder: Path,
+    pictures: Pictures,
+    count: int,
+    files: Mapping[int, Path],
+    *,
+    group: int = GROUP,
+    added: int = ADDED,
+) -> dict[str, Any]:
     """The library of the first pictures; made where it is not there, taken up where it was broken off.
 
     Args:
@@ -88,6 +96,8 @@ def build(folder: Path, pictures: Pictures, count: int, files: Mapping[int, Path
         pictures: that it holds; image n + 1 is picture n.
         count: of pictures.
         files: of images whose file is there: image id → path.
+        group: images of one commit.
+        added: images that are added at the end to be timed, and removed again.
 
     Returns:
         What making it took: seconds and images of each step, and the most memory.
@@ -101,14 +111,14 @@ def build(folder: Path, pictures: Pictures, count: int, files: Mapping[int, Path
     notes = Notes(folder / "making.json")
     try:
         with Store.open(folder, {KIND: spec}, writer=True) as store, Memory() as used:
-            _commit_all(store, spec, pictures, count, files, notes)
+            _commit_all(store, spec, pictures, range(count), files, notes, group)
             notes.peak(used)
             live = _live_index(store, spec, folder)
             _index_all(live, count, notes)
             notes.peak(used)
             _remove_beyond(store, count)  # an earlier run was killed while they were there
             live.catch_up()
-            _add_and_remove(store, live, pictures, count, notes)
+            _add_and_remove(store, live, list(pictures.blobs(count, count + added)), notes)
             notes.peak(used)
     finally:
         lock.release()
@@ -155,13 +165,19 @@ class Notes:
 
 
 def _commit_all(
-    store: Store, spec: FeatureSpec, pictures: Pictures, count: int, files: Mapping[int, Path], notes: Notes
+    store: Store,
+    spec: FeatureSpec,
+    pictures: Pictures,
+    wanted: range,
+    files: Mapping[int, Path],
+    notes: Notes,
+    group: int,
 ) -> None:
-    """Commits what is missing of the first `count` pictures."""
+    """Commits what is missing of the wanted pictures."""
     there = store.records.count()
     notes.begin("features", there)
-    for first in range(there, count, GROUP):
-        stop = min(first + GROUP, count)
+    for first in wanted[there::group]:
+        stop = min(first + group, wanted.stop)
         if shutil.disk_usage(store.folder).free < SPARE_BYTES:
             raise OSError(f"less than {SPARE_BYTES >> 30} GiB are left on the disk after {first:,} images")
         commit(store, spec, range(first + 1, stop + 1), list(pictures.blobs(first, stop)), files)
@@ -198,9 +214,9 @@ def _index_all(live: LiveIndex, count: int, notes: Notes) -> None:
     notes.reach(count)
 
 
-def _add_and_remove(store: Store, live: LiveIndex, pictures: Pictures, count: int, notes: Notes) -> None:
-    """Adds some pictures to the finished library, searchable after every commit, and removes them again."""
-    blobs = list(pictures.blobs(count, count + ADDED))
+def _add_and_remove(store: Store, live: LiveIndex, blobs: Sequence[Blob | None], notes: Notes) -> None:
+    """Adds pictures to the finished library, searchable after every commit, and removes them again."""
+    count = store.records.count()
     notes.begin("add")
     for first in range(0, len(blobs), ADDED_AT_ONCE):
         part = blobs[first : first + ADDED_AT_ONCE]

@@ -84,6 +84,7 @@ class Fill:
         stamp = json.dumps([code_stamp("local_fill"), [photo.key for photo in photos], seed])
         self._kept = Kept(stamp, Viewing(photos, seed), per_part=DEALT)
         self._hands = DEALT * len(photos)
+        self.folder = self._kept.folder
 
     def views(self, count: int) -> int:
         """Views of every photograph that `count` pictures need."""
@@ -104,6 +105,11 @@ class Fill:
             for blob in self._kept.blobs(start, start + count):
                 yield None if blob is None else symmetric(blob, symmetry)
             first += count
+
+    def of_photos(self, photos: int, views: int) -> Iterator[Blob | None]:
+        """Every picture of the first photographs under the first views."""
+        for turn in range(views * SYMMETRIES):
+            yield from self.blobs(turn * self._hands, turn * self._hands + photos * DEALT)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
     python benchmarks/local_queries.py FOLDER CASES.npz
 
-CASES holds the bytes of query files. Each is asked twice: the whole way, as people ask (decoded, extracted,
-searched with second looks and a comparison of pixels); and for the first answer alone, from features that are
-there already. All answers come back as one line of JSON, with what each took, the memory of this process, and
-where the time of the first answers goes, by a profiler in a pass of its own.
+CASES holds the bytes of query files. Each is asked in two ways: the whole way, as people ask (decoded,
+extracted, searched with second looks and a comparison of pixels); and for the first answer alone, from
+features that are there already: once as this process finds it ("cold"), and once more. All answers come back
+as one line of JSON, with what each took, the memory of this process, and where the time of the first answers
+goes, by a profiler in a pass of its own.
 """
 
 import cProfile
@@ -17,7 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,21 @@ STAGES = {
 }
 """Stages of a first answer: name → file and function, which never call each other, but for the last."""
 
+
+class Timed(NamedTuple):
+    """An answer.
+
+    Attributes:
+        wall_s: seconds that it took.
+        cpu_s: seconds of all processors.
+        hits: (image id, score) pairs.
+    """
+
+    wall_s: float
+    cpu_s: float
+    hits: list[tuple[int, float]]
+
+
 MAPPING = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ")
 
 
@@ -55,28 +71,33 @@ class Asking:
         self.parts = compose(replace(Settings(), library=folder), writer=False)
         self._extractor, self._search = self.parts.extractors[KIND], self.parts.searches[KIND]
 
-    def whole(self, data: bytes) -> tuple[float, list[tuple[int, float]]]:
-        """Seconds from bytes to the answer, and (image id, score) of its hits."""
-        start = time.perf_counter()
+    def whole(self, data: bytes) -> Timed:
+        """From bytes to the answer."""
+        start = clocks()
         picture = self.parts.decoder.decode(data, name="query")
         variants = self._extractor.query_variants(picture)
         ranking = self._search.by_variants(variants, k=K, picture=picture)
-        return time.perf_counter() - start, scored(ranking)
+        return timed(start, ranking)
 
     def features(self, data: bytes) -> Any:
         """What is searched with."""
         return self._extractor.query_variants(self.parts.decoder.decode(data, name="query"))
 
-    def first(self, variants: Any) -> tuple[float, list[tuple[int, float]]]:
-        """Seconds from features to the first answer, without second looks, and its hits."""
-        start = time.perf_counter()
-        ranking = self._search.by_variants(variants, k=K)
-        return time.perf_counter() - start, scored(ranking)
+    def first(self, variants: Any) -> Timed:
+        """From features to the first answer, without second looks."""
+        start = clocks()
+        return timed(start, self._search.by_variants(variants, k=K))
 
 
-def scored(ranking: Any) -> list[tuple[int, float]]:
-    """(image id, score) of each hit."""
-    return [(hit.image_id, -hit.geometry.log10_chance) for hit in ranking.hits]
+def clocks() -> tuple[float, float]:
+    """Seconds on the wall, and of all processors by this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def timed(start: tuple[float, float], ranking: Any) -> Timed:
+    """What an answer took since `start`, and (image id, score) of its hits."""
+    wall, cpu = (now - then for now, then in zip(clocks(), start, strict=True))
+    return Timed(wall, cpu, [(hit.image_id, -hit.geometry.log10_chance) for hit in ranking.hits])
 
 
 def profile(asking: Asking, queries: Sequence[Any]) -> dict[str, float]:
@@ -125,17 +146,13 @@ def main() -> None:
     asking = Asking(folder)
     opened_s = time.perf_counter() - start
     features = [asking.features(data) for data in files]
-    warm = [asking.first(variants) for variants in features]
-    first = [asking.first(variants) for variants in features]
+    asked = {"cold": [asking.first(variants) for variants in features]}
+    asked["first"] = [asking.first(variants) for variants in features]
     after_first = resident(folder)
-    whole = [asking.whole(data) for data in files]
+    asked["whole"] = [asking.whole(data) for data in files]
     answer = {
         "opened_s": opened_s,
-        "cold_s": [seconds for seconds, _ in warm],
-        "first_s": [seconds for seconds, _ in first],
-        "whole_s": [seconds for seconds, _ in whole],
-        "first": [hits for _, hits in first],
-        "whole": [hits for _, hits in whole],
+        **{name: [answer._asdict() for answer in answers] for name, answers in asked.items()},
         "resident": after_first,
         "resident_after_whole": resident(folder),
         "profile_ms": profile(asking, features[:PROFILED]),

@@ -75,7 +75,7 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 # Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
 bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
-	for name in ingest robustness search; do \
+	for name in ingest extraction robustness search; do \
 	  $(BIN)/python benchmarks/$$name.py $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done
 

@@ -111,7 +111,7 @@ class TransformedPhoto:
 
     Attributes:
         case: the photo.
-        is_held: whether it is in the gallery.
+        is_held: whether it is in the gallery, and to be asked for again with its picture there kept out.
     """
 
     case: Case

@@ -2,7 +2,7 @@
 
 `plan` says which pictures there are, so that the first ten thousand of fifty thousand are the ten thousand.
 Photographs that queries are cut from are there once, as they are; all others also under transforms, which
-make them other pictures. `Extractions` keeps the blobs in the cache folder, made by processes on all cores, a
+make them other pictures. `Kept` keeps the blobs in the cache folder, made by processes on all cores, a
 part at a time: what was broken off goes on where it stopped.
 """
 
@@ -11,13 +11,12 @@ import io
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 import ambience
@@ -28,6 +27,11 @@ from local_library import extractor
 from photos import QUERY_SHORT_SIDE, Photo, load_rgb, related_pairs
 from report import cache_folder, cores, versions
 from transforms import TRANSFORMS, jpeg_bytes, transformed
+
+MakePart = Callable[[int], list[Blob | None]]
+
+FORM = 1
+"""Raised when this module makes other pictures of the same photographs."""
 
 PART = 200
 """Pictures of one file of the cache."""
@@ -143,65 +147,87 @@ def decoded(file: bytes) -> Picture:
     return Picture(rgb=rgb, width=rgb.shape[1], height=rgb.shape[0], format="jpeg")
 
 
-class Extractions:
-    """Blobs of the first variants of a plan, made when they are asked for.
+class Kept:
+    """Blobs by number, made in parts by processes on all cores, and kept in the cache folder.
 
     Args:
-        photos: that the plan is of.
-        plan: which pictures there are.
-        seed: of the transforms.
+        stamp: names everything that they depend on.
+        make: number of a part → its blobs, None where a picture has no keypoints; picklable.
+        per_part: blobs of every part.
     """
 
-    def __init__(self, photos: Sequence[Photo], plan: Plan, *, seed: int) -> None:
-        self._photos, self._plan, self._seed = photos, plan, seed
-        self.folder = cache_folder("local-features") / self.stamp
+    def __init__(self, stamp: str, make: MakePart, *, per_part: int) -> None:
+        self.folder = cache_folder("local-features") / hashlib.sha256(stamp.encode()).hexdigest()[:12]
         self.folder.mkdir(exist_ok=True)
+        self._make, self._per_part = make, per_part
 
-    @property
-    def stamp(self) -> str:
-        """Names everything that the blobs depend on."""
-        package = Path(ambience.__file__).parent
-        files = [package / "keypoints.py", package / "extract" / "local_features.py"]
-        files += sorted((package / "extract").glob("_*.py"))
-        files += [Path(__file__), Path(__file__).with_name("transforms.py")]
-        code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-        keys = [self._photos[v.photo].key[:16] for v in self._plan.variants[:5000]]
-        spec = extractor().spec
-        packages = versions(("numpy", "pillow", "opencv-python-headless", "numba"))
-        named = json.dumps([spec.fingerprint, spec.version, code, keys, self._seed, packages])
-        return hashlib.sha256(named.encode()).hexdigest()[:12]
-
-    def make(self, count: int) -> None:
-        """Extracts what is missing of the first `count` pictures."""
-        parts = range(-(-count // PART))
-        missing = [part for part in parts if not self._file(part).is_file()]
+    def prepare(self, count: int) -> None:
+        """Makes what is missing of the first `count` blobs."""
+        missing = [part for part in range(-(-count // self._per_part)) if not self._file(part).is_file()]
         if not missing:
             return
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
             os.environ.setdefault(variable, "1")  # the workers share the cores among themselves
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(cores(), mp_context=context, initializer=_start) as pool:
-            tasks = (
-                (
-                    self._file(part),
-                    self._photos,
-                    self._plan.variants[part * PART : (part + 1) * PART],
-                    self._seed,
-                )
-                for part in missing
-            )
-            for _ in pool.map(_extract, tasks):
+            files = [self._file(part) for part in missing]
+            for _ in pool.map(_write, [self._make] * len(missing), missing, files):
                 pass
 
     def blobs(self, first: int, stop: int) -> Iterator[Blob | None]:
-        """Blobs of variants `first` … `stop`, None where a picture has no keypoints; they must be made."""
-        for part in range(first // PART, -(-stop // PART)):
+        """Blobs `first` … `stop`; they must be made."""
+        for part in range(first // self._per_part, -(-stop // self._per_part)):
             made = _read(self._file(part))
-            start = part * PART
+            start = part * self._per_part
             yield from made[max(0, first - start) : max(0, stop - start)]
 
     def _file(self, part: int) -> Path:
         return self.folder / f"{part:05d}.npz"
+
+
+@dataclass(frozen=True)
+class Extracting:
+    """Makes the blobs of a plan, `PART` variants a part.
+
+    Attributes:
+        photos: that the plan is of.
+        variants: all of them.
+        seed: of the transforms.
+    """
+
+    photos: Sequence[Photo]
+    variants: Sequence[Variant]
+    seed: int
+
+    def __call__(self, part: int) -> list[Blob | None]:
+        """Blobs of a part's variants."""
+        made = extractor()
+        blobs: list[Blob | None] = []
+        for variant in self.variants[part * PART : (part + 1) * PART]:
+            try:
+                picture = decoded(picture_of(self.photos, variant, self.seed))
+                blobs.append(made.extract([picture])[0].vector)
+            except EmptyFeatureError:
+                blobs.append(None)
+        return blobs
+
+
+def extractions(photos: Sequence[Photo], plan: Plan, *, seed: int) -> Kept:
+    """The blobs of a plan's variants, by their place in it."""
+    stamp = json.dumps([code_stamp("transforms"), [photo.key for photo in photos], seed])
+    return Kept(stamp, Extracting(photos, plan.variants, seed), per_part=PART)
+
+
+def code_stamp(*modules: str) -> str:
+    """Names the code that extracts, and the given modules of this folder; this one by its `FORM`."""
+    package = Path(ambience.__file__).parent
+    files = [package / "keypoints.py", package / "extract" / "local_features.py"]
+    files += sorted((package / "extract").glob("_*.py"))
+    files += [Path(__file__).with_name(f"{module}.py") for module in modules]
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    spec = extractor().spec
+    packages = versions(("numpy", "pillow", "opencv-python-headless", "numba"))
+    return json.dumps([FORM, spec.fingerprint, spec.version, code, packages])
 
 
 def _start() -> None:
@@ -210,16 +236,9 @@ def _start() -> None:
     cv2.setNumThreads(1)
 
 
-def _extract(task: tuple[Path, Sequence[Photo], Sequence[Variant], int]) -> None:
-    """Writes one part of the cache."""
-    file, photos, variants, seed = task
-    made = extractor()
-    blobs: list[NDArray[np.uint8]] = []
-    for variant in variants:
-        try:
-            blobs.append(made.extract([decoded(picture_of(photos, variant, seed))])[0].vector)
-        except EmptyFeatureError:
-            blobs.append(np.empty(0, np.uint8))
+def _write(make: MakePart, part: int, file: Path) -> None:
+    """Makes one part of the cache."""
+    blobs = [np.empty(0, np.uint8) if blob is None else blob for blob in make(part)]
     beside = file.with_suffix(f".{os.getpid()}.part")
     with beside.open("wb") as out:
         np.savez(out, lengths=np.array([len(blob) for blob in blobs]), joined=np.concatenate(blobs))

@@ -286,7 +286,7 @@ def fill(store: Any, spec: FeatureSpec, held: Ranges) -> None:
     blob = pack(
         Keypoints(np.empty((0, 2), np.float32), nothing, nothing, np.empty((0, DESCRIPTOR), np.uint8), 1, 1)
     )
-    commit(store, spec, held.image_ids.tolist(), [blob] * len(held.image_ids))
+    commit(store, spec, held.image_ids.tolist(), [blob] * len(held.image_ids), {})
 
 
 def one_by_one(ask: Callable[[int], int]) -> Lookup:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 SIDE = 220
 COLUMNS = 3
@@ -46,7 +46,7 @@ def draw_pairs(pairs: Sequence[ShownPair], places: Mapping[str, Path], file: Pat
     rows = -(-len(pairs) // COLUMNS)
     width, height = 2 * SIDE + 10, SIDE + LINE
     sheet = Image.new("RGB", (COLUMNS * width, max(1, rows) * height), "white")
-    draw = ImageDraw.Draw(sheet)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10.0)
     for number, pair in enumerate(pairs):
         left, top = number % COLUMNS * width, number // COLUMNS * height
         for place, name in enumerate((pair.first, pair.second)):
@@ -55,6 +55,8 @@ def draw_pairs(pairs: Sequence[ShownPair], places: Mapping[str, Path], file: Pat
             sheet.paste(small, (left + place * SIDE, top))
         agree = "–" if pair.correlation is None else f"{pair.correlation:.3f}"
         called = "copy" if pair.is_copy else "scene"
-        draw.text((left + 4, top + SIDE), f"{pair.first} – {pair.second}"[:70], (0, 0, 0))
-        draw.text((left + 4, top + SIDE + 13), f"{called}  score {pair.score:.0f}  pixels {agree}", (0, 0, 0))
+        draw.text((left + 4, top + SIDE), f"{pair.first} – {pair.second}"[:80], (0, 0, 0), font)
+        draw.text(
+            (left + 4, top + SIDE + 13), f"{called}  score {pair.score:.0f}  pixels {agree}", (0, 0, 0), font
+        )
     sheet.save(file)

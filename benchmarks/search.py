@@ -1,6 +1,7 @@
 """How fast a million hashes and a million histograms are searched, against the memory's own pace and faiss.
 
     python benchmarks/search.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
+    python benchmarks/search.py --kind local_features [--images N] …   (see `local_search.py`)
 
 All runs on one library of a million images (`search_library.py`), whose rows, features and index snapshots
 are real; only the pictures do not exist. Hamming: one 576-bit query over all codes; all eight orientations in
@@ -321,11 +322,18 @@ def main() -> None:
     """Reads the command line, measures, reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
+    parser.add_argument("--kind", choices=("vectors", "local_features"), default="vectors")
+    parser.add_argument("--images", type=int, default=250_000, help="local features: the largest library")
     parser.add_argument("--quick", action="store_true", help="fewer turns, and no inverted lists of faiss")
     parser.add_argument("--json", type=Path, help="write the report with machine and versions to this file")
     parser.add_argument("--update-docs", action="store_true", help="write results/ and docs/benchmarks.md")
     arguments = parser.parse_args()
-    report = measure(arguments.photos, is_quick=arguments.quick)
+    if arguments.kind == "local_features":
+        from local_search import measure as measure_local
+
+        report = measure_local(arguments.photos, images=arguments.images, is_quick=arguments.quick)
+    else:
+        report = measure(arguments.photos, is_quick=arguments.quick)
     if arguments.json:
         text = json.dumps(as_dict(report), indent=1, ensure_ascii=False)
         arguments.json.write_text(text + "\n", encoding="utf-8")

@@ -45,6 +45,7 @@ class SearchResult:
         outcome: by the rule.
         queries: photos that were asked and are in the gallery.
         outsiders: photos that were asked and are not.
+        is_masked: whether queries were asked again without their true picture.
         cpu_ms: processor milliseconds of a query on one thread, from its bytes on: "p50" and "p95".
         misses: each query that the rule does not count as found, and each negative of either half that
             scores as high as any accepted picture, or comes within a tenth of it.
@@ -53,6 +54,7 @@ class SearchResult:
     outcome: Outcome
     queries: int
     outsiders: int
+    is_masked: bool
     cpu_ms: Mapping[str, float]
     misses: Sequence[Mapping[str, Any]]
 
@@ -76,6 +78,7 @@ def search_result(
     *,
     queries: int,
     outsiders: int,
+    is_masked: bool = True,
 ) -> SearchResult:
     """Asks a search for the first of the queries and of the outsiders.
 
@@ -87,6 +90,8 @@ def search_result(
         masks: (P, 41, N) of the same.
         queries: asked for at most.
         outsiders: asked for at most.
+        is_masked: ask each query again with its true picture kept out of the search; otherwise the true
+            picture is only dropped from the answer, and a search that has found it looks no further.
 
     Returns:
         What it reached.
@@ -94,7 +99,10 @@ def search_result(
     narrow, left = narrowed(split, queries=queries, outsiders=outsiders)
     gallery = [photos[index] for index in split.gallery]
     chosen = [cases[place] for place in left]
-    asked = [TransformedPhoto(case, is_held=place < len(narrow.queries)) for place, case in enumerate(chosen)]
+    asked = [
+        TransformedPhoto(case, is_held=is_masked and place < len(narrow.queries))
+        for place, case in enumerate(chosen)
+    ]
     answers = answers_of(search.plan, asked, title=search.key)
     scores, masked = score_matrices(answers, gallery)
     outcome = outcome_of(search, scores, narrow, masks[left], masked=masked)
@@ -103,6 +111,7 @@ def search_result(
         outcome,
         len(narrow.queries),
         len(narrow.outsiders),
+        is_masked,
         times_of(answers),
         [
             *missed(outcome, scores, chosen[: len(narrow.queries)], gallery),

@@ -1,8 +1,8 @@
 """What `make demo` does once Ambience is installed: serve a library of its own, add photographs, show a page.
 
 Without `--photos` these are the real photographs that ship inside the scikit-image package. With `--once` a
-turned and re-encoded copy of one of them is searched for through the running server, and then its colors;
-the process ends with 0 only if both first hits are right.
+turned and re-encoded copy of one of them is searched for through the running server, then its colors, then a
+mirrored crop of it; the process ends with 0 only if all three first hits are right.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> int:
     )
     parser.add_argument("--photos", type=Path, help="folder to add in place of the shipped photographs")
     parser.add_argument("--port", type=int, default=44444)
-    parser.add_argument("--once", action="store_true", help="search twice, print the answers, and end")
+    parser.add_argument("--once", action="store_true", help="search three times, print the answers, and end")
     options = parser.parse_args()
     try:
         photos = options.photos.expanduser() if options.photos else None
@@ -91,7 +91,7 @@ def demo(photos: Path | None, port: int, *, once: bool) -> int:
         if added != 0:
             raise DemoError("the photographs could not be added; the reason is above")
         if once:
-            return _search_twice(address)
+            return _search_thrice(address)
         print(f"\nAmbience shows your pictures at  {address}  (Ctrl-C ends it)", flush=True)
         print(f"from another terminal: {_said(_ambience(library, 'search', '…'))}", flush=True)
         signal.pause()
@@ -180,7 +180,7 @@ def _wait_until_ready(server: "subprocess.Popen[bytes]", address: str, log: Path
     raise DemoError(f"the server does not answer after {START_TIMEOUT_S:g} s; see {log}")
 
 
-def _search_twice(address: str) -> int:
+def _search_thrice(address: str) -> int:
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         image = _first_photograph(client)
         original = client.get(image["file"]).raise_for_status().content
@@ -188,8 +188,10 @@ def _search_twice(address: str) -> int:
         print(f"\nthe question: {image['name']}, made smaller, turned by 90° and saved again as JPEG")
         is_found = _ask(client, copy, image, by=None, title="reverse search")
         has_colors = _ask(client, copy, image, by="color", title="color search")
-    if is_found and has_colors:
-        print("\nboth first hits are right")
+        print(f"\nthe next question: a fifth of {image['name']}, mirrored and saved again as JPEG")
+        has_part = _ask(client, _mirrored_part(original), image, by="local_features", title="part search")
+    if is_found and has_colors and has_part:
+        print("\nall three first hits are right")
         return 0
     print("\na first hit is wrong", file=sys.stderr)
     return 1
@@ -204,10 +206,25 @@ def _first_photograph(client: httpx.Client) -> dict[str, Any]:
 
 
 def _edited(original: bytes) -> bytes:
-    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(original))).convert("RGB")
+    picture = _upright(original)
     smaller = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
+    return _saved(smaller.transpose(Image.Transpose.ROTATE_90))
+
+
+def _mirrored_part(original: bytes) -> bytes:
+    """The middle of a picture: 45 % of its width and of its height."""
+    picture = _upright(original)
+    x, y = picture.width * 11 // 40, picture.height * 11 // 40
+    return _saved(ImageOps.mirror(picture.crop((x, y, picture.width - x, picture.height - y))))
+
+
+def _upright(original: bytes) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(io.BytesIO(original))).convert("RGB")
+
+
+def _saved(picture: Image.Image) -> bytes:
     saved = io.BytesIO()
-    smaller.transpose(Image.Transpose.ROTATE_90).save(saved, "JPEG", quality=70)
+    picture.save(saved, "JPEG", quality=70)
     return saved.getvalue()
 
 
@@ -221,6 +238,9 @@ def _ask(client: httpx.Client, data: bytes, image: dict[str, Any], *, by: str | 
         turned = match["orientation"]
         notes = ["mirrored"] if turned["mirrored"] else []
         notes += [f"turned by {turned['rotation']}°"] if turned["rotation"] else []
+        place = match["place"]
+        if place is not None and match["verdict"] == "part":
+            notes.append(f"at {place['x']}, {place['y']}, {place['width']} × {place['height']} pixels")
         words = ", ".join([match["verdict"].replace("_", " "), *notes])
         print(f"  {rank}  {match['image']['name']:<24} {match['score']:.2f}  {words}")
     if not matches:

@@ -1,6 +1,7 @@
 """Makes the pictures and the table of docs/kinds from photographs of scikit-image (CC0, public domain).
 
-Run it when a kind changes what it finds: `python tools/doc_pictures.py`. The table goes to standard output.
+Run it when a kind changes what it finds: `python tools/doc_pictures.py [KIND…]`. The table goes to standard
+output.
 """
 
 import io
@@ -17,6 +18,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 import ambience
 from ambience.datatypes import Hit, Match, Query
+from ambience.fuse.verdict import supported_verdict
 from ambience.library import Library
 from ambience.serve.placement import verdict_words
 
@@ -36,7 +38,7 @@ PHOTOGRAPHS = (
     "rocket.jpg",
 )
 
-TILE, LABEL, GAP, HITS = 150, 46, 10, 6
+TILE, LABEL, GAP, HITS = 150, 64, 10, 6
 
 Edit = Callable[[Image.Image], Image.Image]
 
@@ -47,13 +49,15 @@ def main() -> int:
     if package is None or package.origin is None:
         print("scikit-image is not installed: pip install 'ambience[demo]'", file=sys.stderr)
         return 1
+    kinds = sys.argv[1:] or list(SHOWN)
     photographs = [Path(package.origin).parent / "data" / name for name in PHOTOGRAPHS]
     with tempfile.TemporaryDirectory() as folder:
         with ambience.open(Path(folder) / "originals", writer=True) as library:
             library.add_paths(photographs)
             for name, edit in EDITS.items():
-                print(_row(library, photographs, name, edit))
-        for kind, (asked, edits) in SHOWN.items():
+                print(_row(library, kinds, photographs, name, edit), flush=True)
+        for kind in kinds:
+            asked, edits = SHOWN[kind]
             _make_picture(Path(folder) / kind, kind, photographs, asked, edits)
     return 0
 
@@ -84,6 +88,19 @@ def _without_edges(share: float) -> Edit:
     return crop
 
 
+def _middle(picture: Image.Image, share: float) -> Image.Image:
+    """The middle of a picture, a share of its area."""
+    width, height = (round(side * share**0.5) for side in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _page(picture: Image.Image) -> tuple[int, int]:
+    """Of a page of three times the area."""
+    longest, shortest = max(picture.size), min(picture.size)
+    return (3 * shortest, longest) if picture.width < picture.height else (longest, 3 * shortest)
+
+
 EDITS: dict[str, Edit] = {
     "re-saved (quality 30)": lambda picture: _saved(picture, 30),
     "half size": lambda picture: ImageOps.scale(picture, 0.5),
@@ -98,12 +115,20 @@ EDITS: dict[str, Edit] = {
     "2 % cut off each side": _without_edges(0.02),
     "10 % cut off each side": _without_edges(0.10),
     "shuffled squares": _shuffled,
+    "turned by 30°": lambda picture: picture.rotate(30, Image.Resampling.BICUBIC, expand=True),
+    "15 % of it": lambda picture: _middle(picture, 0.15),
+    "15 % of it, mirrored": lambda picture: ImageOps.mirror(_middle(picture, 0.15)),
+    "on a third of a page": lambda picture: ImageOps.pad(picture, _page(picture), color="white"),
 }
 
 SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "phash": (
         "chelsea.png",
         ("longest side 96", "mirrored", "turned by 90°", "brightness × 0.7", "noise σ 25.5"),
+    ),
+    "local_features": (
+        "coffee.png",
+        ("longest side 96", "turned by 30°", "15 % of it, mirrored", "on a third of a page", "noise σ 25.5"),
     ),
     "color": ("coffee.png", ("half size", "shuffled squares", "10 % cut off each side", "turned by 4°")),
 }
@@ -125,24 +150,28 @@ def _edited(path: Path, edit: Edit) -> bytes:
     return saved.getvalue()
 
 
-def _row(library: Library, photographs: list[Path], name: str, edit: Edit) -> str:
-    """A line of the table: median and largest distance to the original, and how many are found first."""
+def _row(library: Library, kinds: list[str], photographs: list[Path], name: str, edit: Edit) -> str:
+    """A line of the table: for each kind, median and worst figure, and how many originals are found first.
+
+    The figure is the distance to the original; of kinds with proof, how many places agree.
+    """
     cells = [name]
-    for kind in SHOWN:
-        distances, found = [], 0
+    for kind in kinds:
+        figures, found = [], 0
         for path in photographs:
             question = Query(data=_edited(path, edit))
             hits = library.search_kind(kind, question, k=len(photographs)).hits
-            mine = next(hit for hit in hits if library.image(hit.image_id).path == str(path))
-            distances.append(mine.distance)
-            matches = library.search(question, by=[kind], k=1).matches
-            found += bool(matches) and matches[0].image_id == mine.image_id
-        cells += [
-            f"{statistics.median(distances):.3g}",
-            f"{max(distances):.3g}",
-            f"{found} of {len(photographs)}",
-        ]
+            mine = next((hit for hit in hits if library.image(hit.image_id).path == str(path)), None)
+            figures.append(_figure(mine) if mine is not None else 0)
+            is_first = mine is not None and hits[0] is mine
+            found += is_first and supported_verdict(hits[0], library.kinds[kind].spec) is not None
+        worst = min(figures) if kind == "local_features" else max(figures)
+        cells += [f"{statistics.median(figures):.3g}", f"{worst:.3g}", f"{found} of {len(photographs)}"]
     return f"| {' | '.join(cells)} |"
+
+
+def _figure(hit: Hit) -> float:
+    return hit.distance if hit.geometry is None else hit.geometry.inliers
 
 
 def _make_picture(
@@ -176,7 +205,10 @@ def _draw(library: Library, data: bytes, kind: str) -> None:
     print(f"wrote {target.name}", file=sys.stderr)
 
 
-def _caption(hit: Hit, match: Match | None) -> tuple[str, str]:
+def _caption(hit: Hit, match: Match | None) -> tuple[str, ...]:
+    if hit.geometry is not None:
+        what, _, turned = verdict_words(hit.verdict or "", hit.orientation, hit.geometry).partition(", ")
+        return what, turned, f"{hit.geometry.inliers} places agree"
     words = verdict_words(match.verdict, match.orientation) if match is not None else "not answered"
     return words.replace("same picture, ", "same, "), f"distance {hit.distance:.3g}"
 

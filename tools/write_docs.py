@@ -34,6 +34,11 @@ Unknown names and values out of range are errors. `ambience info --settings` sho
 {rows}
 """
 
+FOLDERS = {
+    "library": "the platform's data folder",
+    "models.folder": "`models` in the platform's data folder",
+}
+
 KINDS_TEXT = """\
 # Kinds
 
@@ -49,10 +54,10 @@ follow from what it declares.
 
 
 def settings_page() -> str:
-    """The page of all settings; the folder of the library depends on the machine, so it is told in words."""
+    """The page of all settings; folders that depend on the machine are told in words."""
     lines = []
     for row in setting_rows(Settings(library=Path("/"))):
-        default = "the platform's data folder" if row.name == "library" else f"`{_literal(row.default)}`"
+        default = FOLDERS.get(row.name, f"`{_literal(row.default)}`")
         lines.append(f"| `{row.name}` | {default} | {row.unit} | {row.help} |")
     return SETTINGS_TEXT.format(notice=NOTICE, rows="\n".join(lines))
 

@@ -16,6 +16,7 @@ from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
+from ambience.models.runtime import Models
 from ambience.search.base import KindSearch
 from ambience.search.local import LocalSearch
 from ambience.search.original_figures import DistanceFigures, MatchFigures, OriginalFigures
@@ -236,6 +237,7 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
     for kind in settings.kinds:
         if kind not in names:
             raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
+    models = Models(settings.models)
     made: dict[str, Extractor] = {}
     for kind in names:
         if not is_enabled(settings, kind):
@@ -243,7 +245,8 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
         found = registry.load(EXTRACTORS, kind)
         own = own_settings(settings, kind)
         options = options_from(found.options_class, own, where=f"kinds.{kind}")
-        made[kind] = found(options, exact=settings.decode.exact)
+        given = {"models": models} if getattr(found, "uses_models", False) else {}
+        made[kind] = found(options, exact=settings.decode.exact, **given)
     if not made:
         raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
     return made

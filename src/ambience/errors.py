@@ -11,6 +11,8 @@ AmbienceError
 │   ├── EmptyFeatureError          the picture holds nothing that this kind could describe
 │   └── CorruptFeatureError        stored bytes do not agree with their checksum
 ├── ModelError                 a model is missing or unusable
+│   ├── MissingModelError          its files are not there; says which, whence and where to put them
+│   └── CorruptModelError          a file that is broken, not the one meant, or holds more than tensors
 ├── StoreError                 the library's truth on disk
 │   ├── UnknownImageError          no such image (or no such feature of it)
 │   ├── ImageIdTakenError          the id belongs to other bytes, or the feature exists already
@@ -102,6 +104,18 @@ class ModelError(AmbienceError):
     """A model is missing or unusable."""
 
     code = "model_unusable"
+
+
+class MissingModelError(ModelError):
+    """Files of a model are not there; the message says which, where they are had and where they belong."""
+
+    code = "model_missing"
+
+
+class CorruptModelError(ModelError):
+    """A file of a model is broken, is not the one that is meant, or holds more than tensors."""
+
+    code = "model_corrupt"
 
 
 class StoreError(AmbienceError):

@@ -147,11 +147,13 @@ def owners(point_ids: Ids) -> Ids:
     return point_ids // MAX_POINTS
 
 
-def mirrored(keypoints: Keypoints) -> Keypoints:
-    """The SIFT keypoints that the picture, left and right swapped, would have.
+def mirrored(keypoints: Keypoints, descriptors: NDArray[np.uint8] | None = None) -> Keypoints:
+    """The keypoints that the picture, left and right swapped, would have.
 
     Args:
-        keypoints: with descriptors of 4×4 cells of 8 directions.
+        keypoints: of the picture.
+        descriptors: (N, 128) uint8 of the mirrored points; without them the points' own are SIFT's 4×4 cells
+            of 8 directions, and are permuted.
 
     Returns:
         As many keypoints, in the same order.
@@ -164,7 +166,7 @@ def mirrored(keypoints: Keypoints) -> Keypoints:
         keypoints,
         positions=positions,
         angles=(180 - keypoints.angles) % 360,
-        descriptors=keypoints.descriptors[:, mirrored_order()],
+        descriptors=keypoints.descriptors[:, mirrored_order()] if descriptors is None else descriptors,
     )
 
 

@@ -124,6 +124,28 @@ class IndexSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Models that kinds ask for."""
+
+    folder: Path | None = field(
+        default=None,
+        metadata={
+            "unit": "",
+            "help": "Folder of the models' weights, one folder in it a model.",
+            "minimum": None,
+        },
+    )
+    precision: str = setting(
+        "auto",
+        "",
+        "Numbers that models calculate in: f32, bf16, or auto: bf16 where that is faster.",
+    )
+    threads: int = setting(
+        0, "threads", "Threads that models calculate with at a time; 0: as many as cores.", minimum=0
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SearchSettings:
     """How questions are answered."""
 
@@ -189,12 +211,13 @@ class Settings:
     fetch: FetchSettings = FetchSettings()
     ingest: IngestSettings = IngestSettings()
     index: IndexSettings = IndexSettings()
+    models: ModelSettings = ModelSettings()
     search: SearchSettings = SearchSettings()
     serve: ServeSettings = ServeSettings()
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-SECTIONS = ("decode", "fetch", "ingest", "index", "search", "serve")
+SECTIONS = ("decode", "fetch", "ingest", "index", "models", "search", "serve")
 
 
 def load_settings(

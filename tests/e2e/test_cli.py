@@ -242,6 +242,48 @@ def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
     assert terminal.run("check").out == "all is well\n"
 
 
+def test_ctrl_c_of_a_rebuild_keeps_what_is_made(terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    _many_pictures(folder, 60)
+    terminal.run("--set", "kinds.local_features.enabled=false", "add", folder)
+    process = terminal.start("--set", "ingest.commit_images=4", "rebuild", "--features", "local_features")
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end and not _done(terminal, "local_features"):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"keeping what is made so far" in err
+    assert b"stopped before local_features was made anew; run it again" in err
+    assert 0 < _done(terminal, "local_features") < 60
+    assert "rebuilt: local_features" in terminal.run("rebuild", "--features", "local_features").out
+    held = json.loads(terminal.run("info", "--json").out)["kinds"]["local_features"]
+    assert (held["entries"], held["states"]["done"]) == (60, 60)
+    assert "trained: local_features" in terminal.run("train", "local_features").out
+    assert terminal.run("check").out == "all is well\n"
+
+
+def test_features_of_other_settings_are_named_and_deleted(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    other = ("--set", "kinds.local_features.points=100")
+    terminal.run(*other, "rebuild", "--features", "local_features")
+    said = terminal.run(*other, "info").out
+    assert "not used: 5 features of local_features-" in said
+    assert "would delete 5 features of local_features-" in terminal.run(*other, "clean", "--dry-run").out
+    deleted = json.loads(terminal.run(*other, "clean", "--json").out)["deleted"]
+    assert [(each["kind"], each["features"]) for each in deleted] == [("local_features", 5)]
+    assert terminal.run(*other, "clean").out == "nothing to delete\n"
+
+
+def _done(terminal, kind: str) -> int:
+    """Features that are committed, seen from outside."""
+    query = "select count(*) from features join spaces using (space_id) where kind = ? and state = 'done'"
+    with contextlib.closing(
+        sqlite3.connect(f"file:{terminal.library}/records.sqlite?mode=ro", uri=True)
+    ) as database:
+        return int(database.execute(query, [kind]).fetchone()[0])
+
+
 def _count(library: Path) -> int:
     """Images that are committed, seen from outside."""
     try:

@@ -271,27 +271,33 @@ def assert_searches_agree(library: Library, draw: random.Random) -> None:
 
 
 def assert_points_agree(library: Library, kind: str, ids: Ids, draw: random.Random) -> None:
-    """Points are answered as by an index that is made here, of the same stored blobs."""
-    live, blobs = (
-        library._parts.live[kind],
-        library._parts.store.features.get(library.kinds[kind].spec, ids)[0],
-    )
-    fresh = DescriptorIndex(live.spec, DescriptorOptions())
+    """Points are found as by an index that is made here, of the same stored blobs.
+
+    Trained, the index estimates distances: which of many equal ones it names, and in what order, is its own.
+    """
+    live, features = library._parts.live[kind], library._parts.store.features
+    blobs = features.get(library.kinds[kind].spec, ids)[0]
+    fresh = DescriptorIndex(live.spec, DescriptorOptions(train_from=10**9))
     fresh.add(ids, blobs)
     assert np.array_equal(live.ids(), fresh.ids())
     queries = stacked_descriptors(ids[:1], [draw.choice(list(blobs))])[1][:20]
-    found, true = live.search(queries, 5), fresh.search(queries, 5)
-    assert np.array_equal(found.ids, true.ids)
-    assert np.array_equal(found.distances, true.distances)
-    for image_id in draw.sample(
-        library._parts.store.records.image_ids(live.spec.fingerprint, ids).tolist(), 1
-    ):
-        hits = library.search_kind(kind, Query(image_id=image_id), k=5, turned=False).hits
-        assert image_id in {hit.image_id for hit in hits}
+    found, true = live.search(queries, 10), fresh.search(queries, 60)
+    same = [
+        np.isin(near, exact[distances == 0]).any()
+        for near, exact, distances in zip(found.ids, *true[::-1], strict=True)
+    ]
+    assert np.mean(same) >= 0.9
+    owners = library._parts.store.records.image_ids(live.spec.fingerprint, ids).tolist()
+    image_id = draw.choice(owners)
+    hits = library.search_kind(kind, Query(image_id=image_id), k=len(owners), turned=False).hits
+    assert image_id in {hit.image_id for hit in hits}
 
 
 def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:
-    """Runs the writer, kills it while it works (or now and then while it opens), returns its whole lines."""
+    """Runs the writer, kills it while it works (or now and then while it opens), returns its whole lines.
+
+    While it works, it is killed after so many lines, however fast the machine is, and a moment more.
+    """
     is_early = draw.random() < 0.15
     process = subprocess.Popen(
         [sys.executable, str(WRITER), str(folder), str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -303,11 +309,12 @@ def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:
         assert is_early or json.loads(first or b"{}") == {"event": "open"}, errors.read().decode()
         # Read while it works, else the pipe fills up and the writer stands still.
         os.set_blocking(output.fileno(), False)
-        end = time.monotonic() + (draw.uniform(0.5, 1.2) if is_early else draw.uniform(0.02, 0.9))
-        parts = [b""]
-        while (left := end - time.monotonic()) > 0:
+        most_s = draw.uniform(0.5, 1.2) if is_early else 20
+        end, lines, parts = time.monotonic() + most_s, draw.randint(0, 60), [b""]
+        while (left := end - time.monotonic()) > 0 and sum(part.count(b"\n") for part in parts) < lines:
             time.sleep(min(left, 0.005))
             parts.append(output.read() or b"")
+        time.sleep(draw.uniform(0, 0.03))
         process.send_signal(signal.SIGKILL)
         process.wait()
         os.set_blocking(output.fileno(), True)

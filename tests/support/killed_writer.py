@@ -43,7 +43,7 @@ def picture(version: int) -> bytes:
 
 
 def settings_of(folder: Path) -> Settings:
-    """Snapshots all the time; indexes that are trained at a few dozen vectors and still answer exactly."""
+    """Snapshots all the time; indexes that are trained at a few dozen vectors, and visit all their lists."""
     lists = {"index_lists": 8, "index_probes": 8}
     return Settings(
         library=folder / "library",
@@ -52,6 +52,7 @@ def settings_of(folder: Path) -> Settings:
         kinds={
             "phash": {**lists, "index_inverted_from": 60},
             "color": {**lists, "index_train_from": 60, "index_shortlist": 10_000},
+            "local_features": {**lists, "index_train_from": 15},
         },
     )
 

@@ -29,22 +29,32 @@ class OpenCvSift:
         self.places: NDArray[np.float32] = places + np.float32(PHASE)
         self.sizes, self._angles, self.responses = table.T
 
-    def described(
-        self, chosen: NDArray[np.intp], directions: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-        """What surrounds chosen keypoints; see `ScaleSpace.described`.
+    def directed(self, chosen: NDArray[np.intp], most: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The direction of each chosen keypoint; see `ScaleSpace.directed`.
 
         Args:
             chosen: (M,) indices.
-            directions: of no effect: keypoints that differ in their direction alone are chosen one by one.
+            most: of no effect: keypoints that differ in their direction alone are chosen one by one.
 
         Returns:
-            `chosen`; (M,) float32 degrees; (M, 128) float32 descriptors.
+            `chosen`, and (M,) float32 degrees.
+        """
+        return chosen, self._angles[chosen]
+
+    def described(self, points: NDArray[np.intp], angles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """SIFT descriptors of keypoints, along their own directions.
+
+        Args:
+            points: (P,) indices.
+            angles: of no effect: OpenCV knows them.
+
+        Returns:
+            (P, 128) float32, at OpenCV's length of 512.
         """
         import cv2
 
-        objects = [self._objects[number] for number in chosen]
-        if not objects:
-            return chosen, self._angles[chosen], np.empty((0, 128), np.float32)
+        if not len(points):
+            return np.empty((0, 128), np.float32)
+        objects = [self._objects[number] for number in points]
         _, raw = cv2.SIFT.create(contrastThreshold=-1).compute(self._grey, objects)
-        return chosen, self._angles[chosen], np.asarray(raw, np.float32)
+        return np.asarray(raw, np.float32)

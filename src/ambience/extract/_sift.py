@@ -70,30 +70,40 @@ class ScaleSpace:
         self.sizes: NDArray[np.float32] = 2 * self._scales * enlarged
         self.responses: NDArray[np.float32] = table[:, 5].copy()
 
-    def described(
-        self, chosen: NDArray[np.intp], directions: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-        """What surrounds chosen extrema, seen along their dominant directions.
+    def directed(self, chosen: NDArray[np.intp], most: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The dominant directions of chosen extrema.
 
         Args:
             chosen: (M,) indices.
-            directions: most that one extremum is seen along.
+            most: directions that one extremum may have.
 
         Returns:
-            (P,) indices of extrema, each once for every direction; (P,) float32 degrees, 0 to the right and
-            90 down; (P, 128) float32 descriptors. The strongest directions of all come first, in the order
-            of `chosen`, then the second ones.
+            (P,) indices of extrema, each once for every direction that it has, and (P,) float32 degrees, 0
+            to the right and 90 down. The strongest directions of all come first, in the order of `chosen`,
+            then the second ones.
         """
         from ambience.extract import _sift_loops
 
-        angles = np.empty((len(chosen), directions), np.float32)
+        angles = np.empty((len(chosen), most), np.float32)
         _sift_loops.orientations(self._buffer, *self._where(chosen), angles)
         rank, row = np.nonzero(angles.T >= 0)
-        owners = chosen[row]
-        seen = np.ascontiguousarray(angles.T[rank, row])
-        raw = np.empty((len(owners), 128), np.float32)
-        _sift_loops.describe(self._buffer, *self._where(owners), seen, raw)
-        return owners, seen, raw
+        return chosen[row], np.ascontiguousarray(angles.T[rank, row])
+
+    def described(self, points: NDArray[np.intp], angles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """SIFT descriptors of extrema, each seen along a direction.
+
+        Args:
+            points: (P,) indices.
+            angles: (P,) float32 degrees.
+
+        Returns:
+            (P, 128) float32, of unit length.
+        """
+        from ambience.extract import _sift_loops
+
+        raw = np.empty((len(points), 128), np.float32)
+        _sift_loops.describe(self._buffer, *self._where(points), angles, raw)
+        return raw
 
     def _where(self, points: NDArray[np.intp]) -> tuple[NDArray[Any], ...]:
         """Start, height and width of the points' levels, and the points' places and σ in them."""

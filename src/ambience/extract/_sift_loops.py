@@ -8,6 +8,7 @@ them.
 import math
 from typing import Any
 
+import numba  # noqa: F401 - without it these loops would take minutes a picture: refuse at import
 import numpy as np
 
 from ambience.extract._loops import compiled
@@ -294,7 +295,10 @@ def _gather(
     for row in range(max(1, int(y) - radius), min(height - 1, int(y) + radius + 2), STRIDE):
         i = np.float32(row - y)
         row_weight = np.float32(math.exp(spread * i * i))
-        for column in range(left, right, STRIDE):
+        first, last = _within(left - x, right - 1 - x, half - i * sin, cos)
+        first, last = _within(first, last, half + i * cos, sin)
+        start = left + STRIDE * max(0, math.ceil((first + x - left) / STRIDE))
+        for column in range(start, min(right, int(last + x) + 1), STRIDE):
             j = np.float32(column - x)
             c, r = j * cos - i * sin + half, j * sin + i * cos + half
             if c <= -1 or c >= CELLS or r <= -1 or r >= CELLS:
@@ -320,6 +324,15 @@ def _gather(
             cells[r0 + 1, c0, d1] += e * d_part
             cells[r0 + 1, c0 + 1, d0] += f * (1 - d_part)
             cells[r0 + 1, c0 + 1, d1] += f * d_part
+
+
+@compiled
+def _within(first: Any, last: Any, base: Any, slope: Any) -> Any:
+    """The part of an interval in which base + slope · t lies within the cells."""
+    if abs(slope) < 1e-6:
+        return first, last
+    one, other = (-1 - base) / slope, (CELLS - base) / slope
+    return max(first, min(one, other)), min(last, max(one, other))
 
 
 @compiled

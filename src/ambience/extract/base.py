@@ -2,7 +2,8 @@
 
 A kind is one file of this folder: a frozen options dataclass (fields made by `settings.setting`), a
 `FeatureSpec`, one class that follows `Extractor`, and `__all__` with that class alone. Its service,
-endpoints, table, index and command-line name follow from the declaration.
+endpoints, table, index and command-line name follow from the declaration. A class that says `uses_models =
+True` is given the models of this machine as well, `models=`, and names the one that it uses in its spec.
 """
 
 from collections.abc import Sequence
@@ -61,3 +62,8 @@ class PointExtractor(Extractor, Protocol):
         Raises:
             EmptyFeatureError: there are none.
         """
+
+    def both_ways(
+        self, picture: Picture, longest_side: int, points: int, *, enlarge: float = 1.0
+    ) -> tuple[Keypoints, Keypoints]:
+        """What `keypoints` answers, and the same of the picture mirrored, from one extraction."""

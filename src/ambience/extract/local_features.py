@@ -1,23 +1,26 @@
 """Local features: keypoints spread over a picture and over scales, for crops, insets and turned copies.
 
 SIFT keypoints of the grey picture at a working size, picked for even spread inside of four bands of size,
-each described by RootSIFT. A few hundred such points find a picture again by a twentieth of its area.
+each described by RootSIFT, or by a network where its weights are at hand. A few hundred such points find a
+picture again by a twentieth of its area.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import Feature, FeatureSpec, Orientation, Picture, PixelNeed, QueryVariant, Verdict
 from ambience.errors import EmptyFeatureError, SettingsError
+from ambience.extract._describers import Describer, LearnedDescriptor, Points, RootSift
 from ambience.extract._opencv_sift import OpenCvSift
 from ambience.extract._selection import as_the_original, spread_over_bands
 from ambience.extract._sift import PHASE, ScaleSpace
 from ambience.keypoints import DESCRIPTOR, MAX_POINTS, Keypoints, mirrored, pack
+from ambience.models.runtime import Models
 from ambience.settings import setting
 
 __all__ = ["LocalFeatures"]
@@ -38,8 +41,16 @@ coarse ones of the picture that it is a thumbnail of."""
 ORIGINAL_PIXELS = 9_000_000
 """Area to which the original reduces a picture."""
 
-ROOT_SCALE = 512.0
-"""What unit-length RootSIFT descriptors are multiplied by before they are rounded to 8 bits."""
+QUERY_DIRECTIONS = 2
+"""Directions along which a query's point is seen: an image keeps the strongest alone, which noise and
+stretching may make the query's second."""
+
+QUERY_PLACES = 0.9
+"""Share of a query's points that are places of their own; the others are second directions."""
+
+ROOT_SIFT = "rootsift"
+LEARNED = ("hardnet8", "hardnet")
+"""Rows of the catalog of models that describe patches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,16 @@ class LocalFeaturesOptions:
         "How keypoints are picked: bands (spread over the picture and over sizes), or original (the original "
         "system's 200 strongest uncrowded ones at up to 9 megapixels, for comparison; slow).",
     )
+    descriptor: str = setting(
+        ROOT_SIFT,
+        "",
+        "How keypoints are described: rootsift, or by a network whose weights are put in place first: "
+        "hardnet8 (the original system's) or hardnet.",
+    )
 
 
 class LocalFeatures:
-    """Extractor of SIFT keypoints with RootSIFT descriptors.
+    """Extractor of SIFT keypoints with descriptors.
 
     Source: Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 60(2), 2004.
 
@@ -69,9 +86,15 @@ class LocalFeatures:
     """
 
     options_class: ClassVar[type[LocalFeaturesOptions]] = LocalFeaturesOptions
+    uses_models: ClassVar[bool] = True
 
-    def __init__(self, options: LocalFeaturesOptions, *, exact: bool = False) -> None:
+    def __init__(
+        self, options: LocalFeaturesOptions, *, exact: bool = False, models: Models | None = None
+    ) -> None:
         _check(options)
+        self._describer: Describer = RootSift()
+        if options.descriptor != ROOT_SIFT:
+            self._describer = LearnedDescriptor(options.descriptor, models or Models())
         self._is_original = options.selection == "original"
         recipe = "original" if self._is_original else f"{options.longest_side}-{options.points}"
         self.spec = FeatureSpec(
@@ -80,9 +103,10 @@ class LocalFeatures:
             dim=DESCRIPTOR,
             dtype="uint8",
             metric="points",
-            version=2,
+            version=3,
             port=33333,
             preprocessing=f"sift-{recipe}{'-exact' if exact else ''}",
+            model=self._describer.model,
             verdicts=((Verdict.PART, 1e-12),),
         )
         self.need = PixelNeed(None if exact or self._is_original else options.longest_side)
@@ -98,7 +122,11 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: a picture has no keypoints.
         """
-        return [self._feature(self._found(picture, self._options.points)) for picture in pictures]
+        points = self._options.points
+        return [
+            self._feature(self._described(picture, self._points(picture, points, directions=1)))
+            for picture in pictures
+        ]
 
     def query_variants(self, picture: Picture) -> list[QueryVariant]:
         """Keypoints of a query, and those of the query mirrored; rotations need none of their own.
@@ -109,10 +137,11 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: the picture has no keypoints.
         """
-        found = self._found(picture, self._options.query_points)
+        points = self._points(picture, self._options.query_points, directions=QUERY_DIRECTIONS)
+        upright, swapped = self._both(picture, points)
         return [
-            QueryVariant(self._feature(found)),
-            QueryVariant(self._feature(mirrored(found)), Orientation(mirrored=True)),
+            QueryVariant(self._feature(upright)),
+            QueryVariant(self._feature(swapped), Orientation(mirrored=True)),
         ]
 
     def keypoints(
@@ -133,17 +162,45 @@ class LocalFeatures:
         Raises:
             EmptyFeatureError: there are none.
         """
-        grey = _working(picture, _factor(picture, longest_side, enlarge))
-        found = _scale_space(grey)
-        chosen = spread_over_bands(found.places, found.sizes, found.responses, points)
-        return _described(picture, grey, found, chosen, directions=1)
+        factor = _factor(picture, longest_side, enlarge)
+        return self._described(picture, _spread(picture, factor, points, directions=1))
 
-    def _found(self, picture: Picture, points: int) -> Keypoints:
+    def both_ways(
+        self, picture: Picture, longest_side: int, points: int, *, enlarge: float = 1.0
+    ) -> tuple[Keypoints, Keypoints]:
+        """Keypoints as `keypoints` finds them, and those of the picture mirrored, in the same order.
+
+        Returns:
+            Upright, mirrored.
+
+        Raises:
+            EmptyFeatureError: there are none.
+        """
+        factor = _factor(picture, longest_side, enlarge)
+        return self._both(picture, _spread(picture, factor, points, directions=1))
+
+    def _points(self, picture: Picture, points: int, *, directions: int) -> Points:
         if self._is_original:
             return _of_the_original(picture)
         longest = max(picture.rgb.shape[:2])
         enlarge = min(2.0, SMALL_SIDE / longest) if 0 < longest < SMALL_SIDE else 1.0
-        return self.keypoints(picture, self._options.longest_side, points, enlarge=enlarge)
+        factor = _factor(picture, self._options.longest_side, enlarge)
+        return _spread(picture, factor, points, directions=directions)
+
+    def _described(self, picture: Picture, points: Points) -> Keypoints:
+        height, width = points.grey.shape
+        return Keypoints(
+            positions=(points.places / np.array([width, height], np.float32)).astype(np.float32),
+            sizes=points.sizes * np.float32(picture.width / width),
+            angles=points.angles,
+            descriptors=self._describer.describe(points),
+            width=picture.width,
+            height=picture.height,
+        )
+
+    def _both(self, picture: Picture, points: Points) -> tuple[Keypoints, Keypoints]:
+        upright = self._described(picture, points)
+        return upright, mirrored(upright, self._describer.describe_mirrored(points, upright.descriptors))
 
     def _feature(self, found: Keypoints) -> Feature:
         return Feature(pack(found), min(1.0, len(found) / self._options.points))
@@ -160,6 +217,11 @@ def _check(options: LocalFeaturesOptions) -> None:
     if options.selection not in SELECTIONS:
         raise SettingsError(
             f"kinds.local_features.selection = {options.selection!r} is not one of {', '.join(SELECTIONS)}"
+        )
+    if options.descriptor not in (ROOT_SIFT, *LEARNED):
+        raise SettingsError(
+            f"kinds.local_features.descriptor = {options.descriptor!r} is not one of "
+            f"{', '.join((ROOT_SIFT, *LEARNED))}"
         )
 
 
@@ -189,7 +251,16 @@ def _working(picture: Picture, factor: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, size, interpolation=method), np.uint8)
 
 
-def _of_the_original(picture: Picture) -> Keypoints:
+def _spread(picture: Picture, factor: float, points: int, *, directions: int) -> Points:
+    """Keypoints spread over a picture and over sizes; as many as asked for, with all their directions."""
+    grey = _working(picture, factor)
+    found = _scale_space(grey)
+    places = points if directions == 1 else math.ceil(QUERY_PLACES * points)
+    chosen = spread_over_bands(found.places, found.sizes, found.responses, places)
+    return _directed(picture, grey, found, chosen, directions=directions, most=points)
+
+
+def _of_the_original(picture: Picture) -> Points:
     """Keypoints as the original picks them, of the picture at up to nine megapixels (Lanczos)."""
     from PIL import Image
 
@@ -201,7 +272,7 @@ def _of_the_original(picture: Picture) -> Keypoints:
     pixels = np.asarray(grey, np.uint8)
     found = OpenCvSift(pixels)
     chosen = as_the_original(found.places - np.float32(PHASE), found.responses, grey.width, grey.height)
-    return _described(picture, pixels, found, chosen, directions=1)
+    return _directed(picture, pixels, found, chosen, directions=1, most=len(chosen))
 
 
 def _scale_space(grey: NDArray[np.uint8]) -> ScaleSpace | OpenCvSift:
@@ -212,43 +283,22 @@ def _scale_space(grey: NDArray[np.uint8]) -> ScaleSpace | OpenCvSift:
         return OpenCvSift(grey)
 
 
-def _described(
+def _directed(
     picture: Picture,
     grey: NDArray[np.uint8],
     found: ScaleSpace | OpenCvSift,
     chosen: NDArray[np.intp],
     *,
     directions: int,
-) -> Keypoints:
+    most: int,
+) -> Points:
+    """What was chosen, each along its strongest directions."""
     if len(chosen) == 0:
         raise EmptyFeatureError(
             f"no keypoints in {picture.width}×{picture.height} pixels: the picture is blank, or nearly so, "
             "or very small"
         )
-    owners, angles, raw = found.described(chosen, directions)
-    working = np.array(grey.shape[::-1], np.float32)
-    return Keypoints(
-        positions=(found.places[owners] / working).astype(np.float32),
-        sizes=found.sizes[owners] * np.float32(picture.width / grey.shape[1]),
-        angles=angles,
-        descriptors=root_sift(raw),
-        width=picture.width,
-        height=picture.height,
-    )
-
-
-def root_sift(raw: NDArray[Any]) -> NDArray[np.uint8]:
-    """RootSIFT in 8 bits: square roots of L1-normalised SIFT, times 512.
-
-    Args:
-        raw: (N, 128) float32, not negative.
-
-    Returns:
-        (N, 128) uint8.
-
-    Source: Arandjelović & Zisserman, "Three things everyone should know to improve object retrieval", CVPR
-    2012.
-    """
-    sums = np.maximum(raw.sum(axis=1, keepdims=True), 1e-6)
-    rooted = np.rint(np.sqrt(raw / sums) * ROOT_SCALE)
-    return np.asarray(np.minimum(rooted, 255), np.uint8)
+    numbers, angles = found.directed(chosen, directions)
+    numbers, angles = numbers[:most], angles[:most]
+    raw = found.described(numbers, angles)
+    return Points(grey, found.places[numbers], found.sizes[numbers], angles, raw)

@@ -23,6 +23,7 @@ from ambience.index._exact_points import Descriptors, nearest_points, points_wit
 from ambience.index._few_points import FewPoints
 from ambience.index._many_points import ManyPoints
 from ambience.index._point_lists import PointLists
+from ambience.index._product_points import LEAST_SAMPLE, ProductPoints
 from ambience.index._ranking import Answer, check_metric, checked_queries
 from ambience.index._slots import State, read_state, write_state
 from ambience.index.base import Fetch
@@ -38,6 +39,10 @@ RECALL_POINTS = 2000
 NEIGHBORS = 10
 MOVE = 150.0
 """How far the points of copies move, in the unit of descriptors."""
+
+CODES = ("one_bit", "opq64")
+
+Held = FewPoints | ManyPoints | ProductPoints
 
 GROWTH = 4
 """Times the number of pictures that lists were trained for, beyond which new lists would serve better."""
@@ -56,6 +61,9 @@ class DescriptorOptions:
         300, "pictures", "Where a search is restricted to fewer, their descriptors are compared exactly.",
         minimum=0,
     )  # fmt: skip
+    codes: str = setting(
+        "one_bit", "", "What lists hold of a descriptor: one_bit, or opq64 (as the original: larger, slower)."
+    )
     threads: int = setting(0, "threads", "Threads that one search is spread over; 0: all cores.", minimum=0)
     compile_from: int = setting(
         20_000_000, "comparisons", "Comparisons before the compiled scans are loaded.", minimum=0
@@ -76,8 +84,12 @@ class DescriptorIndex:
                 f"kinds.{spec.kind}.index = 'descriptors' holds {DESCRIPTOR} values of uint8 a descriptor, "
                 f"not {spec.dim} of {spec.dtype}"
             )
+        if options.codes not in CODES:
+            raise SettingsError(
+                f"kinds.{spec.kind}.index_codes = {options.codes!r}; it is one of {', '.join(CODES)}"
+            )
         self._spec, self._options, self._fetch = spec, options, fetch
-        self._held: FewPoints | ManyPoints = FewPoints.empty()
+        self._held: Held = FewPoints.empty()
         self._expected = 0
 
     @property
@@ -156,7 +168,7 @@ class DescriptorIndex:
         called later: memory is shared with other processes, and taken back by the system when it is short.
         """
         self._held = self._held.write(folder, previous)
-        is_trained = isinstance(self._held, ManyPoints)
+        is_trained = not isinstance(self._held, FewPoints)
         write_state(folder, State(is_trained=is_trained, expected=self._expected))
 
     @classmethod
@@ -174,20 +186,22 @@ class DescriptorIndex:
         index = cls(spec, options, fetch=fetch)
         state = read_state(folder)
         index._expected = state.expected
-        if state.is_trained:
+        if not state.is_trained:
+            index._held = FewPoints.read(folder)
+        elif options.codes == "opq64":
+            index._held = ProductPoints.read(folder, probed=options.probes)
+        else:
             index._held = ManyPoints.read(
                 folder,
                 probed=options.probes,
                 threads=count_or_cores(options.threads),
                 compile_from=options.compile_from,
             )
-        else:
-            index._held = FewPoints.read(folder)
         return index
 
     def is_outgrown(self) -> bool:
         """Whether there are so many pictures that (new) lists should be made of them."""
-        is_trained = isinstance(self._held, ManyPoints)
+        is_trained = not isinstance(self._held, FewPoints)
         return len(self) >= (GROWTH * self._expected if is_trained else self._options.train_from)
 
     def sample_size(self, expected: int) -> int:
@@ -212,6 +226,10 @@ class DescriptorIndex:
             return
         self._expected = expected
         points = len(descriptors) * expected // len(sample)
+        if self._options.codes == "opq64":
+            if len(descriptors) >= LEAST_SAMPLE:
+                self._held = ProductPoints.trained(descriptors, points=points, probed=self._options.probes)
+            return
         lists = PointLists.trained(
             descriptors,
             lists=self._list_count(points),
@@ -253,14 +271,14 @@ class DescriptorIndex:
     def _list_count(self, points: int) -> int:
         return self._options.lists or int(4 * points**0.5)
 
-    def _chosen(self, allowed: Ids | None) -> tuple[Ids | None, FewPoints | ManyPoints]:
+    def _chosen(self, allowed: Ids | None) -> tuple[Ids | None, Held]:
         """The features held of those allowed, ascending (None: all), and what holds them at this moment."""
         engine = self._held
         return None if allowed is None else engine.slots.ids[engine.slots.chosen(allowed)], engine
 
     def _fetched(self, held: Ids | None) -> tuple[Ids, Descriptors] | None:
         """Points and descriptors of few features from the store; None where lists serve better."""
-        is_trained = isinstance(self._held, ManyPoints)
+        is_trained = not isinstance(self._held, FewPoints)
         if held is None or not is_trained or self._fetch is None or len(held) >= self._options.exact_below:
             return None
         return stacked(held, self._fetch(held) if len(held) else np.empty(0, object))

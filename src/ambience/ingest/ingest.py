@@ -19,6 +19,9 @@ from ambience.settings import Settings
 from ambience.store.base import FeatureDraft
 from ambience.store.commit import Store
 
+WAITING_S = 0.5
+"""How often somebody who waits for features that another one makes is told how far that is."""
+
 
 class Ingest:
     """Adds pictures to a store; made once per writing process, used from many threads at a time."""
@@ -29,6 +32,7 @@ class Ingest:
         self._store, self._settings = store, settings
         self._extractors = dict(extractors)
         self._extraction = Extraction(decoder, extractors)
+        self._filling = {kind: threading.Lock() for kind in extractors}
 
     def extract(
         self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
@@ -140,22 +144,35 @@ class Ingest:
             is_beside: whether one core is left to searches, unless the settings name a number of threads.
 
         Returns:
-            How many images have theirs now, and how many gave none. One whose file is away stays pending.
+            How many images have theirs now, and how many gave none, by this call: where another one is at
+            work, it waits for that one. An image whose file is away stays pending.
 
         Raises:
             UnknownKindError: no such kind was made.
             StoreFullError: the disk is full.
         """
+        fingerprint, stop = self._known_kind(kind).spec.fingerprint, stop or threading.Event()
         run = FillRun(
             self._store,
             self._extraction,
             self._settings.ingest,
             kind=kind,
-            fingerprint=self._known_kind(kind).spec.fingerprint,
-            stop=stop or threading.Event(),
+            fingerprint=fingerprint,
+            stop=stop,
             is_beside=is_beside,
         )
-        return run.run(on_progress)
+        total = self._store.records.pending_count(fingerprint)
+        lock = self._filling[kind]
+        while not lock.acquire(timeout=WAITING_S):
+            if stop.is_set():
+                return 0, 0
+            if on_progress is not None:
+                left = self._store.records.pending_count(fingerprint)
+                on_progress(max(0, total - left), max(total, left))
+        try:
+            return run.run(on_progress)
+        finally:
+            lock.release()
 
     def _run(
         self, roots: Sequence[str], *, stop: threading.Event, ids_from_names: bool, is_explicit: bool

@@ -34,6 +34,8 @@ from ambience.settings import IndexSettings
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 
+MOST_VECTORS, MOST_BLOBS = 200_000, 2_000
+"""Features of which an index is made while a library is opened: a few seconds."""
 TRIES = 5
 MOST_DROPS = 100
 
@@ -94,12 +96,13 @@ class LiveIndex:
 
     # --- opening ---------------------------------------------------------------------------------------
 
-    def open(self, *, wait: bool = True) -> Problem | None:
+    def open(self, *, wait: bool | None = None) -> Problem | None:
         """Takes up the newest good snapshot and what changed since; without one, starts from the store.
 
         Args:
-            wait: whether to rebuild before returning where that is necessary. Otherwise searches answer from
-                what there is, `pending` says so, and `Maintenance` rebuilds.
+            wait: whether to rebuild before returning where that is necessary; by default where it takes
+                seconds. Otherwise searches answer from what there is, `pending` says so, and `Maintenance`
+                of the writing process rebuilds.
 
         Returns:
             What was wrong with the newest snapshot, if it was broken.
@@ -107,9 +110,13 @@ class LiveIndex:
         problem = self._load()
         if not self._needs_rebuild:
             self.catch_up()
-        if self._needs_rebuild and wait:
+        if self._needs_rebuild and (self._is_soon_made() if wait is None else wait):
             self.rebuild()
         return problem
+
+    def _is_soon_made(self) -> bool:
+        most = MOST_BLOBS if self.spec.is_blob else MOST_VECTORS
+        return len(self._store.records.all_feature_ids(self.spec.fingerprint)) <= most
 
     def _load(self) -> Problem | None:
         """The newest good snapshot that removals were not forgotten beyond; sets `_needs_rebuild`."""
@@ -201,11 +208,7 @@ class LiveIndex:
     @property
     def pending(self) -> int:
         """Images that searches cannot find yet: their feature is not made, or not in the index; 0: none."""
-        return self._unmade + self._unseen
-
-    @property
-    def _unmade(self) -> int:
-        return self._store.records.pending_count(self.spec.fingerprint)
+        return self._store.records.pending_count(self.spec.fingerprint) + self._unseen
 
     @property
     def _unseen(self) -> int:
@@ -226,6 +229,8 @@ class LiveIndex:
         Returns:
             How many changes were applied; 0 while a rebuild is due, which will bring them all.
         """
+        if self._needs_rebuild and not self._is_writer and self._snapshots.found():
+            self._load()  # by now the writer has made one
         if self._needs_rebuild:
             return 0
         try:

@@ -142,20 +142,31 @@ class Maintenance:
             _log.warning("%s", problem.message)
         if live.needs_rebuild:
             with self._job("rebuild", kind) as tell:
-                live.rebuild(tell, stop=self._stop)
+                live.rebuild(self._writing_others(kind, tell), stop=self._stop)
         live.catch_up()
         if not self._stop.is_set() and live.is_outgrown():
             with self._job("train", kind) as tell:
-                live.rebuild(tell, stop=self._stop)
-        interval = self._settings.index.snapshot_interval_s
-        if (
-            live.is_changed
-            and not self._stop.is_set()
-            and time.monotonic() - self._snapshot_at[kind] >= interval
-        ):
+                live.rebuild(self._writing_others(kind, tell), stop=self._stop)
+        self._write_if_due(kind, live)
+
+    def _write_if_due(self, kind: str, live: LiveIndex) -> None:
+        is_due = time.monotonic() - self._snapshot_at[kind] >= self._settings.index.snapshot_interval_s
+        if is_due and live.is_changed and not self._stop.is_set():
             self._snapshot_at[kind] = time.monotonic()
             live.snapshot()
             live.forget_removed()
+
+    def _writing_others(self, kind: str, tell: Progress) -> Progress:
+        """Progress of an index that takes long to make, and snapshots of the others while it is made."""
+
+        def told(done: int, total: int) -> None:
+            tell(done, total)
+            for other, live in self._live.items():
+                if other != kind:
+                    with self._reported(f"the index of {other}"):
+                        self._write_if_due(other, live)
+
+        return told
 
     def _fill(self, kind: str, live: LiveIndex) -> None:
         """Extracts what is pending, unless the last pass left exactly that and no time has passed since."""

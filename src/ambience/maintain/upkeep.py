@@ -82,7 +82,7 @@ class Upkeep:
             tell = None if on_progress is None else _about(kind, on_progress)
             if features:
                 live.mend_all(stop)
-                self._ingest.fill_pending(kind, stop=stop)
+                self._ingest.fill_pending(kind, on_progress=tell, stop=stop)
             if stop.is_set() or not live.rebuild(tell, stop=stop):
                 raise StoreError(f"stopped before {kind} was made anew; run it again")
             live.snapshot()

@@ -53,6 +53,9 @@ HINT = 2.0
 """Score from which a candidate deserves a closer look. Of 2,100 pictures without any relation, none had 0; of
 45 true ones below 25, all but two had 2."""
 
+LEARNED_POINTS, LEARNED_CANDIDATES = 512, 3
+"""The same where a network describes points, at a millisecond each: seconds, and not half a minute."""
+
 MOST_HITS = 10_000
 """Hits of a search without a limit of its own."""
 
@@ -76,7 +79,9 @@ class LocalSearchOptions:
         10.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
     )
     second_tries: bool = setting(
-        True, "", "Look more closely where nothing is sure: query enlarged, files of candidates read again."
+        True,
+        "",
+        "Look more closely where nothing is sure: more points of the query and of candidates' files.",
     )
     pixel_checks: int = setting(
         20, "images", "Best hits whose files are compared pixel by pixel with the query.", minimum=0
@@ -134,7 +139,7 @@ class LocalSearch:
         wanted = MOST_HITS if k is None else k
         candidates, proofs = self._first_look(views, wanted, allowed)
         if picture is not None and self._options.second_tries and _best(proofs) < SURE:
-            promising = _promising(candidates, proofs, picture)
+            promising = _promising(candidates, proofs, picture, most=self._close_candidates)
             proofs = _better(proofs, self._closer_look(picture, promising))
         ranked = sorted(self._hits(proofs), key=lambda hit: (hit.distance, hit.image_id))
         if radius is not None:
@@ -309,21 +314,26 @@ class LocalSearch:
         return found
 
     def _close_views(self, picture: Picture, enlarge: float) -> tuple[View, ...]:
-        close = self._close(picture, enlarge)
-        if close is None:
+        points = self._close_points
+        try:
+            upright, swapped = self._extractor.both_ways(picture, CLOSE_SIDE, points, enlarge=enlarge)
+        except FeatureError:
             return ()
-        if not self.spec.model:
-            return both_ways(close)
-        # Learned descriptors cannot be mirrored: the picture can.
-        flipped = replace(picture, rgb=np.ascontiguousarray(picture.rgb[:, ::-1]))
-        other = self._close(flipped, enlarge)
-        return (View(close, False),) if other is None else (View(close, False), View(other, True))
+        return View(upright, False), View(swapped, True)
 
     def _close(self, picture: Picture, enlarge: float) -> Keypoints | None:
         try:
-            return self._extractor.keypoints(picture, CLOSE_SIDE, CLOSE_POINTS, enlarge=enlarge)
+            return self._extractor.keypoints(picture, CLOSE_SIDE, self._close_points, enlarge=enlarge)
         except FeatureError:
             return None
+
+    @property
+    def _close_points(self) -> int:
+        return LEARNED_POINTS if self.spec.model else CLOSE_POINTS
+
+    @property
+    def _close_candidates(self) -> int:
+        return LEARNED_CANDIDATES if self.spec.model else CLOSE_CANDIDATES
 
     # --- pixels ---------------------------------------------------------------------------------------
 
@@ -378,13 +388,15 @@ def _hit(image_id: int, geometry: Geometry) -> Hit:
     return Hit(image_id, distance, orientation_of(geometry), 1.0, geometry)
 
 
-def _promising(candidates: Sequence[Candidate], proofs: Proofs, picture: Picture) -> list[Candidate]:
+def _promising(
+    candidates: Sequence[Candidate], proofs: Proofs, picture: Picture, *, most: int
+) -> list[Candidate]:
     """Candidates of whose geometry something is known, the surest first; else, of small queries, a few."""
     hinted = [candidate for candidate in candidates if candidate.feature_id in proofs]
     hinted.sort(key=lambda candidate: proofs[candidate.feature_id].log10_chance)
     if not hinted and max(picture.width, picture.height) <= SMALL:
         return list(candidates[:CLOSE_GUESSES])
-    return hinted[:CLOSE_CANDIDATES]
+    return hinted[:most]
 
 
 def _best(proofs: Proofs) -> float:

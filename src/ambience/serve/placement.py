@@ -16,6 +16,9 @@ WHOLE = 0.9
 LEAST_TURN_DEG = 2.0
 """Smaller turns are not worth a word."""
 
+RULED_OUT = 30
+"""Chances of one in ten to this and less have no figure of their own."""
+
 VERDICT_WORDS = {
     "same_file": "same file",
     "same_picture": "same picture",
@@ -179,5 +182,8 @@ def pixel_words(geometry: Geometry) -> str:
 
 
 def chance_words(geometry: Geometry) -> str:
-    """How sure the geometry is: how many places agree, and how many pictures would by chance."""
-    return f"{geometry.inliers} places agree (pictures expected to by chance: 10^{geometry.log10_chance:.0f})"
+    """How sure the geometry is: how many places agree, and how rarely they do by chance."""
+    rarity = round(-geometry.log10_chance)
+    if rarity > RULED_OUT:
+        return f"{geometry.inliers} places agree: chance is ruled out"
+    return f"{geometry.inliers} places agree: chance does as well in 1 of 10^{rarity} pictures"

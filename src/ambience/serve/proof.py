@@ -320,7 +320,10 @@ def _with_text(
         label = _shortened(
             f"{role}: {_drawable(name, font)}", f", {picture.width} x {picture.height}", font, room
         )
-        pen.text((panel.x, panel.y - FRAME - _line_height(font)), label, fill=color, font=font)
+        corner = (panel.x, panel.y - FRAME - _line_height(font))
+        left, upper, right, lower = pen.textbbox(corner, label, font=font)
+        pen.rectangle((left - 3, upper - 3, right + 3, lower + 3), GROUND)  # lines may pass here
+        pen.text(corner, label, fill=color, font=font)
     y = top
     for font, lines, color in (
         (caption.title_font, caption.title, TEXT),

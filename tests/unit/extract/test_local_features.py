@@ -11,7 +11,8 @@ import skimage.data
 from ambience.datatypes import Orientation, Picture
 from ambience.decode.image import Decoder
 from ambience.errors import EmptyFeatureError, SettingsError
-from ambience.extract.local_features import LocalFeatures, LocalFeaturesOptions, root_sift
+from ambience.extract._describers import root_sift
+from ambience.extract.local_features import LocalFeatures, LocalFeaturesOptions
 from ambience.keypoints import Keypoints, mirrored, unpack
 from ambience.settings import DecodeSettings
 from support.picture_samples import encoded

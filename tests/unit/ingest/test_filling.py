@@ -65,6 +65,29 @@ def test_a_stop_leaves_the_rest_pending(open_workshop: OpenWorkshop, photos: Pat
     assert workshop.store.records.pending_count(workshop.specs["color"].fingerprint) == 1
 
 
+def test_two_that_fill_at_once_make_nothing_twice(open_workshop: OpenWorkshop, photos: Path) -> None:
+    for n in range(30):
+        write_picture(photos / f"{n}.jpg", n)
+    before = open_workshop(extractors=made_extractors(("phash",)))
+    before.ingest.add_paths([photos])
+    before.close()
+    workshop = open_workshop()
+    made: list[tuple[int, int]] = []
+    together = threading.Barrier(3)
+
+    def fill() -> None:
+        together.wait(10)
+        made.append(workshop.ingest.fill_pending("color"))
+
+    threads = [threading.Thread(target=fill) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(made) == [(0, 0), (0, 0), (30, 0)]
+    assert len(workshop.store.features.ids(workshop.specs["color"].fingerprint)) == 30
+
+
 def test_an_unknown_kind_is_refused(workshop: Workshop) -> None:
     with pytest.raises(UnknownKindError, match=r"'smell'; have color, phash"):
         workshop.ingest.fill_pending("smell")

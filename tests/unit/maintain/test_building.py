@@ -179,6 +179,36 @@ def test_a_reading_process_leaves_no_trace_of_its_own(filled: Workshop, open_wor
     assert_right(reader, live)
 
 
+def test_a_reader_that_did_not_wait_takes_up_what_the_writer_makes(
+    filled: Workshop, open_workshop: OpenWorkshop
+) -> None:
+    reader = open_workshop(filled.folder, writer=False)
+    follower = index(reader)
+    follower.open(wait=False)
+    assert (len(follower), follower.catch_up(), follower.pending) == (0, 0, COUNT)
+    live = index(filled)
+    live.open()
+    live.snapshot()
+    follower.catch_up()
+    assert follower.pending == 0
+    assert_right(reader, follower)
+
+
+def test_others_are_written_while_one_is_made(filled: Workshop) -> None:
+    live = index(filled)
+    live.open(wait=False)
+    color = filled.live_index("color")
+    color.open()
+    maintenance = filled.maintenance()
+    written: list[int] = []
+    rebuild = maintenance._writing_others("phash", lambda done, _total: written.append(done))
+    assert color.rebuild()
+    assert color.is_changed
+    assert live.rebuild(rebuild)
+    assert not color.is_changed
+    assert written[-1] == COUNT
+
+
 def test_an_index_that_finds_too_little_takes_nobodys_place(filled: Workshop) -> None:
     serving = index(filled, found=0.5)
     serving.open()

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,8 +98,9 @@ def test_sentences_about_overlap_pixels_and_chance() -> None:
     assert pixel_words(geometry) == "pixels agree: a copy (correlation 0.98)"
     assert "same scene" in pixel_words(geometry_for([[1, 0], [0, 1]], correlation=0.4, is_copy=False))
     assert pixel_words(across) == ""
-    assert chance_words(geometry).startswith("30 places agree")
-    assert "10^-42" in chance_words(geometry)
+    assert chance_words(geometry) == "30 places agree: chance is ruled out"
+    rare = chance_words(replace(geometry, log10_chance=-17.6))
+    assert rare == "30 places agree: chance does as well in 1 of 10^18 pictures"
     assert [percent(share) for share in (0, 0.0042, 0.154, 1)] == ["0 %", "0.4 %", "15 %", "100 %"]
 
 

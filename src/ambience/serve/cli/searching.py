@@ -79,6 +79,13 @@ def search(
 def question_of(word: str, settings: "Settings") -> "Query":
     """What the user means: an address, standard input, an id, or a file.
 
+    Args:
+        word: of the command line.
+        settings: say how much is fetched and read.
+
+    Returns:
+        Bytes of a picture, or the id of one.
+
     Raises:
         QueryError: it is none of them.
         ImageError: the file is over the limit.

@@ -1,0 +1,128 @@
+"""Every model that is known, one row each: what it is for, what its files are and where they are had.
+
+Kinds ask `runtime.Models` for a model by the name of its row and never see a file or an address.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ambience.errors import ModelError
+
+HUB = "https://huggingface.co"
+"""Where repositories of models are published."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One file of a model.
+
+    Attributes:
+        name: in the repository, and in the model's folder.
+        size: bytes.
+        sha256: lower-case hexadecimal; None where nobody states it.
+        elsewhere: addresses of the same file outside of the hub.
+    """
+
+    name: str
+    size: int
+    sha256: str | None
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One model.
+
+    Attributes:
+        name: by which it is asked for; part of the fingerprint of what it makes.
+        title: one line for people.
+        task: what it makes of what.
+        graph: file of `models/graphs/` that builds it from its weights.
+        repository: on the hub.
+        files: all that it needs.
+        licence: SPDX name, of the weights.
+        dim: numbers that it answers.
+        input_size: pixels of a side of the square that it takes.
+    """
+
+    name: str
+    title: str
+    task: Literal["patch_descriptor"]
+    graph: str
+    repository: str
+    files: tuple[ModelFile, ...]
+    licence: str
+    dim: int
+    input_size: int
+
+    def addresses(self, file: ModelFile) -> tuple[str, ...]:
+        """Where a file of it is had, the hub first."""
+        return (f"{HUB}/{self.repository}/resolve/main/{file.name}", *file.elsewhere)
+
+
+# Neither author states a sha256. Those below are what projects that use the files state of their copies: of
+# HardNet's, two that know nothing of each other; of HardNet8's, one of these two. The sizes are what PyTorch
+# itself writes for these tensors, in the form of the file's day.
+_ROWS = (
+    ModelRow(
+        name="hardnet8",
+        title="HardNet8: 32×32 patches to 128 numbers, 8 layers and a projection (2020)",
+        task="patch_descriptor",
+        graph="hardnet",
+        repository="kornia/hardnet",
+        files=(
+            ModelFile(
+                name="hardnet8v2.pt",
+                size=36_163_489,
+                sha256="5982f6d2c647545f13e74e8b011110fea2408130015a1496713253d9c00a941b",
+                elsewhere=("http://cmp.felk.cvut.cz/~mishkdmy/hardnet8v2.pt",),
+            ),
+        ),
+        licence="MIT",
+        dim=128,
+        input_size=32,
+    ),
+    ModelRow(
+        name="hardnet",
+        title="HardNet: 32×32 patches to 128 numbers, 7 layers (2017)",
+        task="patch_descriptor",
+        graph="hardnet",
+        repository="kornia/hardnet",
+        files=(
+            ModelFile(
+                name="checkpoint_liberty_with_aug.pth",
+                size=5_345_580,
+                sha256="1e9a41b19f1dc93c986e91df9aaf5696d1a777ac1d67498492856a65d6f49c16",
+                elsewhere=(
+                    "https://github.com/DagnyT/hardnet/raw/master/pretrained/train_liberty_with_aug/"
+                    "checkpoint_liberty_with_aug.pth",
+                ),
+            ),
+        ),
+        licence="MIT",
+        dim=128,
+        input_size=32,
+    ),
+)
+
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in _ROWS}
+"""Rows by name."""
+
+
+def model_row(name: str, catalog: Mapping[str, ModelRow] = CATALOG) -> ModelRow:
+    """The row of a model.
+
+    Args:
+        name: of the row.
+        catalog: in which it is looked up.
+
+    Returns:
+        The row.
+
+    Raises:
+        ModelError: there is none of that name; the message lists what there is.
+    """
+    if name not in catalog:
+        raise ModelError(f"no model {name!r}; have {', '.join(sorted(catalog))}")
+    return catalog[name]

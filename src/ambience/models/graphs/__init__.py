@@ -1,0 +1,1 @@
+"""Architectures that are built from weights, one family a file."""

@@ -65,7 +65,7 @@ LEAST_LOG10 = -300.0
 VERIFIED_AT_ONCE = 256
 """Images whose keypoints are in memory together."""
 
-SHORTLIST = 8
+SHORTLIST = 5
 """Candidates by votes alone whose points are read, for each that is verified."""
 
 

@@ -44,6 +44,9 @@ MOST_SHIFT = 4.0
 LEAST_NOISE = 0.04
 """Shifts below this are what interpolation and whole grey values leave, even of copies without any noise."""
 
+LEAST_MOVE = 0.03
+"""Pixels by which a correction must move some corner to be worth another round."""
+
 COPY = 0.31
 """Of a copy, (shift + 0.02)·(shift over noise + 0.1)^1.6 is below: see `_is_copy`."""
 
@@ -205,7 +208,7 @@ def _laid(
 
 
 def _correction(blocks: Blocks, side: int, size: tuple[int, int]) -> Matrix | None:
-    """The homography that the blocks' own shifts ask for; None where they are too few or ask for too much.
+    """The homography that the blocks' own shifts ask for; None where that is next to nothing, or too much.
 
     Least squares over the shifts, linear in the eight parameters as long as these are small; blocks that
     disagree with the others lose their weight (Cauchy).
@@ -230,7 +233,7 @@ def _correction(blocks: Blocks, side: int, size: tuple[int, int]) -> Matrix | No
     width, height = size
     edges = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     moves = (_terms(edges, size, is_projective=len(rows) >= 12) @ found).reshape(2, -1).T
-    if np.abs(moves).max() > 3 * MOST_SHIFT:
+    if not LEAST_MOVE < np.abs(moves).max() < 3 * MOST_SHIFT:
         return None
     return np.asarray(
         cv2.getPerspectiveTransform(edges.astype(np.float32), (edges + moves).astype(np.float32))

@@ -41,6 +41,9 @@ TAIL_SHARE = 4
 FIRST_FILE = "opened-words.npy"
 """By which a folder is known again."""
 
+WORTH_WAITING = 20_000_000
+"""Comparisons that take numpy longer (8 s) than compiling takes for the first time."""
+
 NO_POINT = np.iinfo(np.int64).max
 
 
@@ -97,7 +100,7 @@ class PointLists:
 
     def append(self, points: Ids, descriptors: NDArray[np.uint8]) -> None:
         """Adds M points."""
-        kernels = _compiled.after(len(points) * len(self._centers), self._compile_from)
+        kernels = self._kernels(len(points) * len(self._centers))
         starts = range(0, len(points), PIECE)
 
         def coded(start: int) -> tuple[Ids, Codes]:
@@ -127,7 +130,7 @@ class PointLists:
         Returns:
             estimated squared distances (Q, k), +inf pads, and points (Q, k), -1 pads; nearest first.
         """
-        kernels = _compiled.after(len(queries) * probed * self._usual_size, self._compile_from)
+        kernels = self._kernels(len(queries) * probed * self._usual_size)
         shares = max(1, min(threads, len(queries) // LEAST_SHARE))
         parts = np.array_split(queries, shares)
 
@@ -148,6 +151,11 @@ class PointLists:
     @property
     def _usual_size(self) -> int:
         return len(self) // len(self._centers) + 1
+
+    def _kernels(self, comparisons: int) -> ModuleType | None:
+        """The compiled functions, where they are ready, or so much is to be done that waiting is worth it."""
+        is_long = comparisons >= WORTH_WAITING >= self._compile_from
+        return _compiled.after(comparisons, 0 if is_long else self._compile_from)
 
     def _scanned(
         self,

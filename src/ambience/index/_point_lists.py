@@ -131,22 +131,28 @@ class PointLists:
             estimated squared distances (Q, k), +inf pads, and points (Q, k), -1 pads; nearest first.
         """
         kernels = self._kernels(len(queries) * probed * self._usual_size)
-        shares = max(1, min(threads, len(queries) // LEAST_SHARE))
+        shares = max(1, min(threads, len(queries) // LEAST_SHARE), -(-len(queries) // MOST_SHARE))
         parts = np.array_split(queries, shares)
 
         def scan(part: NDArray[np.uint8]) -> Neighbors:
             return self._scanned(part, k, mask, probed, kernels)
 
-        if shares == 1:
-            return scan(queries)
-        waiting = [_pool(threads).submit(scan, part) for part in parts[1:]]
-        found = [scan(parts[0]), *(future.result() for future in waiting)]
+        if min(shares, threads) == 1:
+            found = [scan(part) for part in parts]
+        else:
+            waiting = [_pool(threads).submit(scan, part) for part in parts[1:]]
+            found = [scan(parts[0]), *(future.result() for future in waiting)]
         return Neighbors(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
     @property
     def count(self) -> int:
         """Of the lists."""
         return len(self._centers)
+
+    def most_visited(self, probed: int) -> int:
+        """Points in so many lists, at most."""
+        sizes = self._opened.sizes + self._recent.sizes
+        return int(np.partition(sizes, max(0, len(sizes) - probed))[-probed:].sum())
 
     @property
     def _usual_size(self) -> int:
@@ -261,6 +267,9 @@ class PointLists:
 
 LEAST_SHARE = 64
 """Queries below which another thread costs more than it gains."""
+
+MOST_SHARE = 4096
+"""Queries that are worked on at a time, to bound the memory that they take."""
 
 
 def _cells(probed: int) -> int:

@@ -76,10 +76,12 @@ class LocalSearchOptions:
     neighbors: int = setting(10, "points", "Nearest points that vote, of each point of a query.", minimum=2)
     candidates: int = setting(30, "images", "Images with most votes whose geometry is verified.", minimum=1)
     accept: float = setting(
-        14.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
+        10.0, "", "Score that a hit needs: −log10 of the expected number of chance matches.", minimum=1
     )
     second_tries: bool = setting(
-        True, "", "Look more closely where nothing is sure: query enlarged, files of candidates read again."
+        True,
+        "",
+        "Look more closely where nothing is sure: more points of the query and of candidates' files.",
     )
     pixel_checks: int = setting(
         20, "images", "Best hits whose files are compared pixel by pixel with the query.", minimum=0
@@ -228,9 +230,11 @@ class LocalSearch:
         known = self._proven(views, candidates, images)
         tried = {candidate.feature_id for candidate in candidates}
         reach, rows, features = self._options.neighbors, np.arange(len(numbers)), owners(neighbors.ids)
-        while len(known) < wanted:
-            full = full_rows(features, np.array(list(self._accepted(known)), np.int64))
-            if not len(full) or reach > GROWTH * wanted:
+        before = 0
+        while before < len(accepted := self._accepted(known)) < wanted:
+            before = len(accepted)
+            full = full_rows(features, np.array(list(accepted), np.int64))
+            if not len(full):
                 break
             rows, reach = rows[full], reach * GROWTH
             neighbors = self._index.search(descriptors[rows], reach, allowed=allowed)

@@ -223,16 +223,16 @@ def test_all_of_many_copies_are_found(empty: LocalLibrary) -> None:
     assert not {hit.image_id for hit in ranking.hits} & set(stranger_ids)
 
 
-def test_a_query_identical_to_thousands_is_answered_in_bounded_time(empty: LocalLibrary) -> None:
+def test_a_query_identical_to_many_is_answered_in_bounded_time(empty: LocalLibrary) -> None:
     picture = random_keypoints(0, 24)
-    ids = empty.put([(None, picture)] * 3_000)
+    ids = empty.put([(None, picture)] * 1_500)
     started = time.process_time()
     few = empty.search.by_variants([variant_of(picture)], k=20)
     everything = empty.search.by_variants([variant_of(picture)], radius=1.0)
 
     assert len(few.hits) == 20
     assert [hit.image_id for hit in everything.hits] == sorted(ids)
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 20
 
 
 def test_many_threads_get_the_answers_of_one(library: LocalLibrary, cat: RgbImage) -> None:
@@ -269,3 +269,14 @@ def _page(lines: list[str]) -> RgbImage:
     for number, line in enumerate(lines):
         draw.text((20, 20 + 55 * number), line, "black", ImageFont.load_default(28))
     return np.asarray(page)
+
+
+@pytest.mark.slow
+def test_ten_thousand_identical_pictures_are_all_found(empty: LocalLibrary) -> None:
+    picture = random_keypoints(0, 24)
+    ids = empty.put([(None, picture)] * 10_000)
+    started = time.process_time()
+    everything = empty.search.by_variants([variant_of(picture)], radius=1.0)
+
+    assert [hit.image_id for hit in everything.hits] == sorted(ids)
+    assert time.process_time() - started < 60

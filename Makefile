@@ -56,7 +56,7 @@ browser:        ## Chromium for the tests of the page, where this machine lets i
 	  'sudo apt-get install chromium; elsewhere put chromium or google-chrome into PATH' >&2
 
 test: $(VENV)/.test browser  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
-	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
+	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights and not reference')
 
 lint: $(VENV)/.test  ## style, types and import layers
 	$(BIN)/ruff check .

@@ -56,7 +56,7 @@ browser:        ## Chromium for the tests of the page, where this machine lets i
 	  'sudo apt-get install chromium; elsewhere put chromium or google-chrome into PATH' >&2
 
 test: $(VENV)/.test browser  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
-	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights')
+	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights and not reference')
 
 lint: $(VENV)/.test  ## style, types and import layers
 	$(BIN)/ruff check .
@@ -75,8 +75,9 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 # Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
 bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
-	for name in ingest extraction robustness search; do \
-	  $(BIN)/python benchmarks/$$name.py $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
+	for name in ingest extraction robustness search 'search --kind local_features'; do \
+	  set -- $$name; program=$$1; shift; \
+	  $(BIN)/python benchmarks/$$program.py "$$@" $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done
 
 docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code

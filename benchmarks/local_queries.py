@@ -72,21 +72,30 @@ class Asking:
         self._extractor, self._search = self.parts.extractors[KIND], self.parts.searches[KIND]
 
     def whole(self, data: bytes) -> Timed:
-        """From bytes to the answer."""
+        """From bytes to the answer; there is none for a picture without keypoints."""
         start = clocks()
         picture = self.parts.decoder.decode(data, name="query")
-        variants = self._extractor.query_variants(picture)
-        ranking = self._search.by_variants(variants, k=K, picture=picture)
-        return timed(start, ranking)
+        variants = self._variants(picture)
+        hits = self._search.by_variants(variants, k=K, picture=picture).hits if variants else ()
+        return timed(start, hits)
 
-    def features(self, data: bytes) -> Any:
-        """What is searched with."""
-        return self._extractor.query_variants(self.parts.decoder.decode(data, name="query"))
+    def features(self, data: bytes) -> Sequence[Any]:
+        """What is searched with; nothing of a picture without keypoints."""
+        return self._variants(self.parts.decoder.decode(data, name="query"))
 
-    def first(self, variants: Any) -> Timed:
+    def first(self, variants: Sequence[Any]) -> Timed:
         """From features to the first answer, without second looks."""
         start = clocks()
-        return timed(start, self._search.by_variants(variants, k=K))
+        return timed(start, self._search.by_variants(variants, k=K).hits if variants else ())
+
+    def _variants(self, picture: Any) -> Sequence[Any]:
+        from ambience.errors import EmptyFeatureError
+
+        try:
+            found: Sequence[Any] = self._extractor.query_variants(picture)
+        except EmptyFeatureError:
+            return ()
+        return found
 
 
 def clocks() -> tuple[float, float]:
@@ -94,10 +103,10 @@ def clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def timed(start: tuple[float, float], ranking: Any) -> Timed:
+def timed(start: tuple[float, float], hits: Sequence[Any]) -> Timed:
     """What an answer took since `start`, and (image id, score) of its hits."""
     wall, cpu = (now - then for now, then in zip(clocks(), start, strict=True))
-    return Timed(wall, cpu, [(hit.image_id, -hit.geometry.log10_chance) for hit in ranking.hits])
+    return Timed(wall, cpu, [(hit.image_id, -hit.geometry.log10_chance) for hit in hits])
 
 
 def profile(asking: Asking, queries: Sequence[Any]) -> dict[str, float]:
@@ -155,7 +164,7 @@ def main() -> None:
         **{name: [answer._asdict() for answer in answers] for name, answers in asked.items()},
         "resident": after_first,
         "resident_after_whole": resident(folder),
-        "profile_ms": profile(asking, features[:PROFILED]),
+        "profile_ms": profile(asking, [each for each in features if each][:PROFILED]),
         "pending": asking.parts.live["local_features"].pending,
     }
     asking.parts.opened.close()

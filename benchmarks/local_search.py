@@ -6,6 +6,7 @@ same crops are searched for in each, in a process of its own (`local_queries.py`
 cache folder and taken up where it was broken off.
 """
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -24,6 +25,7 @@ import ambience
 import lookups
 import neighbor_statistics
 import original_scale
+from ambience.errors import EmptyFeatureError
 from ambience.keypoints import Blob, unpack
 from local_building import ADDED, build
 from local_fill import Fill
@@ -251,11 +253,16 @@ def summary(found: Mapping[str, Any], asked: Sequence[Case]) -> dict[str, Any]:
 
 
 def _crops(asked: Sequence[Case]) -> tuple[list[NDArray[np.uint8]], list[int]]:
-    """Descriptors of the crops, and the images that they are cut from."""
+    """Descriptors of the crops that have any, and the images that they are cut from."""
     made = extractor()
-    chosen = [case for case in asked if case.row in CROPS and case.image]
-    features = [made.query_variants(decoded(case.data))[0].feature.vector for case in chosen]
-    return [unpack(each).descriptors for each in features], [case.image for case in chosen]
+    found: list[NDArray[np.uint8]] = []
+    images: list[int] = []
+    for case in asked:
+        if case.row in CROPS and case.image:
+            with contextlib.suppress(EmptyFeatureError):
+                found.append(unpack(made.query_variants(decoded(case.data))[0].feature.vector).descriptors)
+                images.append(case.image)
+    return found, images
 
 
 def likeness_of(

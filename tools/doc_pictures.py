@@ -192,7 +192,7 @@ def _draw(library: Library, data: bytes, kind: str) -> None:
     """A row of pictures: the one asked for, then the nearest of one kind, with what is said of them."""
     hits = library.search_kind(kind, Query(data=data), k=HITS + 1).hits[1:]
     matches = {match.image_id: match for match in library.search(Query(data=data), by=[kind]).matches}
-    width = (HITS + 1) * (TILE + GAP) + 3 * GAP
+    width = (len(hits) + 1) * (TILE + GAP) + 3 * GAP
     sheet = Image.new("RGB", (width, TILE + LABEL + 2 * GAP), "white")
     _place(sheet, GAP, data, "asked for", "")
     for place, hit in enumerate(hits):
@@ -208,7 +208,8 @@ def _draw(library: Library, data: bytes, kind: str) -> None:
 def _caption(hit: Hit, match: Match | None) -> tuple[str, ...]:
     if hit.geometry is not None:
         what, _, turned = verdict_words(hit.verdict or "", hit.orientation, hit.geometry).partition(", ")
-        return what, turned, f"{hit.geometry.inliers} places agree"
+        turned = turned.replace(" counter-clockwise", "").replace(" clockwise", "")  # the tile shows which
+        return what, *([turned] if turned else []), f"{hit.geometry.inliers} places agree"
     words = verdict_words(match.verdict, match.orientation) if match is not None else "not answered"
     return words.replace("same picture, ", "same, "), f"distance {hit.distance:.3g}"
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from ambience.datatypes import Answer, KindStatus, Ranking
-from ambience.errors import AmbienceError
+from ambience.datatypes import Answer, KindState, KindStatus, Ranking
+from ambience.errors import AmbienceError, ModelError
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindSearch
 from ambience.search.question import Question
@@ -58,7 +58,8 @@ class Gateway:
         statuses, rankings = [], []
         for kind, given in question.variants.items():
             if isinstance(given, AmbienceError):
-                statuses.append(KindStatus(kind, "empty", str(given)))
+                state: KindState = "failed" if isinstance(given, ModelError) else "empty"
+                statuses.append(KindStatus(kind, state, str(given)))
                 continue
             status, ranking = self._outcome(kind, asked[kind])
             statuses.append(status)

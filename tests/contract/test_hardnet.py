@@ -45,7 +45,7 @@ def test_bf16_stays_within_the_tolerance(tmp_path: Path) -> None:
     assert cosines("hardnet", reference, tmp_path, "bf16").min() > 0.9999
 
 
-@pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.timeout(1800)
 def test_the_reference_itself_agrees(tmp_path: Path) -> None:
     """PyTorch and Kornia in an environment of their own, made at the first run."""

@@ -339,6 +339,16 @@ def test_what_breaks_the_contract_is_refused(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", cases())
+def test_what_training_wants_and_what_is_found_after_it(case: Case) -> None:
+    world = World(case, 300)
+    assert (world.engine.sample_size(300) > 0) == (not case.is_exact)
+    assert 0 <= world.engine.sample_size(10**6) <= 10**6
+    recall = world.engine.recall(world.vectors[:12])
+    assert case.recall <= recall <= 1
+    assert recall == 1 or not case.is_exact
+
+
+@pytest.mark.parametrize("case", cases())
 def test_broken_files_are_named(case: Case, tmp_path: Path) -> None:
     world = World(case, 200)
     whole = tmp_path / "whole"

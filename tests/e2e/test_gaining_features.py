@@ -155,4 +155,5 @@ def test_uploads_gain_features_from_the_bytes_that_are_kept(settings: Settings, 
     )
     workshop.close()
     with ambience.open(settings=settings, writer=True) as library:
-        wait_for(lambda: library.image(written.image_id).features[KIND][0] is FeatureState.DONE)
+        made_now = (FeatureState.DONE, "")
+        wait_for(lambda: library.image(written.image_id).features.get(KIND) == made_now)

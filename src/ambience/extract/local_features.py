@@ -103,7 +103,7 @@ class LocalFeatures:
             dim=DESCRIPTOR,
             dtype="uint8",
             metric="points",
-            version=3,
+            version=4,
             port=33333,
             preprocessing=f"sift-{recipe}{'-exact' if exact else ''}",
             model=self._describer.model,

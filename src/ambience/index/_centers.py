@@ -46,7 +46,7 @@ class Centers:
 
     @classmethod
     def trained(cls, sample: NDArray[np.uint8], *, lists: int) -> "Centers":
-        """Middles of a sample of (M, 128) descriptors."""
+        """Middles of a sample of (M, 128) descriptors: about as many as lists are asked for, never more."""
         generator = np.random.default_rng(0)
         rotation = np.linalg.qr(generator.normal(size=(DESCRIPTOR, DESCRIPTOR)))[0].astype(np.float32)
         lists = max(1, min(lists, len(sample)))
@@ -111,7 +111,7 @@ class Centers:
         visited = near.columns.ravel()
         order = np.argsort(visited, kind="stable")
         edges = np.searchsorted(visited[order], np.arange(len(self._cells) + 1))
-        for cell in np.flatnonzero(np.diff(edges)):
+        for cell in np.flatnonzero((np.diff(edges) > 0) & (np.diff(self._starts) > 0)):
             rows = order[edges[cell] : edges[cell + 1]] // near.columns.shape[1]
             leaves = slice(self._starts[cell], self._starts[cell + 1])
             products = points[rows] @ self.leaves[leaves].T

@@ -106,13 +106,19 @@ class ManyPoints:
 
     def within(self, queries: Descriptors, radius: float, held: Ids | None) -> list[Answer]:
         """Points within a radius of each query in the lists that it visits, by estimates."""
-        k, most = FIRST_K, max(1, len(self))
-        found = self.nearest(queries, min(k, most), held)
-        while k < most and (found.distances[:, -1] <= radius).any():
+        mask, most, k = self._mask(held), self._lists.most_visited(self._probed), FIRST_K
+        answers: list[Answer] = [(np.empty(0, np.float32), np.empty(0, np.int64))] * len(queries)
+        left = np.arange(len(queries))
+        while len(left):
+            k = max(1, min(k, most))
+            visited = self._lists.nearest(queries[left], k, mask, probed=self._probed, threads=self._threads)
+            found = self._named(visited)
+            for row, distances, ids in zip(left, found.distances, found.ids, strict=True):
+                count = np.searchsorted(distances, np.float32(radius), side="right")
+                answers[row] = distances[:count][ids[:count] >= 0], ids[:count][ids[:count] >= 0]
+            left = left[(found.ids[:, -1] >= 0) & (found.distances[:, -1] <= radius) & (k < most)]
             k *= 8
-            found = self.nearest(queries, min(k, most), held)
-        rows = zip(found.distances, found.ids, strict=True)
-        return [(row[row <= radius], ids[row <= radius]) for row, ids in rows]
+        return answers
 
     def write(self, folder: Path, previous: Path | None) -> "ManyPoints":
         """Writes everything, what has not changed only as links; the same points, mapped from the files."""

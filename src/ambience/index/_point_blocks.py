@@ -106,6 +106,11 @@ class PointBlocks:
         rows = (self._words, self._factors, self._points, self._following)
         return (*(each.view for each in rows), self._first, self._sizes)
 
+    @property
+    def sizes(self) -> Ids:
+        """(L,) points of each list."""
+        return self._sizes
+
     def append(self, lists: Ids, points: Ids, codes: Codes) -> None:
         """Adds M points at the ends of their lists, at a cost that depends on M alone.
 

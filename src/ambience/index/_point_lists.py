@@ -41,6 +41,9 @@ TAIL_SHARE = 4
 FIRST_FILE = "opened-words.npy"
 """By which a folder is known again."""
 
+WORTH_WAITING = 20_000_000
+"""Comparisons that take numpy longer (8 s) than compiling takes for the first time."""
+
 NO_POINT = np.iinfo(np.int64).max
 
 
@@ -97,7 +100,7 @@ class PointLists:
 
     def append(self, points: Ids, descriptors: NDArray[np.uint8]) -> None:
         """Adds M points."""
-        kernels = _compiled.after(len(points) * len(self._centers), self._compile_from)
+        kernels = self._kernels(len(points) * len(self._centers))
         starts = range(0, len(points), PIECE)
 
         def coded(start: int) -> tuple[Ids, Codes]:
@@ -127,17 +130,18 @@ class PointLists:
         Returns:
             estimated squared distances (Q, k), +inf pads, and points (Q, k), -1 pads; nearest first.
         """
-        kernels = _compiled.after(len(queries) * probed * self._usual_size, self._compile_from)
-        shares = max(1, min(threads, len(queries) // LEAST_SHARE))
+        kernels = self._kernels(len(queries) * probed * self._usual_size)
+        shares = max(1, min(threads, len(queries) // LEAST_SHARE), -(-len(queries) // MOST_SHARE))
         parts = np.array_split(queries, shares)
 
         def scan(part: NDArray[np.uint8]) -> Neighbors:
             return self._scanned(part, k, mask, probed, kernels)
 
-        if shares == 1:
-            return scan(queries)
-        waiting = [_pool(threads).submit(scan, part) for part in parts[1:]]
-        found = [scan(parts[0]), *(future.result() for future in waiting)]
+        if min(shares, threads) == 1:
+            found = [scan(part) for part in parts]
+        else:
+            waiting = [_pool(threads).submit(scan, part) for part in parts[1:]]
+            found = [scan(parts[0]), *(future.result() for future in waiting)]
         return Neighbors(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
     @property
@@ -145,9 +149,19 @@ class PointLists:
         """Of the lists."""
         return len(self._centers)
 
+    def most_visited(self, probed: int) -> int:
+        """Points in so many lists, at most."""
+        sizes = self._opened.sizes + self._recent.sizes
+        return int(np.partition(sizes, max(0, len(sizes) - probed))[-probed:].sum())
+
     @property
     def _usual_size(self) -> int:
         return len(self) // len(self._centers) + 1
+
+    def _kernels(self, comparisons: int) -> ModuleType | None:
+        """The compiled functions, where they are ready, or so much is to be done that waiting is worth it."""
+        is_long = comparisons >= WORTH_WAITING >= self._compile_from
+        return _compiled.after(comparisons, 0 if is_long else self._compile_from)
 
     def _scanned(
         self,
@@ -253,6 +267,9 @@ class PointLists:
 
 LEAST_SHARE = 64
 """Queries below which another thread costs more than it gains."""
+
+MOST_SHARE = 4096
+"""Queries that are worked on at a time, to bound the memory that they take."""
 
 
 def _cells(probed: int) -> int:

@@ -66,7 +66,7 @@ class DescriptorOptions:
     )
     threads: int = setting(0, "threads", "Threads that one search is spread over; 0: all cores.", minimum=0)
     compile_from: int = setting(
-        20_000_000, "comparisons", "Comparisons before the compiled scans are loaded.", minimum=0
+        1_000_000, "comparisons", "Comparisons before the compiled scans are loaded.", minimum=0
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ambience.datatypes import FeatureState, ImageDraft, Picture
 from ambience.decode.image import Decoder
-from ambience.errors import AmbienceError, EmptyFeatureError, ImageError, ImageLimitError
+from ambience.errors import AmbienceError, EmptyFeatureError, ImageError, ImageLimitError, ModelError
 from ambience.extract.base import Extractor
 from ambience.ingest.pipeline import ByteBudget
 from ambience.ingest.scan import failed_file, is_absent, printable
@@ -187,6 +187,8 @@ def _of_kind(extractor: Extractor, pictures: Sequence[Picture]) -> list[FeatureD
         if len(features) != len(pictures):
             raise ValueError(f"{len(features)} features of {len(pictures)} pictures")
         return [FeatureDraft(fingerprint, FeatureState.DONE, feature) for feature in features]
+    except ModelError as exc:  # no fault of the pictures: they wait until the model is there
+        return [FeatureDraft(fingerprint, FeatureState.PENDING, reason=printable(str(exc))) for _ in pictures]
     except EmptyFeatureError as exc:
         if len(pictures) == 1:
             return [FeatureDraft(fingerprint, FeatureState.EMPTY, reason=printable(str(exc)))]

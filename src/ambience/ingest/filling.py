@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from ambience.datatypes import FeatureState, ImageRecord
-from ambience.errors import StoreError
+from ambience.errors import ModelError, StoreError
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
 from ambience.ingest.known import is_below
 from ambience.ingest.pipeline import Pipeline
@@ -52,6 +52,9 @@ class FillRun:
 
         Returns:
             How many were done, and how many failed.
+
+        Raises:
+            ModelError: the kind's model is missing or unusable, so that no picture can be done.
         """
         total = self._store.records.pending_count(self._fingerprint)
         threads = count_or_cores(self._settings.threads)
@@ -103,6 +106,9 @@ class FillRun:
             if outcome.is_gone and is_absent(task.path):
                 return MarkMissing(task.image_id)
             return self._refusal(task.image_id, outcome.file.reason) if outcome.is_lasting else None
+        draft = outcome.features.get(self._kind)
+        if draft is not None and draft.state is FeatureState.PENDING:
+            raise ModelError(draft.reason)
         if outcome.draft.sha256 == task.known_sha256:
             return PutFeatures(task.image_id, outcome.features, renews=True)
         if is_below(task.path, str(self._store.folder)):

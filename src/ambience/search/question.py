@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ambience.datatypes import Picture, QueryVariant
 from ambience.decode.image import Decoder
-from ambience.errors import AmbienceError, FeatureError, ImageError, UnknownImageError
+from ambience.errors import AmbienceError, FeatureError, ImageError, ModelError, UnknownImageError
 from ambience.extract.base import Extractor
 from ambience.search.base import KindSearch
 from ambience.search.originals import Originals
@@ -79,7 +79,7 @@ class Questions:
         for kind in kinds:
             try:
                 variants[kind] = self._extractors[kind].query_variants(picture)
-            except FeatureError as exc:
+            except (FeatureError, ModelError) as exc:  # of one kind: the others are asked all the same
                 variants[kind] = exc
         return Question(variants, picture)
 

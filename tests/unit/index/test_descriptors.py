@@ -176,6 +176,20 @@ def test_more_lists_are_visited_where_those_near_hold_too_few() -> None:
     assert (np.sort(found.ids // 512, axis=1) == np.repeat(np.arange(190, 200), 20)).all()
 
 
+def test_ranges_are_as_wide_as_asked_for_in_the_lists_visited() -> None:
+    """All of a few lists, none of them twice, however many that are; and only what is allowed."""
+    index, rows = trained(300, lists=4, probes=4)
+    for radius in (20_000.0, 200_000.0, float("inf")):
+        ((distances, ids),) = index.range_search(rows[:1], radius)
+        whole = index.search(rows[:1], 6000)
+        count = int((whole.distances[0] <= radius).sum())
+        assert np.array_equal(ids, whole.ids[0][:count]) and len(distances) == count
+    assert count == 6000
+    for distances, ids in index.range_search(rows[:2], float("inf"), allowed=np.array([5, 6])):
+        assert sorted(ids.tolist()) == [512 * each + n for each in (5, 6) for n in range(20)]
+        assert (np.diff(distances) >= 0).all()
+
+
 def test_recall_is_of_points_that_moved() -> None:
     index, rows = trained(300, probes=16)
     sample = blobs_of(rows[:600], np.full(30, 20))

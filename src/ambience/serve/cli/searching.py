@@ -19,7 +19,6 @@ from ambience.serve.cli.output import (
     write_table,
 )
 from ambience.serve.cli.session import Session
-from ambience.serve.placement import geometry_of, verdict_words
 
 if TYPE_CHECKING:
     from ambience.datatypes import Answer, ImageRecord, KindStatus, Match, Query
@@ -127,6 +126,8 @@ def _file_bytes(path: Path, limit: int) -> bytes:
 def _write_matches(
     answer: "Answer", matches: "Sequence[Match]", records: "Mapping[int, ImageRecord]"
 ) -> None:
+    from ambience.serve.placement import geometry_of, verdict_words
+
     known = {each.kind for match in matches for each in match.evidence}
     kinds = [status.kind for status in answer.kinds if status.kind in known and status.kind != FILE_KIND]
     rows = []

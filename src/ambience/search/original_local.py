@@ -27,6 +27,9 @@ REPROJECTION = 4.0
 LOG10_CHANCE = -2.0
 """The original answers homographies of 4 inliers, which any noise gives; here chance must explain less."""
 
+MOST_NEIGHBORS = 100
+"""Most neighbours of one point: each may name an image to verify; the original asks for 15 at most."""
+
 BATCH_IMAGES = 256
 """Images whose descriptors are in memory at a time."""
 
@@ -36,7 +39,9 @@ class OriginalKnobs:
     """Parameters of the original's search, with its defaults."""
 
     k: int | None = setting(None, "images", "Most images answered; all by default.", minimum=1)
-    k_clusters: int = setting(5, "points", "Nearest points of each point of the query.", minimum=1)
+    k_clusters: int = setting(
+        5, "points", "Nearest points of each point of the query, at most 100.", minimum=1
+    )
     knn_min_matches: int = setting(1, "points", "An image needs so many of them.", minimum=0)
     matching_threshold: float = setting(
         0.9, "", "Largest squared L2 distance of unit-length descriptors that counts, inclusive.", minimum=0
@@ -92,6 +97,8 @@ def _check(knobs: OriginalKnobs) -> None:
         value = getattr(knobs, name)
         if value is not None and value < least:
             raise QueryError(f"{name} = {value}; it must be {least} or more")
+    if knobs.k_clusters > MOST_NEIGHBORS:
+        raise QueryError(f"k_clusters = {knobs.k_clusters}; it must be {MOST_NEIGHBORS} or less")
     for name in ("matching_threshold", "smnn_match_threshold"):
         if not getattr(knobs, name) >= 0:
             raise QueryError(f"{name} = {getattr(knobs, name)}; it must be 0 or more")

@@ -222,6 +222,7 @@ def test_by_id_knobs_may_be_numbers_or_strings(client):
         ("k", "x"),
         ("k_clusters", "0"),
         ("k_clusters", "1.5"),
+        ("k_clusters", "101"),
         ("k_clusters", str(10**30)),
         ("knn_min_matches", "-1"),
         ("matching_threshold", "nan"),

@@ -265,6 +265,11 @@ def notes_of(
         f"takes {one.cpu_ms['p50']:.0f} ms of one core (p95 {one.cpu_ms['p95']:.0f} ms)."
         for one in searched
     ]
+    notes += [
+        f"{one.outcome.title}: a threshold of 0 says that no negative of half A was answered at all."
+        for one in searched
+        if one.outcome.threshold == 0
+    ]
     if len(split.gallery) < GALLERY_AT_LEAST or min(one.queries for one in searched) < QUERIES_AT_LEAST:
         notes.append(
             f"Fewer photos than the rule asks for (gallery {GALLERY_AT_LEAST:,}, query sources "

@@ -189,6 +189,7 @@ def draw(found: Sequence[Sample], curves: dict[str, Sequence[tuple[int, float, f
     axes[0].set(xlabel="distance of the nearest point", ylabel="share of query points")
     axes[1].set(xlabel="nearest over second", xlim=(0.75, 1.0))
     axes[2].set(xlabel="pictures", ylabel="median distance of the nearest point", xscale="log")
+    axes[2].xaxis.set_minor_formatter("")
     for axis in axes:
         axis.legend(frameon=False)
         axis.spines[["top", "right"]].set_visible(False)

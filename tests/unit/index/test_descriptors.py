@@ -5,11 +5,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 
 from ambience.datatypes import FeatureSpec
 from ambience.errors import FeatureError, IndexFileError, QueryError, SettingsError
+from ambience.index._product_points import ProductPoints
+from ambience.index._slots import IdSlots
 from ambience.index.descriptors import DescriptorIndex, DescriptorOptions
 from support.points_oracle import blobs_of
 
@@ -235,27 +238,38 @@ def test_blobs_that_are_none_are_refused() -> None:
         DescriptorIndex(FeatureSpec("toy", "toy", 64, "uint8", "points", 1, 1), DescriptorOptions())
 
 
-@pytest.mark.slow
-def test_the_codes_of_the_original_are_held_through_a_life(tmp_path: Path) -> None:
-    index, rows = trained(40, codes="opq64", probes=16)
-    index.remove(np.array([7, 99]))
+def test_points_in_faiss_live_as_others_do(tmp_path: Path) -> None:
+    """With codes that are quicker to train than the original's, of the same form: transformed, in lists."""
+    rows, points = descriptors(280), np.arange(14).repeat(20) * 512 + np.tile(np.arange(20), 14)
+    inner = faiss.index_factory(128, "PCAR64,IVF4,SQ8")
+    inner.train(rows.astype(np.float32))
+    held = ProductPoints(IdSlots(), np.empty(0, np.uint16), inner, probed=4)
+    held.add(np.arange(14), points, rows)
+    assert held.remove(np.array([7, 99])) == 1
     fresh = descriptors(20, seed=3)
-    index.add(np.array([99]), blobs_of(fresh, np.array([20])))
-    (tmp_path / "saved").mkdir()
-    index.save(tmp_path / "saved")
-    options = DescriptorOptions(codes="opq64", probes=16)
-    again = DescriptorIndex.load(tmp_path / "saved", SPEC, options)
-    for each in (index, again):
-        assert len(each) == 40 and each.points == 800
-        assert each.search(rows[::20], 1).ids[:7, 0].tolist() == [512 * number for number in range(7)]
-        assert each.search(fresh[:3], 1).ids[:, 0].tolist() == [99 * 512, 99 * 512 + 1, 99 * 512 + 2]
-        assert (each.search(rows[140:160], 3).ids // 512 != 7).all()
-        within = each.search(rows[:5], 30, allowed=np.array([3, 99])).ids
-        assert set((within // 512).ravel().tolist()) <= {3, 99, -1}
-        ((distances, _),) = each.range_search(rows[:1], 50_000.0)
-        assert len(distances) and distances.max() <= 50_000
+    held.add(np.array([99]), 99 * 512 + np.arange(20), fresh)
+    held.write(tmp_path, None)
+    for each in (held, ProductPoints.read(tmp_path, probed=4)):
+        assert each.slots.count == 14 and len(each) == 280
+        assert each.nearest(rows[::20], 1, None).ids[:7, 0].tolist() == [512 * number for number in range(7)]
+        assert each.nearest(fresh[:3], 1, None).ids[:, 0].tolist() == [50688, 50689, 50690]
+        assert (each.nearest(rows[140:160], 3, None).ids // 512 != 7).all()
+        within = each.nearest(rows[:5], 50, np.array([3, 99]))
+        assert set((within.ids // 512).ravel().tolist()) == {3, 99, -1}
+        assert np.array_equal(np.isinf(within.distances), within.ids < 0)
+        ((distances, _),) = each.within(rows[:1], 100_000.0, None)
+        assert len(distances) and distances.max() <= 100_000
+    assert each.remove(np.array([99])) == 1 and len(each) == 260
+    (tmp_path / "product.faiss").write_bytes(b"words")
     with pytest.raises(IndexFileError, match="rebuild"):
-        DescriptorIndex.load(tmp_path / "saved", SPEC, DescriptorOptions())
+        ProductPoints.read(tmp_path, probed=4)
+
+
+def test_files_of_other_codes_are_refused(tmp_path: Path) -> None:
+    index, _ = trained(20)
+    index.save(tmp_path)
+    with pytest.raises(IndexFileError, match="rebuild"):
+        DescriptorIndex.load(tmp_path, SPEC, DescriptorOptions(codes="opq64"))
 
 
 def test_codes_that_there_are_not_are_refused() -> None:

@@ -65,6 +65,8 @@ class Viewing:
         except EmptyFeatureError:
             return [None] * DEALT
         found = chosen(found, np.flatnonzero(placed.shows(found.pixels)))
+        # Extrema of neighboring samples may come to lie in one place.
+        found = chosen(found, np.unique(found.descriptors, axis=0, return_index=True)[1])
         order = np.random.default_rng([self.seed, part]).permutation(len(found))
         hands = np.array_split(order, DEALT)
         return [pack(chosen(found, hand)) if len(hand) else None for hand in hands]
@@ -84,6 +86,7 @@ class Fill:
         stamp = json.dumps([code_stamp("local_fill"), [photo.key for photo in photos], seed])
         self._kept = Kept(stamp, Viewing(photos, seed), per_part=DEALT)
         self._hands = DEALT * len(photos)
+        self._photos = photos
         self.folder = self._kept.folder
 
     def views(self, count: int) -> int:
@@ -105,6 +108,10 @@ class Fill:
             for blob in self._kept.blobs(start, start + count):
                 yield None if blob is None else symmetric(blob, symmetry)
             first += count
+
+    def photo(self, number: int) -> Photo:
+        """That a picture shows."""
+        return self._photos[number % self._hands // DEALT]
 
     def of_photos(self, photos: int, views: int) -> Iterator[Blob | None]:
         """Every picture of the first photographs under the first views."""

@@ -64,11 +64,13 @@ class Case:
         data: bytes of its file.
         row: name of the transform.
         image: that it is cut from; 0 where the libraries do not hold it.
+        label: of its photograph; "" where nobody said what it shows.
     """
 
     data: bytes
     row: str
     image: int
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ class Collection:
     """Pictures of libraries of any size: real ones, then made ones.
 
     Attributes:
+        labels: of the real ones.
         real: extractions.
         count: of them.
         fill: makes the others.
     """
 
+    labels: Sequence[str]
     real: Kept
     count: int
     fill: Fill
@@ -90,6 +94,11 @@ class Collection:
         self.real.prepare(min(count, self.count))
         if count > self.count:
             self.fill.prepare(count - self.count)
+
+    def label(self, image: int) -> str:
+        """What an image shows."""
+        made = image - 1 - self.count
+        return self.labels[image - 1] if made < 0 else self.fill.photo(made).label
 
     def blobs(self, first: int, stop: int) -> Iterator[Blob | None]:
         """Pictures `first` … `stop`; they must be prepared."""
@@ -152,7 +161,8 @@ def collection_of(photos: Sequence[Photo], planned: Plan) -> Collection:
     apart_from = {*planned.queries, *planned.outsiders}
     sources = [photo for number, photo in enumerate(photos) if number not in apart_from]
     real = min(REAL, len(planned.variants))
-    return Collection(extractions(photos, planned, seed=SEED), real, Fill(sources, seed=SEED))
+    labels = [photos[each.photo].label for each in planned.variants[:real]]
+    return Collection(labels, extractions(photos, planned, seed=SEED), real, Fill(sources, seed=SEED))
 
 
 def cases(photos: Sequence[Photo], planned: Plan, queries: int) -> list[Case]:
@@ -161,7 +171,8 @@ def cases(photos: Sequence[Photo], planned: Plan, queries: int) -> list[Case]:
 
     def case(number: int, row: str, image: int) -> Case:
         rgb = load_rgb(photos[number].path)
-        return Case(transformed(rgb, rgb, rows[row], seed=SEED, key=photos[number].key), row, image)
+        data = transformed(rgb, rgb, rows[row], seed=SEED, key=photos[number].key)
+        return Case(data, row, image, photos[number].label)
 
     inside = [
         case(number, row, planned.image_of(number))
@@ -183,7 +194,7 @@ def measured(
     }
     folder = library_folder(size, collection)
     made = apart(build, folder, collection, size, files)
-    return {"made": made, **answers(folder, asked)}
+    return {"made": made, **answers(folder, asked, collection.label)}
 
 
 def library_folder(size: int, collection: Collection) -> Path:
@@ -203,7 +214,7 @@ def apart(work: Callable[..., T], *arguments: Any) -> T:
         return pool.submit(work, *arguments).result()
 
 
-def answers(folder: Path, asked: Sequence[Case]) -> dict[str, Any]:
+def answers(folder: Path, asked: Sequence[Case], label: Callable[[int], str]) -> dict[str, Any]:
     """What `local_queries.py` finds, and how much of it is right."""
     file = folder / "cases.npz"
     np.savez(file, **{f"{n:05d}": np.frombuffer(case.data, np.uint8) for n, case in enumerate(asked)})
@@ -213,21 +224,22 @@ def answers(folder: Path, asked: Sequence[Case]) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return {
-        **summary(found, asked),
+        **summary(found, asked, label),
         **{name: found[name] for name in ("opened_s", "resident", "resident_after_whole", "profile_ms")},
     }
 
 
-def summary(found: Mapping[str, Any], asked: Sequence[Case]) -> dict[str, Any]:
+def summary(found: Mapping[str, Any], asked: Sequence[Case], label: Callable[[int], str]) -> dict[str, Any]:
     """Times, recall@1 and false hits of both ways of asking.
 
     Args:
         found: "cold", "first" and "whole": one answer for each case.
         asked: the cases.
+        label: what an image shows.
 
     Returns:
         By way: p50 and p95 in seconds over the crops, median processor seconds, recall@1 by row and over the
-        three rows of `CROPS`, and how many outsiders found anything.
+        three rows of `CROPS`, and how many outsiders found something of another label, and of the same.
     """
     is_crop = np.array([case.row in CROPS and case.image > 0 for case in asked])
     is_outside = np.array([case.image == 0 for case in asked])
@@ -240,6 +252,11 @@ def summary(found: Mapping[str, Any], asked: Sequence[Case]) -> dict[str, Any]:
             row: float(is_right[[case.row == row and case.image > 0 for case in asked]].mean())
             for row in (*CROPS, *HARDER)
         }
+        others = [
+            case.label != "" and label(image) == case.label
+            for image, case in zip(best, asked, strict=True)
+            if case.image == 0 and image >= 0
+        ]
         result[way] = {
             "p50_s": float(np.percentile(wall, 50)),
             "p95_s": float(np.percentile(wall, 95)),
@@ -247,7 +264,8 @@ def summary(found: Mapping[str, Any], asked: Sequence[Case]) -> dict[str, Any]:
             "recall": float(is_right[is_crop].mean()),
             "rows": rows,
             "outsiders": int(is_outside.sum()),
-            "false": int((np.array(best)[is_outside] >= 0).sum()),
+            "false": len(others) - sum(others),
+            "same_label": sum(others),
         }
     return result
 

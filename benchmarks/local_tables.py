@@ -53,7 +53,7 @@ def notes_of(found: Found, real: int, *, is_quick: bool) -> list[str]:
     outside = found[largest]["whole"]
     notes.append(
         f"Of {outside['outsiders']} crops of photographs that no library holds, {outside['false']} found "
-        f"something among {largest:,} pictures."
+        f"another thing among {largest:,} pictures, and {outside['same_label']} something of their own label."
     )
     return notes
 

@@ -62,11 +62,11 @@ def test_points_of_a_view_are_dealt_once(photos):
     hands = [unpack(blob) for blob in Viewing(photos, 1)(0) if blob is not None]
 
     assert len(hands) == DEALT
-    points = np.concatenate([np.column_stack([hand.positions, hand.angles, hand.sizes]) for hand in hands])
-    assert len(np.unique(points, axis=0)) == len(points)
+    found = np.concatenate([hand.descriptors for hand in hands])
+    assert len(np.unique(found, axis=0)) == len(found) > 2000
 
 
-def test_pictures_are_the_same_however_they_are_asked_for(fill):
+def test_pictures_are_the_same_however_they_are_asked_for(fill, photos):
     count = 2 * DEALT * SYMMETRIES + 5
     fill.prepare(count)
 
@@ -75,6 +75,7 @@ def test_pictures_are_the_same_however_they_are_asked_for(fill):
 
     assert fill.views(count) == 2
     assert all(np.array_equal(first, second) for first, second in zip(together, apart, strict=True))
+    assert [fill.photo(n) for n in (0, DEALT, 2 * DEALT)] == [*photos, photos[0]]
     first, mirrored = unpack(together[0]), unpack(together[2 * DEALT])
     assert np.allclose(first.positions[:, 0] + mirrored.positions[:, 0], 1, atol=1e-4)
     assert len({blob.tobytes() for blob in together}) == count

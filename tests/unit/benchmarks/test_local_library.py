@@ -105,7 +105,7 @@ def test_a_plan_begins_with_the_photos_and_holds_nothing_of_outsiders(tmp_path: 
 
 
 def test_a_collection_goes_on_with_made_pictures():
-    collection = Collection(Few(), 4, Few())  # type: ignore[arg-type]
+    collection = Collection([""] * 4, Few(), 4, Few())  # type: ignore[arg-type]
 
     found = list(collection.blobs(1, 6))
 
@@ -116,15 +116,16 @@ def test_a_collection_goes_on_with_made_pictures():
 
 def test_a_summary_counts_right_and_false_answers():
     asked = [Case(b"", row, image) for row in (*CROPS, *HARDER) for image in (1, 2)]
-    asked.append(Case(b"", OUTSIDE, 0))
-    answers = [{"wall_s": 0.1, "cpu_s": 0.2, "hits": [[1, 30.0]]} for _ in asked[:-1]]
-    answers.append({"wall_s": 9.0, "cpu_s": 9.0, "hits": [[7, 20.0]]})
+    asked += [Case(b"", OUTSIDE, 0, label) for label in ("cat", "dog", "")]
+    answers = [{"wall_s": 0.1, "cpu_s": 0.2, "hits": [[1, 30.0]]} for _ in asked[:-3]]
+    answers += [{"wall_s": 9.0, "cpu_s": 9.0, "hits": hits} for hits in ([[7, 20.0]], [[7, 20.0]], [])]
 
-    found = summary(dict.fromkeys(("cold", "first", "whole"), answers), asked)
+    found = summary(dict.fromkeys(("cold", "first", "whole"), answers), asked, {1: "", 7: "cat"}.__getitem__)
 
     assert found["first"]["recall"] == 0.5 and found["whole"]["rows"][HARDER[0]] == 0.5
     assert found["first"]["p95_s"] == pytest.approx(0.1)  # outsiders are not timed
-    assert (found["whole"]["outsiders"], found["whole"]["false"]) == (1, 1)
+    outside = [found["whole"][name] for name in ("outsiders", "false", "same_label")]
+    assert outside == [3, 1, 1]
 
 
 def test_figures_are_named_by_the_size_reached():

@@ -183,7 +183,7 @@ class SnapshotFolder:
         with contextlib.suppress(FileNotFoundError):
             for each in list(self.folder.iterdir()):
                 if each.is_dir() and each.name != BUILDING and (kept is None or each != kept.folder):
-                    shutil.rmtree(each, ignore_errors=True)
+                    _remove(each)
 
     def _manifest(self, snapshot: Snapshot) -> dict[str, Any]:
         file = snapshot.folder / MANIFEST
@@ -194,6 +194,14 @@ class SnapshotFolder:
         if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
             raise IndexFileError(f"{file} is no manifest of a snapshot")
         return manifest
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder; a snapshot loses its name first, so that nobody takes it for one when half is gone."""
+    if _NAME.fullmatch(folder.name):
+        with contextlib.suppress(OSError):
+            folder = folder.rename(folder.with_name(f"removing-{folder.name}"))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _names(folder: Path) -> list[str]:

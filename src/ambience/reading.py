@@ -1,6 +1,5 @@
 """The read path of a library, which its faces share; `library.Library` adds the write path."""
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -29,13 +28,11 @@ from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     AmbienceError,
     EmptyFeatureError,
-    ImageError,
     QueryError,
-    StoreError,
     UnknownImageError,
     UnknownKindError,
 )
-from ambience.search.question import Question
+from ambience.search.question import picture_of_nothing
 from ambience.settings import Settings
 from ambience.store.base import Job, Problem
 from ambience.store.files import own_bytes
@@ -198,7 +195,7 @@ class ReadingLibrary:
         for kind in kinds:
             self._check_kind(kind)
         self._follow()
-        question, sha256 = self._question(query, kinds)
+        question, sha256 = self._parts.questions.of(self._checked(query), kinds=kinds)
         same_files = self._parts.store.records.same_file(sha256)
         answer = self._parts.gateway.search(question, k=k + int(exclude_self), same_files=same_files)
         kept = (
@@ -209,6 +206,16 @@ class ReadingLibrary:
             and not (exclude_self and match.image_id == query.image_id)
         )
         return replace(answer, matches=tuple(kept)[:k])
+
+    def warm_up(self, *, by: Sequence[str] | None = None) -> None:
+        """Searches with a picture of nothing, so that the first real search waits for no compiler or model.
+
+        Args:
+            by: kinds to make ready; all by default.
+        """
+        kinds = tuple(by) if by else tuple(self.kinds)
+        question = self._parts.questions.from_picture(picture_of_nothing(), kinds=kinds)
+        self._parts.gateway.search(question, k=1, same_files=())
 
     def search_kind(
         self,
@@ -293,7 +300,8 @@ class ReadingLibrary:
             QueryError: one of them is no picture but words, or nothing.
             UnknownImageError: no such image, its file is gone, or only features of it are kept.
         """
-        (first, query_name), (second, image_name) = self._bytes_of(query), self._bytes_of(image)
+        read = self._parts.questions.data
+        (first, query_name), (second, image_name) = read(self._checked(query)), read(self._checked(image))
         decode = self._parts.decoder.decode
         one = decode(first, name=query_name, longest_side=COMPARED_SIDE)
         other = decode(second, name=image_name, longest_side=COMPARED_SIDE)
@@ -412,37 +420,16 @@ class ReadingLibrary:
             if state is FeatureState.EMPTY:
                 raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
             return [self._parts.searches[kind].stored_variant(query.image_id)], None
-        question = self._question(query, [kind])[0]
+        question, _ = self._parts.questions.of(self._checked(query), kinds=[kind])
         variants = question.variants[kind]
         if isinstance(variants, AmbienceError):
             raise variants
         return (variants if turned else variants[:1]), question.picture
 
-    def _bytes_of(self, query: Query) -> tuple[bytes, str]:
-        """The bytes of a picture, and what to call it."""
-        if query.data is not None:
-            return query.data, query.name
-        if query.image_id is None:
-            raise QueryError("give two pictures to compare: files, or ids of stored images")
-        record = self.image(query.image_id)
-        return self._parts.originals.data(record), record.name
-
-    def _question(self, query: Query, kinds: Sequence[str]) -> tuple[Question, bytes]:
-        """Query variants by kind, and the sha256 of the query's bytes."""
-        questions = self._parts.questions
-        if query.data is not None:
-            question = questions.from_bytes(query.data, name=query.name, kinds=kinds)
-            return question, hashlib.sha256(query.data).digest()
-        if query.text is not None:
-            raise QueryError(f"none of the kinds {', '.join(kinds)} is searched by words; give a picture")
-        if query.image_id is None:
-            raise QueryError("the query is empty; give a picture or the id of a stored image")
-        record = self.image(query.image_id)
-        try:
-            question = questions.from_bytes(self._parts.originals.data(record), name=record.name, kinds=kinds)
-        except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
-            question = questions.from_store(query.image_id, kinds=kinds)
-        return question, record.sha256
+    def _checked(self, query: Query) -> Query:
+        if query.image_id is not None:
+            check_id(query.image_id)
+        return query
 
 
 def check_id(image_id: int) -> None:

@@ -24,6 +24,7 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.library import Library
+from ambience.search.question import picture_of_nothing
 from ambience.settings import Settings
 from support.picture_samples import encoded
 
@@ -320,3 +321,11 @@ def test_at_least_one_kind_is_on(settings: Settings) -> None:
         ambience.open(settings=replace(settings, kinds=none), writer=True)
     with pytest.raises(SettingsError, match=r"kinds\.color\.enabled = 'perhaps' is not true or false"):
         ambience.open(settings=replace(settings, kinds={"color": {"enabled": "perhaps"}}), writer=True)
+
+
+def test_warming_up_asks_every_kind_of_an_empty_library_and_leaves_nothing(settings: Settings) -> None:
+    with ambience.open(settings=settings, writer=True) as library:
+        question = library._parts.questions.from_picture(picture_of_nothing(), kinds=tuple(library.kinds))
+        assert all(not isinstance(found, Exception) for found in question.variants.values())
+        library.warm_up()
+        assert library.info().images == 0

@@ -21,6 +21,14 @@ class Originals:
     def __init__(self, records: Records, kept: KeptFiles, decoder: Decoder) -> None:
         self._records, self._kept, self._decoder = records, kept, decoder
 
+    def record(self, image_id: int) -> ImageRecord:
+        """What is known of an image.
+
+        Raises:
+            UnknownImageError: no such image.
+        """
+        return self._records.image(image_id)
+
     def path(self, record: ImageRecord) -> Path:
         """Where the bytes of an image are.
 
@@ -67,5 +75,5 @@ class Originals:
             ImageError: the file is no usable picture any more.
             UnknownImageError: no such image, its file is gone, or only features of it are kept.
         """
-        record = self._records.image(image_id)
+        record = self.record(image_id)
         return self._decoder.decode(self.data(record), name=record.name, longest_side=longest_side)

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from ambience.ingest import IngestProgress
 
+FIRST_LINE_S = 3.0
 LOG_EVERY_S = 10.0
-"""Without a terminal, a line this often in place of a bar."""
+"""Without a terminal, the first line after so long in place of a bar, and then one this often."""
+
+GETTING_READY = "getting ready: the very first run on a machine compiles for about 20 s"
+"""In place of a rate, until the first picture is done."""
 
 
 class Interruption:
@@ -53,7 +57,7 @@ class AddingProgress:
         self._quiet = quiet
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._last_line = time.monotonic()
+        self._next_line = time.monotonic() + FIRST_LINE_S
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -81,8 +85,8 @@ class AddingProgress:
                 figures=_figures(progress),
                 name=shortened(shown(progress.current.rpartition("/")[2]), 24),
             )
-        elif time.monotonic() - self._last_line >= LOG_EVERY_S:
-            self._last_line = time.monotonic()
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LOG_EVERY_S
             say(_figures(progress))
 
 
@@ -108,7 +112,8 @@ def _bar() -> "Progress":
 def _figures(progress: "IngestProgress") -> str:
     """Such as "1,204 of 5,000 · 85/s · 44.7 s left · 2 failed"."""
     more = "" if progress.scan_finished else "+"
-    parts = [f"{progress.done:,} of {progress.found:,}{more}", rate(progress.rate)]
+    parts = [f"{progress.done:,} of {progress.found:,}{more}"]
+    parts.append(rate(progress.rate) if progress.done else GETTING_READY)
     if progress.eta_s is not None and progress.scan_finished:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:

@@ -60,9 +60,21 @@ def serve(
             assert opened.lock is not None
             opened.lock.announce(socket=str(server.socket_path), url=server.url)
             (on_ready or _say)(server.url)
-            server.run()
+            with _warming_up(opened, kind):
+                server.run()
         finally:
             server.close()
+
+
+@contextmanager
+def _warming_up(library: "Library", kind: str | None) -> Iterator[None]:
+    """Makes the library ready for its first search meanwhile, and waits for that before it may be closed."""
+    thread = threading.Thread(target=library.warm_up, kwargs={"by": [kind] if kind else None}, name="warm-up")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _say(url: str) -> None:

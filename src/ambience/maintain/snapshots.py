@@ -197,7 +197,7 @@ class SnapshotFolder:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder; a snapshot loses its name first, so that nobody takes it for one when half is gone."""
+    """Removes a folder; a snapshot loses its name first, so that nobody meets it with half of its files."""
     if _NAME.fullmatch(folder.name):
         with contextlib.suppress(OSError):
             folder = folder.rename(folder.with_name(f"removing-{folder.name}"))

@@ -193,6 +193,18 @@ def test_ranges_are_as_wide_as_asked_for_in_the_lists_visited() -> None:
         assert (np.diff(distances) >= 0).all()
 
 
+def test_recall_counts_any_of_many_copies() -> None:
+    photo = descriptors(20)
+    rows = np.concatenate(
+        [moved(photo, 5 + 0.01 * number) for number in range(120)] + [descriptors(4000, seed=3)]
+    )
+    blobs = blobs_of(rows, np.full(320, 20))
+    index = DescriptorIndex(SPEC, DescriptorOptions(train_from=1), fetch=lambda ids: blobs[ids])
+    index.train(blobs, expected=320)
+    index.add(np.arange(320), blobs)
+    assert index.recall(blobs[:120]) > 0.95
+
+
 def test_recall_is_of_points_that_moved() -> None:
     index, rows = trained(300, probes=16)
     sample = blobs_of(rows[:600], np.full(30, 20))

@@ -30,6 +30,7 @@ STAGES = {
     "index": ("live_index.py", "search"),
     "votes": ("votes.py", "cast_votes"),
     "candidates by votes": ("votes.py", "most_voted"),
+    "places of the shortlist read": ("features.py", "heads"),
     "keypoints of candidates read": ("local.py", "_keypoints"),
     "agreement in scale and angle": ("votes.py", "consistency"),
     "matching": ("matching.py", "mutual_matches"),

@@ -31,7 +31,7 @@ STAGES = {
     "votes": ("votes.py", "cast_votes"),
     "candidates by votes": ("votes.py", "most_voted"),
     "places of the shortlist read": ("features.py", "heads"),
-    "keypoints of candidates read": ("local.py", "_keypoints"),
+    "keypoints of candidates read": ("local.py", "_read"),
     "agreement in scale and angle": ("votes.py", "consistency"),
     "matching": ("matching.py", "mutual_matches"),
     "geometry": ("proof.py", "proof"),

@@ -258,7 +258,7 @@ class LocalSearch:
         is_head = places.counts[ranked] > 0
         # What has no head is read as well: reading it whole tells what is wrong, and has it mended.
         best = np.concatenate([ranked[is_head][: self._options.candidates], ranked[~is_head]])
-        images = self._keypoints(np.sort(features[best]))
+        images = self._read(np.sort(features[best]))
         candidates = [Candidate(int(features[place]), int(chosen[place])) for place in best]
         return [each for each in candidates if each.feature_id in images], images
 
@@ -358,7 +358,10 @@ class LocalSearch:
 
     def _keypoints(self, features: Ids) -> dict[int, Keypoints]:
         """Stored keypoints of features; broken ones, and those whose row is gone, are left out."""
-        wanted = features[self._images(features) >= 0] if len(features) else features
+        return self._read(features[self._images(features) >= 0] if len(features) else features)
+
+    def _read(self, wanted: Ids) -> dict[int, Keypoints]:
+        """Stored keypoints of features whose row is there; broken ones are left out."""
         while len(wanted):
             try:
                 blobs, _ = self._store.features.get(self.spec, wanted)

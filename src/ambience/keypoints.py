@@ -34,6 +34,11 @@ _HEADER = np.dtype(
 _PLACE = np.dtype([("x", "<u2"), ("y", "<u2"), ("size", "<f2"), ("angle", "<u2")])
 _WHOLE = 65_535.0
 
+_HEAD = np.dtype([("header", _HEADER), ("places", _PLACE, MAX_POINTS)])
+
+HEAD_BYTES = _HEAD.itemsize
+"""First bytes of a blob that hold its places, however many points it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
@@ -64,6 +69,53 @@ class Keypoints:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Sizes and angles of the points of many pictures, from the heads of blobs that nobody verified.
+
+    Good for choosing what is worth reading whole, and for nothing that is answered.
+
+    Attributes:
+        counts: (B,) int64 points of each picture; 0 where the head is no head of a blob.
+    """
+
+    counts: NDArray[np.int64]
+    _places: NDArray[np.void]
+
+    def at(
+        self, pictures: NDArray[np.int64], points: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sizes and angles of points.
+
+        Args:
+            pictures: (P,) rows of `counts`.
+            points: (P,) 0 to 511, which point of that picture.
+
+        Returns:
+            (P,) float32 sizes, as `Keypoints` has them, 0 where there is no such point or its size is no
+            number; and (P,) float32 angles in degrees.
+        """
+        found = self._places[pictures, points]
+        sizes = found["size"].astype(np.float32)
+        is_point = (points < self.counts[pictures]) & np.isfinite(sizes)
+        return np.where(is_point, sizes, np.float32(0)), _degrees(found["angle"])
+
+
+def unpack_places(heads: NDArray[np.uint8]) -> Places:
+    """Sizes and angles of points from the first bytes of blobs.
+
+    Args:
+        heads: (B, `HEAD_BYTES`) uint8, each with zeros at its end where its blob is shorter.
+
+    Returns:
+        Places, a view of the heads; whatever the bytes are.
+    """
+    rows = np.ascontiguousarray(heads).view(_HEAD)[:, 0]
+    counts = rows["header"]["count"].astype(np.int64)
+    is_head = (rows["header"]["form"] == FORM) & (counts <= MAX_POINTS)
+    return Places(np.where(is_head, counts, 0), rows["places"])
 
 
 def pack(keypoints: Keypoints) -> Blob:
@@ -114,7 +166,7 @@ def unpack(blob: NDArray[Any]) -> Keypoints:
     return Keypoints(
         positions=positions,
         sizes=places["size"].astype(np.float32),
-        angles=places["angle"].astype(np.float32) * np.float32(360 / 65_536),
+        angles=_degrees(places["angle"]),
         descriptors=blob[descriptors_at:].reshape(-1, DESCRIPTOR),
         width=int(header["width"]),
         height=int(header["height"]),
@@ -176,6 +228,11 @@ def mirrored_order() -> NDArray[np.intp]:
     rows, columns, directions = np.meshgrid(np.arange(4), np.arange(4), np.arange(8), indexing="ij")
     order: NDArray[np.intp] = ((3 - rows) * 32 + columns * 8 + (-directions) % 8).ravel()
     return order
+
+
+def _degrees(angles: NDArray[np.uint16]) -> NDArray[np.float32]:
+    degrees: NDArray[np.float32] = angles.astype(np.float32) * np.float32(360 / 65_536)
+    return degrees
 
 
 def _parts(blob: Blob) -> tuple[np.void, int, int]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.keypoints import Keypoints
+from ambience.keypoints import HEAD_BYTES, Keypoints, pack
 
 
 def random_keypoints(seed: int, count: int, *, width: int = 640, height: int = 480) -> Keypoints:
@@ -64,3 +64,11 @@ def chosen(points: Keypoints, kept: NDArray[np.bool_] | NDArray[np.intp]) -> Key
         angles=points.angles[kept],
         descriptors=points.descriptors[kept],
     )
+
+
+def head_of(points: Keypoints) -> NDArray[np.uint8]:
+    """(`HEAD_BYTES`,) the first bytes of their blob, zeros behind its end."""
+    head = np.zeros(HEAD_BYTES, np.uint8)
+    blob = pack(points)[:HEAD_BYTES]
+    head[: len(blob)] = blob
+    return head

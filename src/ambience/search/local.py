@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ambience.datatypes import Feature, Geometry, Hit, Ids, Picture, QueryVariant, Ranking
 from ambience.errors import CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import PointExtractor
-from ambience.keypoints import Keypoints, owners, unpack
+from ambience.keypoints import HEAD_BYTES, Keypoints, owners, unpack, unpack_places
 from ambience.search.copies import GROWTH, full_rows
 from ambience.search.geometry import pairs
 from ambience.search.matching import mutual_matches
@@ -66,7 +66,7 @@ VERIFIED_AT_ONCE = 256
 """Images whose keypoints are in memory together."""
 
 SHORTLIST = 5
-"""Candidates by votes alone whose points are read, for each that is verified."""
+"""Candidates by votes alone of whose points the places are read, for each that is verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,23 +245,22 @@ class LocalSearch:
     def _candidates(
         self, votes: Votes, numbers: NDArray[np.int64], views: Sequence[View]
     ) -> tuple[list[Candidate], Mapping[int, Keypoints]]:
-        """Images whose votes agree best in scale and angle, and the keypoints of at least these."""
+        """Images whose votes agree best in scale and angle, and the keypoints of these."""
         features, chosen = most_voted(votes, numbers, SHORTLIST * self._options.candidates)
-        images = self._keypoints(np.unique(features))
-        is_read = np.array([int(feature) in images for feature in features], np.bool_)
-        features, chosen = features[is_read], chosen[is_read]
-        agreeing = consistency(
-            votes,
-            numbers,
-            [view.keypoints for view in views],
-            features,
-            chosen,
-            [images[int(feature)] for feature in features],
-        )
+        is_there = self._images(features) >= 0
+        features, chosen = features[is_there], chosen[is_there]
+        places = unpack_places(self._store.features.heads(self.spec, features, HEAD_BYTES))
+        asked = [view.keypoints for view in views]
+        agreeing = consistency(votes, numbers, asked, features, chosen, places)
         order = np.argsort(-agreeing, kind="stable")
         _, first = np.unique(features[order], return_index=True)  # the view of each that agrees better
-        best = order[np.sort(first)][: self._options.candidates]
-        return [Candidate(int(features[place]), int(chosen[place])) for place in best], images
+        ranked = order[np.sort(first)]
+        is_head = places.counts[ranked] > 0
+        # What has no head is read as well: reading it whole tells what is wrong, and has it mended.
+        best = np.concatenate([ranked[is_head][: self._options.candidates], ranked[~is_head]])
+        images = self._read(np.sort(features[best]))
+        candidates = [Candidate(int(features[place]), int(chosen[place])) for place in best]
+        return [each for each in candidates if each.feature_id in images], images
 
     def _verify_further(
         self,
@@ -359,7 +358,10 @@ class LocalSearch:
 
     def _keypoints(self, features: Ids) -> dict[int, Keypoints]:
         """Stored keypoints of features; broken ones, and those whose row is gone, are left out."""
-        wanted = features[self._images(features) >= 0] if len(features) else features
+        return self._read(features[self._images(features) >= 0] if len(features) else features)
+
+    def _read(self, wanted: Ids) -> dict[int, Keypoints]:
+        """Stored keypoints of features whose row is there; broken ones are left out."""
         while len(wanted):
             try:
                 blobs, _ = self._store.features.get(self.spec, wanted)

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import Ids, Neighbors
-from ambience.keypoints import MAX_POINTS, Keypoints, owners
+from ambience.keypoints import MAX_POINTS, Keypoints, Places, owners
 
 LEAST_WEIGHT = 0.05
 """Weight of the farthest neighbour of a list. Above 0, because a list that is full of copies of one picture
 has a last entry as near as its first."""
+
+LEAST_SIZE = 1e-3
+"""Of a keypoint, in pixels, so that ratios of sizes stay finite."""
 
 ANGLE_BINS = 12
 """Of 30° each."""
@@ -102,7 +105,7 @@ def consistency(
     queries: Sequence[Keypoints],
     features: Ids,
     chosen_variants: NDArray[np.int64],
-    images: Sequence[Keypoints],
+    images: Places,
 ) -> NDArray[np.float64]:
     """Votes of each image that agree in how far it is turned and scaled against the query.
 
@@ -112,7 +115,7 @@ def consistency(
         queries: keypoints of each variant, whose descriptors follow each other in the rows of the votes.
         features: (L,) feature ids of candidates.
         chosen_variants: (L,) their variants; a pair of both comes once.
-        images: L keypoints of these features.
+        images: of these L features. A vote for a point that is not among them does not count.
 
     Returns:
         (L,) the largest cell of each candidate's histogram over the logarithm of scale and 30° of angle, each
@@ -130,17 +133,12 @@ def consistency(
     is_candidate = keys[order][places] == asked
     rows, ordinals, weights = (each[is_candidate] for each in (votes.rows, votes.ordinals, votes.weights))
     candidate = order[places[is_candidate]]
-    counts = np.array([len(image) for image in images])
-    starts = np.cumsum(counts) - counts
-    points = starts[candidate] + np.minimum(ordinals, counts[candidate] - 1)
-    sizes = np.log2(_joined(images, "sizes")[points] / _joined(queries, "sizes")[rows])
-    angles = _joined(images, "angles")[points] - _joined(queries, "angles")[rows]
-    return _largest_cells(candidate, len(features), sizes, angles, weights)
-
-
-def _joined(parts: Sequence[Keypoints], name: str) -> NDArray[np.float64]:
-    joined = np.concatenate([getattr(part, name) for part in parts]).astype(np.float64)
-    return np.maximum(joined, 1e-3) if name == "sizes" else joined
+    sizes, angles = (each.astype(np.float64) for each in images.at(candidate, ordinals))
+    asked_sizes = np.concatenate([query.sizes for query in queries]).astype(np.float64)[rows]
+    asked_angles = np.concatenate([query.angles for query in queries]).astype(np.float64)[rows]
+    octaves = np.log2(np.maximum(sizes, LEAST_SIZE) / np.maximum(asked_sizes, LEAST_SIZE))
+    weights = np.where(sizes > 0, weights, 0.0)
+    return _largest_cells(candidate, len(features), octaves, angles - asked_angles, weights)
 
 
 def _largest_cells(

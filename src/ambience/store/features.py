@@ -134,6 +134,28 @@ class Features:
             raise broken
         return _unpacked_blobs(values) if spec.is_blob else _unpacked(spec, b"".join(values))
 
+    def heads(self, spec: FeatureSpec, feature_ids: Ids, length: int) -> NDArray[np.uint8]:
+        """First bytes of vectors or blobs, which no checksum proves: hints of what is worth `get`.
+
+        Args:
+            spec: of the features.
+            feature_ids: (N,) int64, any order, repeats allowed.
+            length: bytes of each.
+
+        Returns:
+            (N, length) uint8 in the order asked; zeros behind the end of what is shorter or absent.
+        """
+        with self._environment.reading(spec.fingerprint) as (transaction, database):
+            if database is None:
+                return np.zeros((len(feature_ids), length), np.uint8)
+            get, extra = transaction.get, _QUALITY_BYTES + _CRC_BYTES
+            values = (get(_key(int(each)), b"", db=database) for each in feature_ids)
+            joined = b"".join(
+                bytes(value[: min(length, max(0, len(value) - extra))]).ljust(length, b"\0")
+                for value in values
+            )
+        return np.frombuffer(joined, np.uint8).reshape(len(feature_ids), length)
+
     def parts(self, spec: FeatureSpec, feature_ids: Ids, most_bytes: int) -> Iterator[Ids]:
         """Ids, in the order given, in runs whose stored values take no more than so many bytes together.
 

@@ -199,6 +199,26 @@ def test_features_whose_bytes_are_broken_are_passed_over(library: LocalLibrary, 
     assert feature in library.broken
 
 
+@pytest.mark.parametrize(
+    ("place", "byte"), [(0, 9), (2, 0), (3, 255), (3, 0), (16, 0), (17, 255), (9_000, 77)]
+)
+def test_a_blob_that_was_tampered_with_is_reported_and_never_answered(
+    library: LocalLibrary, cat: RgbImage, place: int, byte: int
+) -> None:
+    """Form, count, a size that is no number any more, a descriptor."""
+    fingerprint = library.spec.fingerprint
+    feature = int(library.store.records.feature_ids(fingerprint, [_id(library, "chelsea.png")])[0])
+    key = feature.to_bytes(8, "big")
+    environment = library.store.features._environment
+    with environment.reading(fingerprint) as (transaction, database):
+        value = bytearray(transaction.get(key, db=database))
+    value[place] = byte if value[place] != byte else byte ^ 1
+    environment.write({fingerprint: [(key, bytes(value))]}, {})
+
+    assert library.ask(picture_of(cat)).hits == ()
+    assert feature in library.broken
+
+
 def test_pictures_of_text_that_share_words_are_no_copies(empty: LocalLibrary, tmp_path: Path) -> None:
     first = _page(["The quick brown fox jumps", "over the lazy dog at noon", "while it rains in Spain"])
     second = _page(["Nothing here is as it was", "over the lazy dog at noon", "and never will be again"])

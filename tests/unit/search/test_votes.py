@@ -1,9 +1,9 @@
 import numpy as np
 
 from ambience.datatypes import Neighbors
-from ambience.keypoints import MAX_POINTS
+from ambience.keypoints import HEAD_BYTES, MAX_POINTS, unpack_places
 from ambience.search.votes import LEAST_WEIGHT, cast_votes, consistency, most_voted
-from support.point_samples import moved, random_keypoints, similarity
+from support.point_samples import head_of, moved, random_keypoints, similarity
 
 
 def _found(distances: list[list[float]], ids: list[list[int]]) -> Neighbors:
@@ -51,7 +51,8 @@ def test_no_neighbors_no_candidates() -> None:
     features, _ = most_voted(votes, np.array([0]), 5)
 
     assert features.tolist() == []
-    assert consistency(votes, np.array([0]), [random_keypoints(0, 1)], features, features, []).tolist() == []
+    places = unpack_places(np.empty((0, HEAD_BYTES), np.uint8))
+    assert consistency(votes, np.array([0]), [random_keypoints(0, 1)], features, features, places).size == 0
 
 
 def test_votes_that_agree_in_turn_and_scale_beat_as_many_that_do_not() -> None:
@@ -66,9 +67,8 @@ def test_votes_that_agree_in_turn_and_scale_beat_as_many_that_do_not() -> None:
     votes = type(votes)(kept[votes.rows], votes.features, votes.ordinals, votes.weights)
     features = np.array([1, 2])
 
-    agreeing = consistency(
-        votes, np.zeros(60, np.int64), [query], features, np.zeros(2, np.int64), [copy, stranger]
-    )
+    places = unpack_places(np.stack([head_of(copy), head_of(stranger)]))
+    agreeing = consistency(votes, np.zeros(60, np.int64), [query], features, np.zeros(2, np.int64), places)
 
     assert agreeing[0] > 0.9 * 0.75 * len(copy) / 2
     assert agreeing[0] > 3 * agreeing[1]
@@ -81,8 +81,31 @@ def test_angles_wrap_around() -> None:
     image.angles[:] = query.angles + np.where(np.arange(20) % 2, 1, 359)
     votes = cast_votes(_found([[0.0, 1.0]] * 20, [[512 + row, 5120] for row in range(20)]))
 
+    places = unpack_places(head_of(image)[None])
     agreeing = consistency(
-        votes, np.zeros(20, np.int64), [query], np.array([1]), np.zeros(1, np.int64), [image]
+        votes, np.zeros(20, np.int64), [query], np.array([1]), np.zeros(1, np.int64), places
     )
 
     assert agreeing[0] > 19
+
+
+def test_votes_for_points_that_a_lying_head_lacks_do_not_count() -> None:
+    query = random_keypoints(4, 20)
+    heads = np.stack([head_of(query)] * 3)
+    heads[1, 2:4] = np.array([5], "<u2").view(np.uint8)  # five points, it says
+    heads[2] = 255
+    ids = [[512 + row, 1024 + row, 1536 + row, 5120] for row in range(20)]
+    votes = cast_votes(_found([[0.0, 0.0, 0.0, 1.0]] * 20, ids))
+
+    agreeing = consistency(
+        votes,
+        np.zeros(20, np.int64),
+        [query],
+        np.array([1, 2, 3]),
+        np.zeros(3, np.int64),
+        unpack_places(heads),
+    )
+
+    assert agreeing[0] > 19
+    assert 4 < agreeing[1] <= 5
+    assert agreeing[2] == 0

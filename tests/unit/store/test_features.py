@@ -197,6 +197,19 @@ def test_a_blob_that_was_cut_short_is_found(features: Features, kept: int) -> No
         features.get(POINTS, np.array([1]))
 
 
+def test_heads_are_the_first_bytes_in_the_order_asked(features: Features) -> None:
+    assert not features.heads(POINTS, np.array([1]), 5).any()
+    blobs = put_blobs(features, {1: 34_012, 2: 3, 4: 0})
+    harm(features, 4, lambda value: value[:2])
+    found = features.heads(POINTS, np.array([2, 9, 1, 2, 4, -1]), 100)
+    assert (found.shape, found.dtype) == ((6, 100), np.uint8)
+    assert np.array_equal(found[2], blobs[1][:100])
+    assert found[0, :3].tolist() == found[3, :3].tolist() == blobs[2].tolist()
+    assert not found[[0, 3], 3:].any()  # neither quality nor checksum
+    assert not found[[1, 4, 5]].any()
+    assert features.heads(POINTS, np.empty(0, np.int64), 100).shape == (0, 100)
+
+
 def harm(features: Features, feature_id: int, how: Callable[[bytes], bytes]) -> None:
     key = feature_id.to_bytes(8, "big")
     with features._environment.reading(POINTS.fingerprint) as (transaction, database):

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Feature, Geometry, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.datatypes import Geometry, Hit, Ids, Picture, QueryVariant, Ranking
 from ambience.errors import CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import PointExtractor
 from ambience.keypoints import HEAD_BYTES, Keypoints, owners, unpack, unpack_places
@@ -23,7 +23,7 @@ from ambience.search.originals import Originals
 from ambience.search.pixel_check import compare_pixels
 from ambience.search.places import agreeing_places
 from ambience.search.proof import orientation_of
-from ambience.search.vector import SearchableIndex, check_extent
+from ambience.search.vector import SearchableIndex, check_extent, stored_variant
 from ambience.search.verdicts import verdict_of
 from ambience.search.verification import Candidate, View, both_ways, proven
 from ambience.search.votes import Votes, cast_votes, consistency, most_voted
@@ -173,15 +173,7 @@ class LocalSearch:
         Raises:
             UnknownImageError: the image has no local features.
         """
-        feature_ids = self._store.records.feature_ids(self.spec.fingerprint, [image_id])
-        if feature_ids[0] < 0:
-            raise UnknownImageError(f"image {image_id} has no {self.spec.kind} feature")
-        try:
-            blobs, qualities = self._store.features.get(self.spec, feature_ids)
-        except (CorruptFeatureError, UnknownImageError) as exc:
-            self._on_broken(exc)
-            raise
-        return QueryVariant(Feature(blobs[0], float(qualities[0])))
+        return stored_variant(self._store, self.spec, image_id, self._on_broken)
 
     def compare(self, picture: Picture, other: Picture) -> Geometry | None:
         """How one picture lies on another, both looked at closely; neither need be of the library.

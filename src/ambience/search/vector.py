@@ -149,15 +149,7 @@ class VectorSearch:
         Raises:
             UnknownImageError: the image has no feature of this kind.
         """
-        feature_ids = self._store.records.feature_ids(self.spec.fingerprint, [image_id])
-        if feature_ids[0] < 0:
-            raise UnknownImageError(f"image {image_id} has no {self.spec.kind} feature")
-        try:
-            vectors, qualities = self._store.features.get(self.spec, feature_ids)
-        except (CorruptFeatureError, UnknownImageError) as exc:
-            self._on_broken(exc)
-            raise
-        return QueryVariant(Feature(vectors[0], float(qualities[0])))
+        return stored_variant(self._store, self.spec, image_id, self._on_broken)
 
     def _nearest(
         self, queries: NDArray[Any], k: int, allowed: Ids | None
@@ -213,6 +205,35 @@ class VectorSearch:
             except (CorruptFeatureError, UnknownImageError) as exc:
                 wanted = wanted[~np.isin(feature_ids[wanted], self._on_broken(exc))]
         return qualities
+
+
+def stored_variant(
+    store: Store, spec: FeatureSpec, image_id: int, on_broken: Callable[[BrokenFeatureError], Ids]
+) -> QueryVariant:
+    """The stored feature of an image, as a query.
+
+    Args:
+        store: holds it.
+        spec: of the kind.
+        image_id: of the library.
+        on_broken: told of the error when the stored feature proves broken.
+
+    Returns:
+        An upright variant; its other orientations need the picture.
+
+    Raises:
+        CorruptFeatureError: the stored bytes are broken.
+        UnknownImageError: the image has no feature of this kind.
+    """
+    feature_ids = store.records.feature_ids(spec.fingerprint, [image_id])
+    if feature_ids[0] < 0:
+        raise UnknownImageError(f"image {image_id} has no {spec.kind} feature")
+    try:
+        features, qualities = store.features.get(spec, feature_ids)
+    except (CorruptFeatureError, UnknownImageError) as exc:
+        on_broken(exc)
+        raise
+    return QueryVariant(Feature(features[0], float(qualities[0])))
 
 
 def check_extent(k: int | None, radius: float | None) -> None:

@@ -80,13 +80,17 @@ class SnapshotFolder:
             One sentence per difference.
 
         Raises:
-            IndexFileError: there is no readable manifest.
+            IndexFileError: there is no readable manifest, or no folder any more.
         """
         manifest = self._manifest(snapshot)
+        try:
+            names = _names(snapshot.folder)
+        except OSError as exc:
+            raise IndexFileError(f"{snapshot.folder} cannot be read: {exc.strerror}") from exc
         if manifest.get("seq") != snapshot.seq:
             yield f"the manifest of {snapshot.folder} says seq {manifest.get('seq')!r}"
         expected, sizes = manifest["files"], manifest.get("sizes", {})
-        for name in sorted(set(expected) | set(_names(snapshot.folder))):
+        for name in sorted(set(expected) | set(names)):
             if name not in expected:
                 yield f"{snapshot.folder / name} belongs to no snapshot"
                 continue

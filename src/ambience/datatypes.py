@@ -190,19 +190,38 @@ class Neighbors(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A question: exactly one of picture bytes, a stored image, or a sentence.
+class QueryPart:
+    """One term of a composed question: exactly one of picture bytes, a stored image, or a sentence.
 
     Attributes:
         data: bytes of a picture file.
         image_id: a picture of the library.
         text: a sentence.
+        weight: how much it counts; below 0: what is found shall not be like it.
+    """
+
+    data: bytes | None = None
+    image_id: int | None = None
+    text: str | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question: exactly one of picture bytes, a stored image, a sentence, or several terms together.
+
+    Attributes:
+        data: bytes of a picture file.
+        image_id: a picture of the library.
+        text: a sentence.
+        parts: terms that become one vector, for kinds that put pictures and sentences into one space.
         name: what to call the query in messages.
     """
 
     data: bytes | None = None
     image_id: int | None = None
     text: str | None = None
+    parts: tuple[QueryPart, ...] = ()
     name: str = "query"
 
 

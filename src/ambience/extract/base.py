@@ -7,7 +7,7 @@ True` is given the models of this machine as well, `models=`, and names the one 
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
 from ambience.keypoints import Keypoints
@@ -43,6 +43,32 @@ class Extractor(Protocol):
 
     def query_variants(self, picture: Picture) -> list[QueryVariant]:
         """Features to search with: upright first, then the ways in which the query is turned."""
+
+
+class TextFeature(NamedTuple):
+    """A sentence in the space of a kind's pictures.
+
+    Attributes:
+        feature: of the spec's dtype and dimension.
+        note: what people must know of it, such as that the sentence was cut; "" where there is nothing.
+    """
+
+    feature: Feature
+    note: str = ""
+
+
+class TextExtractor(Extractor, Protocol):
+    """An extractor whose spec says `accepts_text`: sentences become features like those of pictures."""
+
+    def text_features(self, texts: Sequence[str]) -> list[TextFeature]:
+        """Features of sentences, in their order.
+
+        Args:
+            texts: as people typed them; none empty.
+
+        Raises:
+            ModelError: the model is missing or unusable.
+        """
 
 
 class PointExtractor(Extractor, Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ambience.datatypes import FeatureState, ImageRecord
 from ambience.errors import ModelError, StoreError
+from ambience.extract.base import Extractor
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
 from ambience.ingest.known import is_below
 from ambience.ingest.pipeline import Pipeline
@@ -33,8 +34,7 @@ class FillRun:
         extraction: Extraction,
         settings: IngestSettings,
         *,
-        kind: str,
-        fingerprint: str,
+        extractor: Extractor,
         stop: threading.Event,
         is_beside: bool = False,
     ) -> None:
@@ -42,7 +42,8 @@ class FillRun:
         self.done = 0
         self.failed = 0
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
-        self._kind, self._fingerprint = kind, fingerprint
+        self._kind, self._fingerprint = extractor.spec.kind, extractor.spec.fingerprint
+        self._extractors = {self._kind: (extractor,)}
 
     def run(self, on_progress: Callable[[int, int], None] | None) -> tuple[int, int]:
         """Works until all have been tried once, or `stop` is set.
@@ -76,7 +77,7 @@ class FillRun:
         return self.done, self.failed
 
     def _work(self, tasks: list[Task]) -> list[Outcome]:
-        return self._extraction.run(tasks, self._stop, kinds=[self._kind], redo=True)
+        return self._extraction.run(tasks, self._stop, extractors=self._extractors, redo=True)
 
     def _batches(self) -> Iterator[list[Task]]:
         after = -1

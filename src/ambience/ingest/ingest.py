@@ -9,7 +9,7 @@ from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
 from ambience.ingest.adding import AddRun
-from ambience.ingest.extraction import Extraction
+from ambience.ingest.extraction import Extraction, Extractors
 from ambience.ingest.filling import FillRun
 from ambience.ingest.known import is_below
 from ambience.ingest.progress import IngestProgress, IngestReport
@@ -30,9 +30,16 @@ class Ingest:
         self, store: Store, decoder: Decoder, extractors: Mapping[str, Extractor], settings: Settings
     ) -> None:
         self._store, self._settings = store, settings
-        self._extractors = dict(extractors)
-        self._extraction = Extraction(decoder, extractors)
+        self._extraction = Extraction(decoder, {kind: (each,) for kind, each in extractors.items()})
         self._filling = {kind: threading.Lock() for kind in extractors}
+
+    def use(self, extractors: Extractors) -> None:
+        """From now on these make the features of pictures.
+
+        Args:
+            extractors: of the same kinds as before; of a kind that changes its model, both.
+        """
+        self._extraction.extractors = extractors
 
     def extract(
         self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
@@ -52,7 +59,7 @@ class Ingest:
             UnknownKindError: a kind is none of those made.
         """
         for kind in kinds or ():
-            self._known_kind(kind)
+            self._extractor(kind)
         return self._extraction.drafts(data, picture, name=name, kinds=kinds)
 
     def add_paths(
@@ -131,6 +138,7 @@ class Ingest:
         self,
         kind: str,
         *,
+        fingerprint: str = "",
         on_progress: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
         is_beside: bool = False,
@@ -139,6 +147,7 @@ class Ingest:
 
         Args:
             kind: which.
+            fingerprint: of the space that is filled; by default the one in use.
             on_progress: called with how many are through, and how many there are.
             stop: ends it after the pictures in hand.
             is_beside: whether one core is left to searches, unless the settings name a number of threads.
@@ -148,16 +157,16 @@ class Ingest:
             work, it waits for that one. An image whose file is away stays pending.
 
         Raises:
-            UnknownKindError: no such kind was made.
+            UnknownKindError: no such kind was made, or its models are others by now.
             StoreFullError: the disk is full.
         """
-        fingerprint, stop = self._known_kind(kind).spec.fingerprint, stop or threading.Event()
+        extractor, stop = self._extractor(kind, fingerprint), stop or threading.Event()
+        fingerprint = extractor.spec.fingerprint
         run = FillRun(
             self._store,
             self._extraction,
             self._settings.ingest,
-            kind=kind,
-            fingerprint=fingerprint,
+            extractor=extractor,
             stop=stop,
             is_beside=is_beside,
         )
@@ -187,7 +196,11 @@ class Ingest:
             is_explicit=is_explicit,
         )
 
-    def _known_kind(self, kind: str) -> Extractor:
-        if kind not in self._extractors:
-            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(sorted(self._extractors)) or 'none'}")
-        return self._extractors[kind]
+    def _extractor(self, kind: str, fingerprint: str = "") -> Extractor:
+        made = self._extraction.extractors
+        if kind not in made:
+            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(sorted(made)) or 'none'}")
+        for each in made[kind]:
+            if fingerprint in ("", each.spec.fingerprint):
+                return each
+        raise UnknownKindError(f"{kind} does not make {fingerprint} any more; its model was changed")

@@ -414,6 +414,20 @@ class LiveIndex:
                 self._unverified = None
         return True
 
+    def require_recall(self) -> None:
+        """Measures what the engine finds of what an exact search finds, on a sample.
+
+        Raises:
+            IndexRecallError: less than `index.min_recall`.
+        """
+        recall, least = self._building.recall(self._replica), self._settings.min_recall
+        if recall < least:
+            raise IndexRecallError(
+                f"the index of {self.spec.fingerprint} finds {recall:.2f} of what an exact search finds; "
+                f"index.min_recall asks for {least:g}: set kinds.{self.spec.kind}.index_* to search more "
+                "thoroughly, or index.min_recall lower; until then the model before is searched"
+            )
+
     def _require_recall(self, replica: Replica) -> None:
         """Refuses an engine that finds too little, unless nothing else is there to answer."""
         recall, least = self._building.recall(replica), self._settings.min_recall

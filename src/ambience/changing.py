@@ -42,7 +42,11 @@ class ModelChanges:
     folder: ModelFolder
 
     def coming(self, kind: str) -> ComingModel | None:
-        """How far the model is that is coming for a kind; None where none is."""
+        """How far the model is that is coming for a kind.
+
+        Returns:
+            None where none is coming.
+        """
         space = self.spaces.coming.get(kind)
         if space is None:
             return None

@@ -190,10 +190,7 @@ class Records(Notes):
             return int(connection.execute(query).scalar() or 0)
 
     def counts(self, specs: Mapping[str, FeatureSpec] | None = None) -> dict[str, dict[FeatureState, int]]:
-        """Kind → state → rows of a space of the kind; every state is named.
-
-        Args:
-            specs: by kind, of the spaces; by default the current ones.
+        """Kind → state → rows, of the current spaces or those given by `specs`; every state is named.
 
         Returns:
             Counts, zeros included.

@@ -116,7 +116,11 @@ class Building:
         return replica.engine.recall(self._source.vectors(chosen)[1]) if len(chosen) else 1.0
 
     def shortfall(self, replica: Replica, least: float) -> str:
-        """What to say of an engine that finds too little of what an exact search finds; "" of another."""
+        """What is wrong with an engine that finds too little of what an exact search finds.
+
+        Returns:
+            A sentence for people; "" where it finds `least` or more.
+        """
         recall = self.recall(replica)
         if recall >= least:
             return ""

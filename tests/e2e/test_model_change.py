@@ -21,6 +21,7 @@ from ambience.errors import (
 from ambience.library import Library
 from ambience.settings import Settings
 from support.changing_models import (
+    ABSENT,
     KIND,
     ONE,
     TOY,
@@ -271,6 +272,8 @@ def test_clean_keeps_what_is_coming(settings: Settings) -> None:
         ("nonsense", "", ModelError, "no model 'nonsense'; have"),
         (TWO, "smell", UnknownKindError, "no kind 'smell'"),
         (TWO, "phash", ModelError, "phash has no model that can be chosen; have toy"),
+        ("minilm", "", ModelError, f"minilm does not fit: toy takes {ONE}, {TWO}"),
+        ("minilm", "toy", ModelError, f"minilm does not fit: toy takes {ONE}, {TWO}"),
     ],
 )
 def test_what_cannot_be_used_is_refused(
@@ -282,12 +285,11 @@ def test_what_cannot_be_used_is_refused(
 
 
 def test_a_model_that_is_not_installed_is_refused(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, installed=(ONE,))
-    with (
-        ambience.open(settings=settings, writer=True) as library,
-        pytest.raises(MissingModelError, match=TWO),
-    ):
-        library.use_model(TWO)
+    settings = settings_of(tmp_path)
+    with ambience.open(settings=settings, writer=True) as library:
+        with pytest.raises(MissingModelError, match=ABSENT):
+            library.use_model(ABSENT)
+        assert library.info().kinds[KIND].coming is None
 
 
 def test_a_model_that_settings_name_wins_and_says_so(settings: Settings) -> None:
@@ -298,3 +300,17 @@ def test_a_model_that_settings_name_wins_and_says_so(settings: Settings) -> None
         assert model_of(library) == ONE
         with pytest.raises(SettingsError, match=rf"kinds.toy.model = '{ONE}' is set .* wins"):
             library.use_model(TWO)
+
+
+def test_with_real_models_look_alikes_are_found_before_and_after(tmp_path: Path, photographs: Path) -> None:
+    others = {kind: {"enabled": False} for kind in registry.names("ambience.extract")}
+    settings = Settings(library=tmp_path / "library", kinds={**others, "global_features": {}})
+    coffee = Query(data=(photographs / "coffee.png").read_bytes())
+    with ambience.open(settings=settings, writer=True) as library:
+        library.add_paths([photographs])
+        for model, dim in (("starter", 384), ("efficientnet-lite0", 1280)):
+            assert library.use_model(model, "global_features").is_in_use
+            assert library.kinds["global_features"].spec.dim == dim
+            (hit, *_) = library.search_kind("global_features", coffee, k=5).hits
+            assert (library.image(hit.image_id).name, hit.distance < 1e-3) == ("coffee.png", True)
+        assert library.check() == []

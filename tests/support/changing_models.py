@@ -9,25 +9,21 @@ from PIL import Image
 
 from ambience import registry
 from ambience.datatypes import Query
-from ambience.models.catalog import CATALOG
 from ambience.reading import ReadingLibrary
 from ambience.settings import IndexSettings, IngestSettings, ModelSettings, Settings
 
-ONE, TWO = "hardnet", "hardnet8"
-"""Rows of the catalog that the two models of the toy go by."""
+ONE, TWO = "efficientnet-lite0", "starter"
+"""Names of the toy's two models: those of rows of the catalog that are installed everywhere."""
+ABSENT = "siglip2-b32-256"
+"""One that is not."""
 
 KIND = "toy"
 TOY = Path(__file__).parent / "changing_toy"
 """Put on the path of modules, it makes the kind known."""
 
 
-def settings_of(folder: Path, *, installed: tuple[str, ...] = (ONE, TWO), **toy: Any) -> Settings:
+def settings_of(folder: Path, **toy: Any) -> Settings:
     """The toy and hashes alone, in a library below a folder; snapshots often, commits small."""
-    for name in installed:
-        for file in CATALOG[name].files:
-            place = folder / "models" / name / file.name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
     others = {kind: {"enabled": False} for kind in registry.names("ambience.extract")}
     return Settings(
         library=folder / "library",

@@ -14,7 +14,8 @@ import numpy as np
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
 from ambience.settings import setting
 
-ONE, TWO = "hardnet", "hardnet8"
+ONE, TWO = "efficientnet-lite0", "starter"
+"""Rows of the catalog whose names its models bear, and nothing else of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Toy:
     """Colors of a grid of 4×4 cells; the second model takes their negative, backwards."""
 
     options_class: ClassVar[type[ToyOptions]] = ToyOptions
-    model_tasks = ("patch_descriptor",)
+    model_tasks = ("image_embedding", "image_text_embedding")
 
     def __init__(self, options: ToyOptions, *, exact: bool = False) -> None:
         self.need = PixelNeed(longest_side=64)

@@ -202,7 +202,7 @@ class ReadingLibrary:
         self._follow()
         question, sha256 = self._parts.questions.of(query, kinds=kinds)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
-        named = {part.image_id for part in terms(query)} if exclude_self else set()
+        named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
         answer = self._parts.gateway.search(question, k=k + len(named), same_files=same_files)
         kept = (
             match

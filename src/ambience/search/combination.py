@@ -26,6 +26,9 @@ LEAST_LENGTH = 0.01
 """Length of Σ wᵢ·eᵢ / Σ |wᵢ| below which terms cancel out: stored embeddings are rounded, and the direction
 of so short a sum is that of their rounding errors."""
 
+MINUS = -1.0
+"""Weight of what is said not to be found, where no other is given."""
+
 _SHOWN = 40
 
 
@@ -105,16 +108,15 @@ def answering(specs: Mapping[str, FeatureSpec], query: Query) -> tuple[str, ...]
     """
     kinds = tuple(kind for kind, spec in specs.items() if takes(spec, query))
     if not kinds:
-        have = ", ".join(specs)
-        raise QueryError(f"no kind that is switched on can be asked: {refusal(have, query)}")
+        raise QueryError(f"of the kinds asked ({', '.join(specs)}) {refusal(query, 'none')}")
     return kinds
 
 
-def refusal(kind: str, query: Query) -> str:
-    """Why a kind, or several, cannot be asked a settled question."""
+def refusal(query: Query, who: str = "it") -> str:
+    """Why a kind cannot be asked a settled question, in words for people."""
     if has_words(query):
-        return f"{kind}: asked with one picture and never with words (image_text_features takes them)"
-    return f"{kind}: asked with one picture at a time (kinds of embeddings take several)"
+        return f"{who} takes words; image_text_features does" if who == "none" else f"{who} takes no words"
+    return f"{who} takes several pictures together" if who == "none" else f"{who} takes one picture at a time"
 
 
 def combined(vectors: NDArray[Any], weights: Iterable[float]) -> NDArray[np.float32]:

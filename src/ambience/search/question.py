@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Expansion, Feature, Picture, Query, QueryPart, QueryVariant
+from ambience.datatypes import Expansion, Feature, FeatureSpec, Picture, Query, QueryPart, QueryVariant
 from ambience.decode.image import Decoder
 from ambience.errors import (
     AmbienceError,
@@ -22,7 +22,7 @@ from ambience.errors import (
 from ambience.extract.base import Extractor, TextExtractor
 from ambience.models.catalog import CATALOG
 from ambience.search.base import KindSearch
-from ambience.search.combination import combined, has_words, refusal, takes, terms
+from ambience.search.combination import answering, combined, has_words, refusal, takes, terms
 from ambience.search.originals import Originals
 
 Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
@@ -177,6 +177,7 @@ class Questions:
 
     def _composed(self, query: Query, kinds: Sequence[str]) -> Question:
         """One vector of all terms, for each kind that has them in one space."""
+        answering({kind: self._extractors[kind].spec for kind in kinds}, query)  # raises where none can
         parts = terms(query)
         pictures = {
             place: self._decoder.decode(part.data, name=f"picture {place + 1} of {query.name}")
@@ -187,7 +188,7 @@ class Questions:
         notes: dict[str, str] = {}
         for kind in kinds:
             if not takes(self._extractors[kind].spec, query):
-                variants[kind] = QueryError(refusal(kind, query))
+                variants[kind] = QueryError(refusal(query))
                 continue
             try:
                 variants[kind], notes[kind] = self._combined(kind, parts, pictures)
@@ -211,7 +212,7 @@ class Questions:
             texts = extractor.text_features([parts[place].text or "" for place in worded])
             made |= {place: text.feature for place, text in zip(worded, texts, strict=True)}
             notes = [text.note for text in texts if text.note]
-            notes += [CATALOG[spec.model].note] if spec.model in CATALOG and CATALOG[spec.model].note else []
+            notes += filter(None, [model_note(spec)])
         for place, part in enumerate(parts):
             if place in pictures:
                 made[place] = self._extractors[kind].query_variants(pictures[place])[0].feature
@@ -237,6 +238,12 @@ class Questions:
             return self._originals.picture(image_id, 0)
         except (ImageError, UnknownImageError):
             return None
+
+
+def model_note(spec: FeatureSpec) -> str:
+    """What people must know of a kind's model before they rely on it; "" where there is nothing."""
+    row = CATALOG.get(spec.model)
+    return "" if row is None else row.note
 
 
 def picture_of_nothing() -> Picture:

@@ -48,6 +48,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.search.combination import answering, settled
 from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
@@ -297,6 +298,7 @@ class MemoryLibrary:
         return OriginalAnswer("distance", tuple(rows))
 
     def _hits(self, kind, query, *, all_orientations):
+        query = settled(query)
         extractor = self.kinds[kind]
         if query.data is not None:
             pixels, _ = self._decoded(query.data)
@@ -308,7 +310,7 @@ class MemoryLibrary:
                 raise UnknownImageError(f"image {query.image_id} has no {kind} feature")
             variants = [(vectors[kind], ORIENTATIONS[0])]
         else:
-            raise QueryError("the query is empty; give a picture or the id of a stored image")
+            answering({kind: extractor.spec}, query)
         hits = []
         for image_id, stored in list(self._images.items()):
             if kind in stored.vectors:
@@ -322,8 +324,9 @@ class MemoryLibrary:
         self.gate.wait(20)
         found: dict[int, list[Evidence]] = {}
         statuses = []
-        for kind in by or self.kinds:
-            self._spec(kind)
+        query = settled(query)
+        asked = {kind: self._spec(kind) for kind in by or self.kinds}
+        for kind in answering(asked, query):
             for rank, hit in enumerate(self._hits(kind, query, all_orientations=True), 1):
                 if kind == "phash":
                     score = max(0.0, 1 - hit.distance / 288)

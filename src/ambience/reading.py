@@ -12,7 +12,6 @@ from ambience.datatypes import (
     MAX_IMAGE_ID,
     Answer,
     Comparison,
-    FeatureSpec,
     FeatureState,
     ImageRecord,
     ImageState,
@@ -34,7 +33,6 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.search.combination import answering, settled, terms
-from ambience.search.question import picture_of_nothing
 from ambience.settings import Settings
 from ambience.store.base import Job, Problem
 from ambience.store.files import own_bytes
@@ -196,7 +194,7 @@ class ReadingLibrary:
         if not 0 <= min_score <= 1:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
         query = self._checked(query)
-        kinds = tuple(by) if by else answering(self._specs, query)
+        kinds = tuple(by) if by else answering({name: each.spec for name, each in self.kinds.items()}, query)
         for kind in kinds:
             self._check_kind(kind)
         self._follow()
@@ -219,8 +217,7 @@ class ReadingLibrary:
         Args:
             by: kinds to make ready; all by default.
         """
-        kinds = tuple(by) if by else tuple(self.kinds)
-        question = self._parts.questions.from_picture(picture_of_nothing(), kinds=kinds)
+        question = self._parts.questions.of_nothing(kinds=tuple(by) if by else tuple(self.kinds))
         self._parts.gateway.search(question, k=1, same_files=())
 
     def search_kind(
@@ -441,10 +438,6 @@ class ReadingLibrary:
             if part.image_id is not None:
                 check_id(part.image_id)
         return query
-
-    @property
-    def _specs(self) -> dict[str, FeatureSpec]:
-        return {kind: extractor.spec for kind, extractor in self.kinds.items()}
 
 
 def check_id(image_id: int) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -85,6 +86,7 @@ class Questions:
             AmbienceError: words, or several terms together, mean nothing to any of the kinds; with the reason
                 of one of them.
             ImageError: the query's bytes are no usable picture.
+            QueryError: the query is empty.
             UnknownImageError: an image of the query does not exist.
         """
         if query.text is not None or query.parts:
@@ -153,6 +155,21 @@ class Questions:
                 variants[kind] = exc
         return Question(variants, picture)
 
+    def of_nothing(self, *, kinds: Sequence[str]) -> Question:
+        """A question that was only made so that whatever makes questions is loaded: pictures and words.
+
+        Args:
+            kinds: to ask.
+
+        Returns:
+            Variants of a picture that no library holds.
+        """
+        for kind in kinds:
+            if self._extractors[kind].spec.accepts_text:
+                with suppress(FeatureError, ModelError):  # one that is missing is told to who asks
+                    cast(TextExtractor, self._extractors[kind]).text_features(["a picture"])
+        return self.from_picture(picture_of_nothing(), kinds=kinds)
+
     def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Question:
         """Stored features of an image, upright only.
 
@@ -184,18 +201,22 @@ class Questions:
             for place, part in enumerate(parts)
             if part.data is not None
         }
+        for part in parts:
+            if part.image_id is not None:
+                self._originals.record(part.image_id)  # raises where there is no such image
         variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
         notes: dict[str, str] = {}
+        faults: list[AmbienceError] = []
         for kind in kinds:
             if not takes(self._extractors[kind].spec, query):
                 variants[kind] = QueryError(refusal(query))
                 continue
             try:
                 variants[kind], notes[kind] = self._combined(kind, parts, pictures)
-            except (FeatureError, ModelError, QueryError) as exc:
+            except (FeatureError, ImageError, ModelError, QueryError, UnknownImageError) as exc:
                 variants[kind] = exc
-        faults = [found for found in variants.values() if isinstance(found, AmbienceError)]
-        if len(faults) == len(variants):  # the most telling: a model that can be installed
+                faults.append(exc)
+        if not notes:  # no kind can be asked; a model that can be installed says most
             raise next((fault for fault in faults if isinstance(fault, ModelError)), faults[0])
         return Question(variants, None, notes, has_words(query), query.expansion)
 
@@ -226,7 +247,6 @@ class Questions:
 
     def _stored(self, kind: str, image_id: int) -> Feature:
         """The feature of a stored image: as it is stored, or made of its file where it is not yet."""
-        self._originals.record(image_id)  # one that does not exist is not worth a look at its features
         try:
             return self._searches[kind].stored_variant(image_id).feature
         except (UnknownImageError, FeatureError):

@@ -113,9 +113,11 @@ class MemoryLibrary:
         self.gate = threading.Event()  # closed by a test to keep searches waiting
         self.gate.set()
         self.is_closed = False
+        self.asked: list[Query] = []  # questions as they came, those that were refused included
 
     def forget_all(self):
         self._images.clear()
+        self.asked.clear()
         self._next = 0
 
     # --- write
@@ -322,6 +324,7 @@ class MemoryLibrary:
     def search(self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False):
         started = time.perf_counter()
         self.gate.wait(20)
+        self.asked.append(query)
         found: dict[int, list[Evidence]] = {}
         statuses = []
         query = settled(query)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
-from ambience.errors import FeatureError, LibraryLockedError, OutdatedFeatureError
+from ambience.errors import FeatureError, LibraryLockedError, ModelError, OutdatedFeatureError
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
 from ambience.settings import Settings, load_settings
@@ -169,6 +169,7 @@ class Library(ReadingLibrary):
             FeatureError: the feature could not be made.
             ImageError: the bytes are no usable picture.
             ImageIdTakenError: the feature exists already, or the id belongs to other bytes.
+            ModelError: the model that makes it is missing or unusable.
             UnknownKindError: no such kind.
         """
         self._require_writer()
@@ -181,6 +182,8 @@ class Library(ReadingLibrary):
             made = features[kind]
             if made.state is FeatureState.FAILED:
                 raise FeatureError(made.reason)
+            if made.state is FeatureState.PENDING:  # no file is kept of which it could be made later
+                raise ModelError(made.reason)
             draft = replace(draft, path=None, mtime_ns=None)
             with contextlib.suppress(OutdatedFeatureError):  # a model was changed meanwhile
                 self._parts.store.submit(PutFeatures(image_id, features, draft=draft, is_current=True))

@@ -6,7 +6,7 @@ asks takes one `View` and asks that to the end: a question made in one space is 
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,6 +104,7 @@ class Spaces:
         self._store, self._maker, self._ingest = store, maker, ingest
         self._lock = threading.RLock()
         self._choices = self._choices_now()
+        store.records.kept = self._kept(found)
         self.view = maker.view({kind: self._chosen(space) for kind, space in found.items()})
         self.coming: Mapping[str, Space] = self._coming_now()
         self._tell()
@@ -222,19 +223,44 @@ class Spaces:
             return space
         return self._maker.space(space.spec.kind, choice.model)
 
+    def _kept(self, kinds: Iterable[str]) -> frozenset[str]:
+        """Fingerprints that the library uses where settings of this process do not name another model."""
+        choices = self._store.records.models()
+        named = [
+            (kind, model)
+            for kind in kinds
+            if kind in choices and self._maker.chosen(kind)
+            for model in (choices[kind].model, choices[kind].coming)
+        ]
+        spaces = [self._made(kind, model) for kind, model in named if model]
+        return frozenset(space.spec.fingerprint for space in spaces if space is not None)
+
     def _coming_now(self) -> dict[str, Space]:
-        return {
-            kind: self._maker.space(kind, choice.coming)
+        made = {
+            kind: self._made(kind, choice.coming)
             for kind, choice in self._choices.items()
             if choice.coming and kind in self.view.spaces
         }
+        return {kind: space for kind, space in made.items() if space is not None}
+
+    def _made(self, kind: str, model: str) -> Space | None:
+        """A space; None where this version cannot make it, which harms nobody as long as none asks it."""
+        try:
+            return self._maker.space(kind, model)
+        except AmbienceError as exc:
+            _log.warning("the library's model %s of %s is passed over: %s", model, kind, exc)
+            return None
 
     def _take_over(self, choices: dict[str, ModelChoice]) -> None:
-        self._choices = choices
-        changed = {kind: self._chosen(space) for kind, space in self.view.spaces.items()}
-        for kind, space in changed.items():
-            if space is not self.view.spaces[kind]:
-                space.live.open()
+        before, self._choices = self._choices, choices
+        try:
+            changed = {kind: self._chosen(space) for kind, space in self.view.spaces.items()}
+            for kind, space in changed.items():
+                if space is not self.view.spaces[kind]:
+                    space.live.open()
+        except BaseException:
+            self._choices = before
+            raise
         self.view = self._maker.view(changed)
         self.coming = self._coming_now()
         self._tell()

@@ -25,7 +25,10 @@ class GlobalFeaturesOptions:
     """Settings of the embedding."""
 
     model: str = setting(
-        "", "", "Model that embeds pictures, of those that `ambience models list` names; empty: the default."
+        "",
+        "",
+        "Model that embeds pictures, of those that `ambience models list` names; empty: the one chosen by "
+        "`ambience models use`, else the default.",
     )
 
 

@@ -28,7 +28,7 @@ class ImageTextFeaturesOptions:
         "",
         "",
         "Model that embeds pictures and sentences, of those that `ambience models list` names; empty: the "
-        "default.",
+        "one chosen by `ambience models use`, else the default.",
     )
 
 

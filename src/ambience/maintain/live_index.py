@@ -420,7 +420,9 @@ class LiveIndex:
         Raises:
             IndexRecallError: less than `index.min_recall`.
         """
-        if said := self._building.shortfall(self._replica, self._settings.min_recall):
+        with self._changing:  # searches go on, changes wait
+            said = self._building.shortfall(self._replica, self._settings.min_recall)
+        if said:
             raise IndexRecallError(f"{said}. The model before is searched; {self._remedy}")
 
     def _require_recall(self, replica: Replica) -> None:

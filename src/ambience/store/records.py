@@ -28,6 +28,7 @@ class Records(Notes):
     Attributes:
         kinds: kind → spec whose fingerprint is the current one; replaced as a whole.
         coming: the same of the models that are to take the place of those.
+        kept: further fingerprints that are in use, though not by this process.
     """
 
     def __init__(self, database: Database, kinds: Mapping[str, FeatureSpec]) -> None:
@@ -40,6 +41,7 @@ class Records(Notes):
         super().__init__(database)
         self.kinds = dict(kinds)
         self.coming: Mapping[str, FeatureSpec] = {}
+        self.kept: frozenset[str] = frozenset()
         self._space_ids: dict[str, int] = {}
 
     def image(self, image_id: int) -> ImageRecord:

@@ -25,7 +25,7 @@ def unused_features(records: Records, features: Features) -> list[UnusedFeatures
     Returns:
         By fingerprint; those with nothing stored are left out.
     """
-    current = set(records.specs())
+    current = {*records.specs(), *records.kept}
     spaces, tallies = schema.spaces, schema.tallies
     done = sa.and_(tallies.c.space_id == spaces.c.space_id, tallies.c.feature_state == FeatureState.DONE)
     query = (

@@ -10,7 +10,7 @@ from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
 from ambience.ingest.adding import AddRun
 from ambience.ingest.extraction import Extraction, Extractors
-from ambience.ingest.filling import FillRun
+from ambience.ingest.filling import Filled, FillRun
 from ambience.ingest.known import is_below
 from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.ingest.scan import absolute, is_filled
@@ -142,7 +142,7 @@ class Ingest:
         on_progress: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
         is_beside: bool = False,
-    ) -> tuple[int, int]:
+    ) -> Filled:
         """Makes the features of one kind that images still lack, from their files.
 
         Args:
@@ -154,7 +154,7 @@ class Ingest:
 
         Returns:
             How many images have theirs now, and how many gave none, by this call: where another one is at
-            work, it waits for that one. An image whose file is away stays pending.
+            work, it waits for that one. An image whose file is away is left pending.
 
         Raises:
             UnknownKindError: no such kind was made, or its models are others by now.
@@ -174,7 +174,7 @@ class Ingest:
         lock = self._filling[kind]
         while not lock.acquire(timeout=WAITING_S):
             if stop.is_set():
-                return 0, 0
+                return Filled()
             if on_progress is not None:
                 left = self._store.records.pending_count(fingerprint)
                 on_progress(max(0, total - left), max(total, left))

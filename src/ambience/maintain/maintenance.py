@@ -152,10 +152,11 @@ class Maintenance:
         left_over = self._left_over(FILLING)
         looked_at_seq = -1
         while not self._stop.is_set():
+            was_woken = self._lack.is_set()  # what is coming may be known only after its change was seen
             self._lack.clear()
             seq = self._store.records.last_seq()
             for live in self._lives():
-                if self._store.records.last_seq() != looked_at_seq or self._is_due(live):
+                if was_woken or self._store.records.last_seq() != looked_at_seq or self._is_due(live):
                     with self._reported(f"pictures without {self._subject(live)}"):
                         self._fill(live)
             looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
@@ -240,12 +241,11 @@ class Maintenance:
                 if live not in self._lives():
                     raise StoreError(f"given up: {live.spec.model} is not to be used for {kind} any more")
 
-            try:
-                self._ingest.fill_pending(
-                    kind, fingerprint=fingerprint, on_progress=told, stop=self._stop, is_beside=True
-                )
-            finally:
-                progress.left = self._store.records.pending_count(fingerprint)
+            progress.left = pending  # as long as it is not known better: a model may be missing
+            filled = self._ingest.fill_pending(
+                kind, fingerprint=fingerprint, on_progress=told, stop=self._stop, is_beside=True
+            )
+            progress.left = filled.left  # what came meanwhile is none of it, and is looked at again
         progress.fruitless = progress.fruitless + 1 if progress.left else 0
         if self._is_coming(live):
             self._wake.set()

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -9,11 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.errors import CorruptModelError, SettingsError
+from ambience.errors import CorruptModelError, ModelError, SettingsError
 from ambience.models._openvino import imported_openvino
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.checkpoint import read_checkpoint
+from ambience.models.embedder import Embedder
 from ambience.models.folder import ModelFolder
+from ambience.models.picture_network import PictureNetwork
+from ambience.models.sentence_encoder import SentenceEncoder
+from ambience.models.starter import Starter
 from ambience.settings import ModelSettings, count_or_cores
 
 BATCH = 32
@@ -69,7 +75,8 @@ class Models:
         self._catalog = catalog
         self._folder = ModelFolder.at(self._settings.folder)
         self._ready: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._embedders: dict[str, Embedder] = {}
+        self._lock = threading.RLock()  # the starter asks for the models that it is made of
         if self._settings.precision not in PRECISIONS:
             raise SettingsError(
                 f"models.precision = {self._settings.precision!r}; it can be {', '.join(PRECISIONS)}"
@@ -94,6 +101,48 @@ class Models:
                 self._ready[name] = self._loaded(model_row(name, self._catalog))
             return self._ready[name]
 
+    def embedder(self, name: str) -> Embedder:
+        """A model that puts pictures, sentences, or both into a space of vectors.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The model, the same for all who ask.
+
+        Raises:
+            ModelError: there is no such row, or what it makes are no embeddings.
+            MissingModelError: its weights are not on this machine.
+            CorruptModelError: its weights are not usable.
+        """
+        with self._lock:
+            if name not in self._embedders:
+                self._embedders[name] = self._loaded_embedder(model_row(name, self._catalog))
+            return self._embedders[name]
+
+    def _loaded_embedder(self, row: ModelRow) -> Embedder:
+        if row.parts:
+            pictures, sentences = row.parts
+            network = self.embedder(pictures)
+            assert isinstance(network, PictureNetwork)
+            (names,) = self._folder.files(row)
+            return Starter(
+                row,
+                network,
+                partial(self.embedder, sentences),
+                encoder_row=model_row(sentences, self._catalog),
+                names=names,
+                cache=self._folder.root / row.name,
+            )
+        compile_graph = partial(_compiled, settings=in_float32(self._settings))
+        if row.task == "image_embedding":
+            (place,) = self._folder.files(row)
+            return PictureNetwork(row, place, compile_graph)
+        if row.task == "text_embedding":
+            (place,) = self._folder.files(row)
+            return SentenceEncoder(row, place, compile_graph)
+        raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
+
     def _loaded(self, row: ModelRow) -> Model:
         (place,) = self._folder.files(row)
         (file,) = row.files
@@ -105,6 +154,18 @@ class Models:
             raise CorruptModelError(f"{place} is not used: {exc}") from exc
         graph.reshape([BATCH, *list(graph.inputs[0].get_partial_shape())[1:]])
         return Model(row, family, _compiled(graph, self._settings))
+
+
+def in_float32(settings: ModelSettings) -> ModelSettings:
+    """Settings under which "auto" means float32, which is faster than bf16 for small graphs.
+
+    Measured on a processor with AMX: EfficientNet-Lite0 14 ms a picture in float32, 25 in bf16, which rounds
+    as well; sentences of a few words 2.5 and 3.3.
+
+    Returns:
+        A copy where the precision was left open.
+    """
+    return replace(settings, precision="f32") if settings.precision == "auto" else settings
 
 
 def _compiled(graph: Any, settings: ModelSettings) -> Any:

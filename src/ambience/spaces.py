@@ -133,9 +133,19 @@ class Spaces:
         return [problem for problem in found if problem is not None]
 
     def catch_up(self) -> None:
-        """Brings the indexes up to date, whose own changes come after each commit."""
+        """Brings every index up to date, also where another one cannot be.
+
+        Raises:
+            AmbienceError: one of them cannot.
+        """
+        faults = []
         for live in self.lives():
-            live.catch_up()
+            try:
+                live.catch_up()
+            except AmbienceError as exc:
+                faults.append(exc)
+        if faults:
+            raise faults[0]
 
     def follow(self) -> None:
         """In a process that only reads: takes over which models the writer uses by now, then catches up."""

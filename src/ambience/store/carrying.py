@@ -3,12 +3,12 @@
 Features of two spaces are rows of their own, so that those of the model before stay as they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
 from ambience.datatypes import FeatureSpec, FeatureState, ImageState
-from ambience.errors import StoreError
+from ambience.errors import StoreError, UnknownImageError
 from ambience.store import schema
 from ambience.store.base import REMOVED, FeatureDraft, PutFeatures
 from ambience.store.commit import Store
@@ -49,7 +49,7 @@ def left_behind(records: Records, spec: FeatureSpec) -> int:
 
 
 def carry_removals(store: Store, old: FeatureSpec, new: FeatureSpec) -> None:
-    """Notes in a new space which features people removed from the old one, so that they are not made again.
+    """Notes in another space which features people removed, so that those are not made again, and only those.
 
     Args:
         store: open for writing.
@@ -59,15 +59,19 @@ def carry_removals(store: Store, old: FeatureSpec, new: FeatureSpec) -> None:
     Raises:
         StoreFullError: the disk is full.
     """
+    pending = FeatureDraft(new.fingerprint, FeatureState.PENDING)
+    for page in _removed(store.records, new):
+        is_back = store.records.feature_ids(old.fingerprint, page) >= 0  # given anew since
+        _put(store, old.kind, pending, [each for each, back in zip(page, is_back, strict=True) if back])
     removed = FeatureDraft(new.fingerprint, FeatureState.FAILED, reason=REMOVED)
     for page in _removed(store.records, old):
-        for outcome in store.commit([PutFeatures(each, {old.kind: removed}, renews=True) for each in page]):
-            if isinstance(outcome, StoreError) and not _is_gone(outcome):
-                raise outcome
+        _put(store, old.kind, removed, page)
 
 
-def _is_gone(outcome: StoreError) -> bool:
-    return outcome.code == "unknown_image"
+def _put(store: Store, kind: str, draft: FeatureDraft, image_ids: Sequence[int]) -> None:
+    for outcome in store.commit([PutFeatures(each, {kind: draft}, renews=True) for each in image_ids]):
+        if isinstance(outcome, StoreError) and not isinstance(outcome, UnknownImageError):
+            raise outcome
 
 
 def _removed(records: Records, spec: FeatureSpec) -> Iterator[list[int]]:

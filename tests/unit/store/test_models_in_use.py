@@ -105,6 +105,15 @@ def test_what_was_removed_is_removed_from_what_is_coming(store: Store) -> None:
     assert list(store.check()) == []
 
 
+def test_what_was_removed_and_given_anew_is_made_by_the_other_model_as_well(store: Store) -> None:
+    store.commit([image_of(1), image_of(2)])
+    store.submit(RemoveFeature(1, "phash"))
+    carry_removals(store, PHASH, LATER)
+    store.submit(PutFeatures(1, made_of(1, "phash")))
+    carry_removals(store, PHASH, LATER)
+    assert store.records.pending(LATER.fingerprint) == [1, 2]
+
+
 def test_images_without_a_file_are_left_behind(store: Store) -> None:
     store.commit([image_of(number) for number in range(4)])
     store.submit(PutFeatures(900, made_of(9, "phash"), draft=draft_of(9, path=None)))

@@ -153,13 +153,17 @@ def _infos(session: Session) -> "list[ModelInfo]":
 
 
 def _specs(session: Session) -> "list[FeatureSpec]":
-    """What kinds declare: those of the library, which may have chosen a model; else what the settings say."""
+    """What kinds declare: those of the library, with models that are coming; else what settings say."""
+    from dataclasses import replace
+
     from ambience.composition import make_extractors
     from ambience.errors import StoreError
 
     try:
         with session.reading() as library:
-            return [kind.spec for kind in library.info().kinds.values()]
+            kinds = library.info().kinds.values()
+        coming = [replace(row.spec, model=row.coming.model) for row in kinds if row.coming is not None]
+        return [*(row.spec for row in kinds), *coming]
     except StoreError:
         return [extractor.spec for extractor in make_extractors(session.settings).values()]
 

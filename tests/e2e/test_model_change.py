@@ -302,6 +302,39 @@ def test_a_model_that_settings_name_wins_and_says_so(settings: Settings) -> None
             library.use_model(TWO)
 
 
+def test_a_model_that_is_gone_while_it_is_used_is_named_and_nothing_else_is_lost(settings: Settings) -> None:
+    with ambience.open(settings=settings, writer=True) as library:
+        library.use_model(TWO)
+    gone = replace(settings, kinds={**settings.kinds, KIND: {"is_gone": True}})
+    with ambience.open(settings=gone, writer=True) as library:
+        with pytest.raises(MissingModelError, match=f"{TWO} is not installed"):
+            library.search_kind(KIND, Query(data=picture(3)), k=1)
+        by_kind = {status.kind: status for status in library.search(Query(data=picture(3))).kinds}
+        assert (by_kind[KIND].state, by_kind["phash"].state) == ("failed", "ok")
+        assert TWO in by_kind[KIND].message
+        by_id = library.search_kind(KIND, Query(image_id=library.image_by_name("3.png")), k=1)
+        assert by_id.hits[0].distance < 1e-3  # what is stored serves still
+        added = library.add_image(picture(500), name="500.png")
+        assert added.states[KIND][0] is FeatureState.PENDING
+        assert library.check() == []
+        assert library.use_model(ONE).is_in_use
+        assert_found(library, 500)
+    with ambience.open(settings=settings, writer=True) as library:
+        library.use_model(TWO)
+        assert_found(library, 500)
+
+
+def test_a_model_that_goes_while_it_is_coming_is_said_and_the_other_serves_on(settings: Settings) -> None:
+    gone = replace(settings, kinds={**settings.kinds, KIND: {"is_gone": True}})
+    with ambience.open(settings=gone, writer=True) as library:
+        with pytest.raises(StoreError, match=f"{TWO} is not installed.*tried again"):
+            library.use_model(TWO)
+        assert model_of(library) == ONE
+        assert_found(library, 3)
+    with ambience.open(settings=settings, writer=True) as library:
+        wait_for(lambda: model_of(library) == TWO)
+
+
 def test_with_real_models_look_alikes_are_found_before_and_after(tmp_path: Path, photographs: Path) -> None:
     others = {kind: {"enabled": False} for kind in registry.names("ambience.extract")}
     settings = Settings(library=tmp_path / "library", kinds={**others, "global_features": {}})

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
+from ambience.errors import MissingModelError
 from ambience.settings import setting
 
 ONE, TWO = "efficientnet-lite0", "starter"
@@ -24,6 +25,7 @@ class ToyOptions:
 
     model: str = setting("", "", "One of two; empty leaves it to the library.")
     pause_s: float = setting(0.0, "seconds", "What the second one takes for each picture.", minimum=0)
+    is_gone: bool = setting(False, "", "The files of the second one are gone.")
 
 
 class Toy:
@@ -34,7 +36,7 @@ class Toy:
 
     def __init__(self, options: ToyOptions, *, exact: bool = False) -> None:
         self.need = PixelNeed(longest_side=64)
-        self._pause_s = options.pause_s
+        self._pause_s, self._is_gone = options.pause_s, options.is_gone
         self.spec = FeatureSpec(
             kind="toy",
             title="coarse colors",
@@ -55,6 +57,8 @@ class Toy:
         return [QueryVariant(Feature(self._vector(picture)))]
 
     def _vector(self, picture: Picture) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+        if self.spec.model == TWO and self._is_gone:
+            raise MissingModelError(f"the model {TWO} is not installed")
         height, width = (side - side % 4 for side in picture.rgb.shape[:2])
         cells = picture.rgb[:height, :width].reshape(4, height // 4, 4, width // 4, 3)
         colors = (cells.mean(axis=(1, 3)) / 255).ravel().astype(np.float32)

@@ -1,9 +1,14 @@
 """`ambience models use`, as people run it: alone, beside a server, and where it cannot be done."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
+
+from support.changing_models import TOY
+from support.workshop import wait_for
 
 KIND = "global_features"
 ONE, TWO = "efficientnet-lite0", "starter"
@@ -69,3 +74,48 @@ def test_what_cannot_be_done_is_said_in_a_line(terminal, photographs: Path) -> N
     terminal.environment["AMBIENCE_KINDS__GLOBAL_FEATURES__MODEL"] = ONE
     wins = terminal.run("models", "use", TWO, "--kind", KIND, code=1)
     assert f"kinds.{KIND}.model = '{ONE}' is set" in wins.err
+
+
+def _is_changing(terminal) -> bool:
+    return json.loads(terminal.run("info", "--json").out)["kinds"]["toy"]["coming"] is not None
+
+
+def _model_of_toy(terminal) -> str:
+    return str(json.loads(terminal.run("info", "--json").out)["kinds"]["toy"]["spec"]["model"])
+
+
+@pytest.fixture
+def with_toy(terminal, photographs: Path) -> dict[str, str]:
+    """A library with a kind whose second model takes its time; the environment of its commands."""
+    environment = terminal.environment
+    environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], str(TOY)])
+    environment["AMBIENCE_KINDS__TOY__PAUSE_S"] = "1.5"
+    for kind in ("GLOBAL_FEATURES", "IMAGE_TEXT_FEATURES"):
+        environment[f"AMBIENCE_KINDS__{kind}__ENABLED"] = "false"
+    terminal.run("add", photographs)
+    return environment
+
+
+def test_after_ctrl_c_the_same_command_goes_on(terminal, with_toy: dict[str, str]) -> None:
+    process = terminal.start("models", "use", TWO)
+    wait_for(lambda: _is_changing(terminal))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the next `ambience serve` goes on with it, or this command" in err.decode()
+    assert f"toy uses {ONE} until" in err.decode()
+    assert _model_of_toy(terminal) == ONE
+    with_toy["AMBIENCE_KINDS__TOY__PAUSE_S"] = "0"
+    assert f"toy uses {TWO} now" in terminal.run("models", "use", TWO).out
+
+
+def test_after_ctrl_c_a_server_goes_on(terminal, with_toy: dict[str, str], free_port: int) -> None:
+    with terminal.server("--port", str(free_port), port=free_port):
+        process = terminal.start("models", "use", TWO)
+        wait_for(lambda: _is_changing(terminal))
+        assert "changing toy from" in terminal.run("info").out
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "the server goes on with it" in err.decode()
+        wait_for(lambda: _model_of_toy(terminal) == TWO)

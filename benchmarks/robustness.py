@@ -270,7 +270,7 @@ def notes_of(
         for one in searched
         if one.outcome.threshold == 0
     ]
-    if len(split.gallery) < GALLERY_AT_LEAST or min(one.queries for one in searched) < QUERIES_AT_LEAST:
+    if len(split.gallery) < GALLERY_AT_LEAST or max(one.queries for one in searched) < QUERIES_AT_LEAST:
         notes.append(
             f"Fewer photos than the rule asks for (gallery {GALLERY_AT_LEAST:,}, query sources "
             f"{QUERIES_AT_LEAST}): only indicative."

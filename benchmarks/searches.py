@@ -78,6 +78,7 @@ def search_result(
     split: Split,
     cases: Sequence[Case],
     masks: NDArray[np.bool_],
+    behind: NDArray[np.bool_],
     *,
     queries: int,
     outsiders: int,
@@ -90,7 +91,8 @@ def search_result(
         photos: all.
         split: who is who among them.
         cases: of all queries, then all outsiders.
-        masks: (P, 41, N) of the same.
+        masks: (P, 41, N) of the same, see `rule.related_masks`.
+        behind: (P, 41, N) of the same, see `rule.behind_masks`.
         queries: asked for at most.
         outsiders: asked for at most.
         is_masked: ask each query again with its true picture kept out of the search; otherwise the true
@@ -108,7 +110,7 @@ def search_result(
     ]
     answers = answers_of(search.plan, asked, title=search.key)
     scores, masked = score_matrices(answers, gallery)
-    outcome = outcome_of(search, scores, narrow, masks[left], masked=masked)
+    outcome = outcome_of(search, scores, narrow, masks[left], behind[left], masked=masked)
     negative = np.where(masks[left], 0, masked)
     return SearchResult(
         outcome,
@@ -117,7 +119,7 @@ def search_result(
         is_masked,
         times_of(answers),
         [
-            *missed(outcome, scores, chosen[: len(narrow.queries)], gallery),
+            *missed(outcome, np.where(behind[left], 0, scores), chosen[: len(narrow.queries)], gallery),
             *mistaken(outcome, negative, chosen, gallery),
         ],
     )

@@ -1,8 +1,8 @@
 """Small networks of the real architectures, with random weights that are the same on every machine.
 
-`contract/golden/make_embeddings.py` exports them by the reference implementations and keeps the exported files
-without their weights, which are drawn again here. This file runs in the reference's environment as well, so it
-needs numpy alone.
+`contract/golden/make_embeddings.py` exports them by the reference implementations and keeps the exported
+files without their weights, which are drawn again here. This file runs in the reference's environment as
+well, so it needs numpy alone.
 """
 
 import json

@@ -57,8 +57,8 @@ class OnnxRuntimeEngine:
             raise CorruptModelError(f"{place} is not used: ONNX Runtime says {brief(exc)}") from exc
         if provider not in self._session.get_providers():
             raise ModelError(
-                f"ONNX Runtime cannot use {provider} here: the libraries of CUDA that it was made for are not "
-                "found. Install `ambience[cuda]`, or set models.device = cpu"
+                f"ONNX Runtime cannot use {provider} here: the libraries of CUDA that it was made for are "
+                "not found. Install `ambience[cuda]`, or set models.device = cpu"
             )
         self._inputs = self._session.get_inputs()
         names = [each.name for each in self._session.get_outputs()]

@@ -1,4 +1,4 @@
-"""Things that take much memory, made when they are needed and let go of when nobody has used them for long."""
+"""Things that take much memory: made when they are needed, let go of when nobody has used them for long."""
 
 import threading
 import time

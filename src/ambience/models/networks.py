@@ -53,8 +53,8 @@ def onnx_engine(place: Path, use: OnnxUse, settings: ModelSettings) -> Engine:
     if settings.device == "cuda" or (settings.device == "auto" and has_cuda()):
         if not has_cuda():
             raise ModelError(
-                "models.device = cuda, and there is no NVIDIA driver or no ONNX Runtime for CUDA here; install "
-                "`ambience[cuda]`, or set models.device = auto"
+                "models.device = cuda, and there is no NVIDIA driver or no ONNX Runtime for CUDA here; "
+                "install `ambience[cuda]`, or set models.device = auto"
             )
         on_card = OnnxRuntimeEngine(place, use)
         return OneByOne(on_card) if on_card.is_of_one else on_card

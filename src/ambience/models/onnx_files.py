@@ -49,8 +49,8 @@ def read_onnx(file: Path, use: OnnxUse) -> tuple[Any, bool]:
         use: what is expected of it.
 
     Returns:
-        `openvino.Model` with the one output that is wanted, and whether the file says that it takes one example
-        at a time.
+        `openvino.Model` with the one output that is wanted, and whether the file says that it takes one
+        example at a time.
 
     Raises:
         CorruptModelError: OpenVINO cannot read it, or it is another network than the one meant.
@@ -97,8 +97,8 @@ def check_onnx(file: Path) -> None:
         file: the network.
 
     Raises:
-        CorruptModelError: it is cut off or no ONNX file, names other files, loops, or holds a tensor that does
-            not fit its bytes.
+        CorruptModelError: it is cut off or no ONNX file, names other files, loops, or holds a tensor that
+            does not fit its bytes.
         OSError: the file cannot be read.
     """
     with file.open("rb") as opened:
@@ -174,7 +174,8 @@ class _Look:
                 typed += max(field.end - field.start, 1)
             if field.number == 13 or (field.number == 14 and field.value == 1):
                 raise CorruptModelError(
-                    f"the tensor {name:.60}, whose numbers are in another file; a network in one file is needed"
+                    f"the tensor {name:.60}, whose numbers are in another file; a network in one file is "
+                    "needed"
                 )
         count = math.prod(dims)
         is_right = raw == count * BYTES_OF_TYPES.get(kind, 1) if raw >= 0 else count <= typed
@@ -187,7 +188,8 @@ class _Look:
         return bytes(self.data[field.start : min(field.end, field.start + 200)]).decode("utf-8", "replace")
 
     def _varints(self, field: _Field) -> list[int]:
-        found, at = [], field.start
+        found: list[int] = []
+        at = field.start
         while at < field.end and len(found) < 64:
             value, at = self._varint(at, field.end)
             found.append(value)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ambience.datatypes import RgbImage
-from ambience.models.catalog import Pixels
+from ambience.models.row import Pixels
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,

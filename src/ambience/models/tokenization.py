@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError
-from ambience.models.catalog import Tokens
+from ambience.models.row import Tokens
 
 CHARACTERS_A_TOKEN = 64
 """Characters kept of a sentence, for each token of the context; no language has so many in a token."""

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from ambience.datatypes import RgbImage
 from ambience.errors import CorruptModelError, ModelError
 from ambience.models.batching import Arrays, Gathering
-from ambience.models.catalog import ModelRow, Tower
 from ambience.models.checkpoint import read_checkpoint
 from ambience.models.embedder import EmbeddedTexts
-from ambience.models.engine import Engine
+from ambience.models.engine import Engine, OnnxUse
 from ambience.models.folder import ModelFolder
 from ambience.models.idle import MadeWhenUsed
-from ambience.models.networks import OnnxUse, onnx_engine
+from ambience.models.networks import onnx_engine
 from ambience.models.preparation import prepared
 from ambience.models.processor import ProcessorEngine
+from ambience.models.row import ModelRow, Tower
 from ambience.models.tokenization import SentenceTokenizer
 from ambience.settings import ModelSettings, count_or_cores
 

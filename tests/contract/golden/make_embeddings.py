@@ -109,11 +109,14 @@ class Reference:
 
 
 def _origin(values: np.ndarray, named: dict[str, np.ndarray]) -> list[Any] | None:
-    """The tensor that an exported one is of, which of its rows (exporters split some), and its order of axes."""
+    """The tensor that one is of, which of its rows (exporters split some), and its order of axes."""
     for name, tensor in named.items():
         third = len(tensor) // 3 if tensor.ndim else 0
-        for start, end in ((0, len(tensor) if tensor.ndim else 0), *((n * third, n * third + third) for n in range(3)),
-                           (third, 3 * third)):
+        for start, end in (
+            (0, len(tensor) if tensor.ndim else 0),
+            *((n * third, n * third + third) for n in range(3)),
+            (third, 3 * third),
+        ):
             rows = tensor[start:end] if tensor.ndim else tensor
             for axes in ([*range(tensor.ndim)], [*range(tensor.ndim)][::-1]):
                 if rows.size == values.size and np.array_equal(rows.transpose(axes).ravel(), values.ravel()):
@@ -165,9 +168,7 @@ def trained(lowercase: Any, *, is_clip: bool) -> tuple[dict[str, int], list[tupl
         learner.normalizer = normalizers.Sequence([lowercase, normalizers.Replace(" ", "▁")])
         learner.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
         alphabet = []
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, initial_alphabet=alphabet, show_progress=False, **choices
-    )
+    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False, **choices)
     learner.train_from_iterator([text.lower() for text in TEXTS[:14]] * 2, trainer)
     model = json.loads(learner.to_str())["model"]
     return model["vocab"], [tuple(pair) for pair in model["merges"]]
@@ -201,7 +202,7 @@ def run_reference(folder: Path) -> None:
     """The half that runs in the references' environment."""
     import torch
 
-    # torchvision from PyPI is made for another PyTorch than the one without CUDA, and lacks its operators then.
+    # torchvision as PyPI has it is made for PyTorch with CUDA; without it, these operators are missing.
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -235,7 +236,9 @@ def make_clip(kept: Reference) -> None:
     size = {"height": SIDE, "width": SIDE}
     processor = CLIPImageProcessorPil(size=size, do_center_crop=False, resample=2)
     pixels = torch.cat([processor(each, return_tensors="pt")["pixel_values"] for each in kept.pictures])
-    ids = tokenizer([*TEXTS], padding="max_length", truncation=True, max_length=CONTEXT[row], return_tensors="pt")
+    ids = tokenizer(
+        [*TEXTS], padding="max_length", truncation=True, max_length=CONTEXT[row], return_tensors="pt"
+    )
     ids = ids["input_ids"]
     seen = tower(model, lambda inner, given: inner.visual_projection(inner.vision_model(given).pooler_output))
     read = tower(model, lambda inner, given: inner.text_projection(inner.text_model(given).pooler_output))
@@ -277,9 +280,8 @@ def make_siglip(kept: Reference) -> None:
         kept.keep_embeddings(row, "pictures", seen(pixels))
         kept.keep_embeddings(row, "texts", read(ids))
         if patch == 32:
-            unit = torch.nn.functional.normalize
-            seen = tower(model, lambda inner, given: unit(inner.vision_model(given).pooler_output))
-            read = tower(model, lambda inner, given: unit(inner.text_model(given.long()).pooler_output))
+            seen = tower(model, lambda inner, given: _unit(inner.vision_model(given).pooler_output))
+            read = tower(model, lambda inner, given: _unit(inner.text_model(given.long()).pooler_output))
             kept.keep_export(row, "visual/model.onnx", seen, {"image": pixels[:1]}, "embedding")
             kept.keep_export(row, "textual/model.onnx", read, {"text": ids[:1].int()}, "embedding")
             continue
@@ -287,6 +289,10 @@ def make_siglip(kept: Reference) -> None:
         name = "pooler_output"
         kept.keep_export(row, "onnx/vision_model.onnx", seen, {"pixel_values": pixels[:2]}, name, **many)
         kept.keep_export(row, "onnx/text_model.onnx", read, {"input_ids": ids[:2]}, name, **many)
+
+
+def _unit(vectors: Any) -> Any:
+    return vectors / vectors.norm(dim=-1, keepdim=True)
 
 
 def make_datacomp(kept: Reference) -> None:
@@ -298,7 +304,13 @@ def make_datacomp(kept: Reference) -> None:
     row = "datacomp-b32-256"
     tokenizer = clip_tokenizer()
     vision = {"layers": 2, "width": 64, "head_width": 16, "patch_size": 32, "image_size": SIDE}
-    text = {"context_length": CONTEXT[row], "vocab_size": len(tokenizer), "width": 64, "heads": 4, "layers": 2}
+    text = {
+        "context_length": CONTEXT[row],
+        "vocab_size": len(tokenizer),
+        "width": 64,
+        "heads": 4,
+        "layers": 2,
+    }
     model = drawn_into(row, open_clip.model.CLIP(DIM[row], vision, text))
     prepare = open_clip.image_transform(SIDE, is_train=False)
     pixels = torch.stack([prepare(Image.fromarray(each)) for each in kept.pictures])
@@ -322,7 +334,12 @@ def make_dinov2(kept: Reference) -> None:
 
     row = "dinov2-s14"
     config = Dinov2Config(
-        hidden_size=DIM[row], num_hidden_layers=2, num_attention_heads=4, mlp_ratio=2, image_size=98, patch_size=16
+        hidden_size=DIM[row],
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        mlp_ratio=2,
+        image_size=98,
+        patch_size=16,
     )
     model = drawn_into(row, Dinov2Model(config))
     processor = BitImageProcessorPil(

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError
 from ambience.models._openvino import imported_openvino
-from ambience.models.catalog import ModelRow
 from ambience.models.graphs._weights import Checked, Weights, checked_weights
+from ambience.models.row import ModelRow
 
 LAYER_NORM_EPSILON = 1e-6
 
 BEYOND_GRID = 3
-"""Entries of a table of relative positions beside those of the patches: of the class token, to and from it."""
+"""Entries of a table of relative positions beside those of patches: of the class token, to and from it."""
 
 IGNORED = ("head.weight", "head.bias", "relative_position_index", "k_bias")
 

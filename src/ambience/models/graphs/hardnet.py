@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.models._openvino import imported_openvino
-from ambience.models.catalog import ModelRow
 from ambience.models.graphs._weights import Weights, checked_weights
+from ambience.models.row import ModelRow
 
 SIDE = 32
 """Pixels of a side of a patch."""

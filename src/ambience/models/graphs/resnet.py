@@ -86,8 +86,8 @@ def trunk(pictures: Any, weights: Checked, prefix: str) -> Any:
     Returns:
         Node of (B, C, H / 32, W / 32), none below zero.
 
-    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; the stride of a bottleneck lies
-    in its 3×3 convolution, as torchvision has it.
+    Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; the stride of a bottleneck
+    lies in its 3×3 convolution, as torchvision has it.
     """
     op = imported_openvino().opset15
     node = op.relu(_convolved(pictures, weights, f"{prefix}conv1", f"{prefix}bn1", stride=2, padding=3))

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from ambience.models._openvino import imported_openvino
-from ambience.models.catalog import ModelRow
 from ambience.models.graphs._weights import Weights, checked_weights
 from ambience.models.graphs.resnet import IGNORED, prefix_of, shapes, trunk
+from ambience.models.row import ModelRow
 
 POWER = 3.0
 """Of the mean."""
@@ -29,8 +29,8 @@ def build(row: ModelRow, weights: Weights) -> Any:
     Raises:
         CorruptModelError: the weights are another architecture's.
 
-    Source: Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection", CVPR 2022; Radenović et al.,
-    "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2019 (the generalised mean).
+    Source: Pizzi et al., "A Self-Supervised Descriptor for Image Copy Detection", CVPR 2022; Radenović et
+    al., "Fine-tuning CNN Image Retrieval with No Human Annotation", TPAMI 2019 (the generalised mean).
     """
     assert row.pixels is not None
     openvino = imported_openvino()

@@ -95,6 +95,33 @@ def assembled(pieces: bytes, gaps: list[list[Any]]) -> bytes:
     return bytes(whole + pieces[taken:])
 
 
+def contents(row: str, golden: Path = GOLDEN, prefix: str = "embeddings") -> dict[str, bytes]:
+    """The files of a small network, by the names that its row has for them.
+
+    Args:
+        row: whose architecture it has.
+        golden: folder of what the references made.
+        prefix: of the names of its files.
+    """
+    gaps = json.loads((golden / f"{prefix}.json").read_text(encoding="utf-8"))
+    made = {}
+    with np.load(golden / f"{prefix}.npz") as kept:
+        for name in (each for each in gaps if each.startswith(f"{row}/")):
+            file = name.removeprefix(f"{row}/")
+            if file.endswith(".onnx"):
+                made[file] = assembled(kept[name].tobytes(), gaps[name])
+            else:
+                tensors = {each: drawn(f"{row}/{each}", tuple(shape)) for each, shape in gaps[name]}
+                made[file] = safetensors(tensors) if file.endswith(".safetensors") else _checkpoint(tensors)
+    return made
+
+
+def _checkpoint(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    from support.checkpoints import checkpoint
+
+    return checkpoint(tensors)
+
+
 def safetensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     """A safetensors file of float32 tensors."""
     header, at = {}, 0

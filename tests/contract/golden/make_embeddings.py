@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def make_reference(python: Path, folder: Path) -> None:
 
     Args:
         python: of the references' environment.
-        folder: for `golden.npz`, `golden.json`, and `NAME.json` of each tokenizer.
+        folder: for `golden.npz`, `golden.json`, `tokenizer_clip.json` and `tokenizer_gemma.json`.
     """
     from support.tiny_pictures import pictures
 
@@ -154,7 +155,7 @@ def tower(module: Any, call: Callable[[Any, Any], Any]) -> Any:
 
 
 def trained(lowercase: Any, *, is_clip: bool) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges of a small BPE, learnt from the texts."""
+    """Vocabulary and merges of a small BPE, learnt from the texts; ties fall differently at every call."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     choices: dict[str, Any] = {"end_of_word_suffix": "</w>"} if is_clip else {}
@@ -174,6 +175,7 @@ def trained(lowercase: Any, *, is_clip: bool) -> tuple[dict[str, int], list[tupl
     return model["vocab"], [tuple(pair) for pair in model["merges"]]
 
 
+@cache
 def clip_tokenizer() -> Any:
     """CLIP's tokenizer of transformers, over a vocabulary of our own."""
     from tokenizers import normalizers
@@ -186,6 +188,7 @@ def clip_tokenizer() -> Any:
     return CLIPTokenizer(vocab=vocabulary, merges=merges)
 
 
+@cache
 def gemma_tokenizer() -> Any:
     """SigLIP 2's tokenizer of transformers, over a vocabulary of our own."""
     from tokenizers import normalizers
@@ -224,7 +227,7 @@ def make_clip(kept: Reference) -> None:
 
     row = "clip-vit-b16"
     tokenizer = clip_tokenizer()
-    (kept.folder / "clip.json").write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+    (kept.folder / "tokenizer_clip.json").write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
     shared = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = CLIPConfig(
         text_config=shared | {"vocab_size": len(tokenizer), "max_position_embeddings": CONTEXT[row],
@@ -261,7 +264,7 @@ def make_siglip(kept: Reference) -> None:
     tokenizer = gemma_tokenizer()
     said = json.loads(tokenizer.backend_tokenizer.to_str())
     said["normalizer"] = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}  # as it is published
-    (kept.folder / "gemma.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
+    (kept.folder / "tokenizer_gemma.json").write_text(json.dumps(said, ensure_ascii=False), encoding="utf-8")
     shared = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
     processor = SiglipImageProcessorPil(size={"height": SIDE, "width": SIDE}, resample=2)
     pixels = torch.cat([processor(each, return_tensors="pt")["pixel_values"] for each in kept.pictures])
@@ -408,8 +411,8 @@ def main() -> None:
         for made, name in (
             ("golden.npz", "embeddings.npz"),
             ("golden.json", "embeddings.json"),
-            ("clip.json", "tokenizer_clip.json"),
-            ("gemma.json", "tokenizer_gemma.json"),
+            ("tokenizer_clip.json", "tokenizer_clip.json"),
+            ("tokenizer_gemma.json", "tokenizer_gemma.json"),
         ):
             (FOLDER / name).write_bytes((folder / made).read_bytes())
 

@@ -50,6 +50,10 @@ class OnnxUse:
         )
 
 
+RUNTIME_ERRORS = (RuntimeError, ValueError, MemoryError)
+"""What OpenVINO's bindings raise; `ValueError` is that of names which are no UTF-8."""
+
+
 def brief(error: Exception) -> str:
     """What a runtime says, without the places in its own source that it came from.
 

@@ -26,6 +26,12 @@ def shrink_weights(graph: Any) -> int:
     Returns:
         How many products were changed.
     """
+    imported_openvino()
+    from openvino import passes
+
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())  # OpenVINO 2026.4 cannot fold what is int8
+    manager.run_passes(graph)
     changed = 0
     for node in graph.get_ordered_ops():
         weights = _weights(node)

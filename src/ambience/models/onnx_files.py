@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ambience.errors import CorruptModelError
 from ambience.models._openvino import imported_openvino
-from ambience.models.engine import OnnxUse, brief
+from ambience.models.engine import RUNTIME_ERRORS, OnnxUse, brief
 
 MAX_NODES = 200_000
 """Of a graph, those of its parts included; a network of 24 layers has some 3,000."""
@@ -63,15 +63,29 @@ def read_onnx(file: Path, use: OnnxUse) -> tuple[Any, bool]:
         wanted = [each for each in graph.outputs if use.output in each.get_names() or not use.output]
         if len(wanted) != 1 or len(graph.inputs) != use.inputs:
             raise CorruptModelError(f"{file} is not used: {use.mismatch(len(graph.inputs), list(outputs))}")
+        for port in graph.inputs:
+            _check_shape(file, [*port.get_partial_shape()][1:], use)
         result = openvino.opset15.result(wanted[0].get_node().input_value(0))
         graph = openvino.Model([result], graph.get_parameters(), file.name)
         is_for_one = all(each.get_partial_shape()[0] == openvino.Dimension(1) for each in graph.inputs)
         shape = openvino.PartialShape([openvino.Dimension(1, use.batch), *use.shape])
         graph.reshape({port: shape for port in graph.inputs})
-    except RuntimeError as exc:
+    except RUNTIME_ERRORS as exc:
         raise CorruptModelError(f"{file} is not used: OpenVINO says {brief(exc)}") from exc
     _check_sizes(file, graph)
     return graph, is_for_one
+
+
+def _check_shape(file: Path, sides: list[Any], use: OnnxUse) -> None:
+    """What a file says of its inputs agrees with what they are given."""
+    fixed = [side.get_length() if side.is_static else -1 for side in sides]
+    fits = all(size in (-1, given) for size, given in zip(fixed, use.shape, strict=False))
+    if sides and (len(sides) != len(use.shape) or not fits):
+        takes = ", ".join(str(side) for side in sides)
+        raise CorruptModelError(
+            f"{file} is not used: it takes inputs of {takes}, not of {', '.join(map(str, use.shape))}: another "
+            "model's?"
+        )
 
 
 def _check_sizes(file: Path, graph: Any) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ambience.errors import ModelError
 from ambience.models._openvino import imported_openvino
-from ambience.models.engine import brief
+from ambience.models.engine import RUNTIME_ERRORS, brief
 from ambience.settings import ModelSettings, count_or_cores
 
 INT8_GROUP = 32
@@ -33,7 +33,7 @@ class ProcessorEngine:
         self._name = graph.get_friendly_name()
         try:
             self._compiled = _compiled(graph, settings, precision or settings.precision)
-        except RuntimeError as exc:
+        except RUNTIME_ERRORS as exc:
             raise ModelError(f"OpenVINO cannot compile {self._name}: {brief(exc)}") from exc
         self._types = [each.get_element_type().to_dtype() for each in self._compiled.inputs]
         self._requests: list[Any] = []
@@ -54,7 +54,7 @@ class ProcessorEngine:
                     np.ascontiguousarray(each, kind) for each, kind in zip(inputs, self._types, strict=True)
                 ]
                 request.infer(fed, share_inputs=True, share_outputs=True)
-            except RuntimeError as exc:
+            except RUNTIME_ERRORS as exc:
                 raise ModelError(f"OpenVINO cannot run {self._name}: {brief(exc)}") from exc
             return np.array(request.get_output_tensor(0).data, np.float32)
 

@@ -109,7 +109,7 @@ class ModelError(AmbienceError):
 
 
 class MissingModelError(ModelError):
-    """Files of a model are not there; the message says which, how large they are and how to install them."""
+    """Files of a model are not there; the message says which, how large and how to install them."""
 
     code = "model_missing"
 
@@ -121,7 +121,7 @@ class CorruptModelError(ModelError):
 
 
 class InstallError(ModelError):
-    """A model could not be installed or removed: the disk is full, a folder cannot be written, it is in use."""
+    """A model could not be installed or removed: full disk, a folder that cannot be written, in use."""
 
     code = "model_not_installed"
 

@@ -37,6 +37,7 @@ class Faults:
         wrong_statement: whether the sha256 stated is another one.
         wrong_length: added to the size that is stated.
         pause_s: between two pieces of a body.
+        silence_s: before an answer.
         leads_to: address that every file is redirected to.
         version: part of the entity tags; another one means that the files were replaced.
     """
@@ -52,6 +53,7 @@ class Faults:
     wrong_statement: bool = False
     wrong_length: int = 0
     pause_s: float = 0.0
+    silence_s: float = 0.0
     leads_to: str = ""
     version: str = "1"
 
@@ -125,6 +127,7 @@ class Mirror:
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         path, faults = request.path, self.faults
         self.asked[path] += 1
+        time.sleep(faults.silence_s)
         is_store = path.startswith("/store/")
         data = self.files.get(path.removeprefix("/store"))
         if faults.status and faults.failures > 0:

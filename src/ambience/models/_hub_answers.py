@@ -26,6 +26,7 @@ class Wanted:
         hub: address of the hub, or of its mirror.
         addresses: where it is had, in the order in which they are tried.
         size: bytes, where stated to the byte.
+        least: bytes at least, so that no error page passes for a file of unknown sha256.
         limit: bytes at most.
         sha256: where stated or recorded.
     """
@@ -33,6 +34,7 @@ class Wanted:
     hub: str
     addresses: tuple[str, ...]
     size: int | None
+    least: int
     limit: int
     sha256: str | None
 
@@ -147,8 +149,11 @@ def check_stated(now: Note, wanted: Wanted, address: str) -> None:
         raise DownloadError(
             f"{address} has {now.size:,} bytes, and {wanted.size:,} are expected: another file"
         )
-    if now.size > wanted.limit:
-        raise DownloadError(f"{address} has {now.size:,} bytes, and {wanted.limit:,} at most are expected")
+    if now.size and not wanted.least <= now.size <= wanted.limit:
+        raise DownloadError(
+            f"{address} has {now.size:,} bytes, and {wanted.least:,} to {wanted.limit:,} are expected: "
+            "another file"
+        )
     if now.sha256 and wanted.sha256 is not None and now.sha256 != wanted.sha256:
         raise DownloadError(
             f"{address} states sha256 {now.sha256}, and {wanted.sha256} is expected: the file there is "

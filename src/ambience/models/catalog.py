@@ -56,7 +56,7 @@ _ROWS = (
     ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*_ROWS, *HUB_ROWS)}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS)}
 """Rows by name."""
 
 

@@ -9,14 +9,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import httpx
 
-from ambience import __version__
 from ambience.errors import DownloadError, InstallError
 from ambience.models._hub_answers import (
     Answer,
@@ -33,6 +32,7 @@ from ambience.models._hub_answers import (
     whole_number,
 )
 from ambience.models.installed import sha256_of, sync_file
+from ambience.version import __version__
 
 MOST_REDIRECTS = 8
 _THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
@@ -81,10 +81,12 @@ class Downloader:
     Attributes:
         patience: how long a server is waited for.
         sleep: waits for seconds.
+        tell: is told, in a sentence, when something is tried again.
     """
 
     patience: Patience = Patience()
     sleep: Callable[[float], None] = time.sleep
+    tell: Callable[[str], None] = lambda message: None
     _client: httpx.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -154,15 +156,18 @@ class Downloader:
                     "changed"
                 )
             except PassingError as exc:
-                failed = 1 if _size(part) > most else failed + 1
-                most = max(most, _size(part))
+                come = _size(part)
+                failed = 1 if come > most else failed + 1
+                most = max(most, come)
                 if failed >= self.patience.tries:
+                    kept = ". What has come is kept, and the same command goes on from there" if come else ""
                     raise DownloadError(
-                        f"{address} could not be fetched in {self.patience.tries} tries: {exc}. What has "
-                        "come is kept, and the same command goes on from there"
+                        f"{address} could not be fetched in {self.patience.tries} tries: {exc}{kept}"
                     ) from exc
-                doubled = self.patience.first_wait_s * 2 ** (failed - 1)
-                self.sleep(min(max(doubled, exc.wait_s), self.patience.longest_wait_s))
+                doubled = max(self.patience.first_wait_s * 2 ** (failed - 1), exc.wait_s)
+                wait_s = min(doubled, self.patience.longest_wait_s)
+                self.tell(f"{address}: {exc}; trying again in {wait_s:.0f} s")
+                self.sleep(wait_s)
 
     def _transfer(
         self, address: str, wanted: Wanted, part: Path, note: Path, on_bytes: Callable[[int, int], None]
@@ -190,8 +195,7 @@ class Downloader:
             self._receive(answer.response, part, now, wanted, on_bytes)
         if now.size and _size(part) < now.size:
             raise PassingError(f"it broke off after {_size(part):,} of {now.size:,} bytes")
-        if wanted.size is not None and _size(part) != wanted.size:
-            raise DownloadError(f"{address} gave {_size(part):,} bytes, and {wanted.size:,} are expected")
+        check_stated(replace(now, size=_size(part)), wanted, address)
         return now
 
     @contextmanager
@@ -263,8 +267,8 @@ def writing(place: Path) -> Iterator[None]:
     except OSError as exc:
         if exc.errno in FULL:
             raise InstallError(
-                f"the disk of {place.parent} is full ({exc.strerror}); what has come is kept. Free some "
-                "space and give the same command again; `ambience models remove` gives the space back"
+                f"the disk of {place.parent} is full ({exc.strerror}). Free some space and give the same "
+                "command again; `ambience models remove` also deletes what came in part"
             ) from exc
         raise InstallError(f"{place} cannot be written: {exc.strerror or exc}") from exc
 

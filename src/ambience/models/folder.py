@@ -224,13 +224,11 @@ def _again(row: ModelRow, file: ModelFile) -> str:
 
 
 def _how_to_get(row: ModelRow, place: Path) -> str:
-    about = "" if row.is_size_exact else "about "
-    origin = row.addresses(row.files[0])[0].partition("/resolve/")[0]
+    size = f"{'' if row.is_size_exact else 'about '}{row.size / 1e6:,.1f} MB"
     return (
-        f"the model {row.name} is not installed: {place} is missing. To install it "
-        f"({about}{row.size / 1e6:,.1f} MB, licence {row.licence}, from {origin}): ambience models install "
-        f"{row.name}. Without a network add --from DIR, a folder that holds its files; models.folder names "
-        "the folder of all models"
+        f"the model {row.name} is not installed: {place} is missing. To install it ({size}, licence "
+        f"{row.licence}, from {row.source}): ambience models install {row.name}. Without a network add "
+        "--from DIR, a folder that holds its files; models.folder names the folder of all models"
     )
 
 

@@ -1,8 +1,8 @@
 """Models that a hub publishes: what was found out about each, and where.
 
-Sizes and sha256 are those that public projects state which pin the same files at the same commit: of DINOv2 and
-SigLIP 2 B/16 several that know nothing of each other, of the rest one. Where nobody states them, the size is
-marked as not exact, or the sha256 is None: it is then recorded at the first install and held from then on.
+Sizes and sha256 are those that public projects state which pin the same files at the same commit: of DINOv2
+and SigLIP 2 B/16 several that know nothing of each other, of the rest one. Where nobody states them, the size
+is marked as not exact, or the sha256 is None: it is then recorded at the first install and held from then on.
 """
 
 from ambience.models.row import ModelFile, ModelRow, Pixels, Tokens, Tower, Triple

@@ -27,7 +27,7 @@ SPARE_BYTES = 32 * 2**20
 """Of the disk, left to others."""
 
 INEXACT = 1.25
-"""How much larger a file may be whose size nobody states to the byte."""
+"""How much larger or smaller a file may be whose size nobody states to the byte."""
 
 RATE_S = 5.0
 """Over how long a time the rate is measured."""
@@ -90,12 +90,12 @@ class Installer:
     Attributes:
         folder: of all models.
         free_bytes: tells how many bytes can still be written.
-        on_wait: told once while another process installs the same model.
+        tell: is told, in a sentence, why it takes longer: another process is at it, a server is asked again.
     """
 
     folder: ModelFolder
     free_bytes: Callable[[Path], int] = free_bytes
-    on_wait: Callable[[str], None] = lambda message: None
+    tell: Callable[[str], None] = lambda message: None
 
     def from_hub(
         self,
@@ -133,7 +133,7 @@ class Installer:
                 )
             self._check_room(row, missing)
             meter = _Meter(row, missing, on_progress)
-            with downloader or Downloader() as client:
+            with downloader or Downloader(tell=self.tell) as client:
 
                 def fetch(file: ModelFile, wanted: Wanted, place: Path) -> Fetched:
                     try:
@@ -197,11 +197,13 @@ class Installer:
         installed, first_seen = 0, []
         for file in missing:
             expected = self.folder.expected_sha256(row, file)
+            spread = 1.0 if file.is_size_exact else INEXACT
             wanted = Wanted(
                 hub=hub,
                 addresses=row.addresses(file, hub),
                 size=file.size if file.is_size_exact else None,
-                limit=file.size if file.is_size_exact else int(file.size * INEXACT),
+                least=int(file.size / spread),
+                limit=int(file.size * spread),
                 sha256=expected,
             )
             place = self.folder.place(row, file)
@@ -248,7 +250,7 @@ class Installer:
             while not _locked(descriptor):
                 if not has_told:
                     has_told = True
-                    self.on_wait(
+                    self.tell(
                         f"another process is installing or removing {row.name}; waiting until it is done"
                     )
                 time.sleep(0.1)
@@ -293,10 +295,10 @@ def _found_in(source: Path, row: ModelRow, file: ModelFile) -> Path:
 
 def _copied(origin: Path, wanted: Wanted, place: Path, on_bytes: Callable[[int, int], None]) -> Fetched:
     part, size = part_of(place), origin.stat().st_size
-    if (wanted.size is not None and size != wanted.size) or size > wanted.limit:
+    if not wanted.least <= size <= wanted.limit:
+        span = f"{wanted.size:,}" if wanted.size is not None else f"{wanted.least:,} to {wanted.limit:,}"
         raise CorruptModelError(
-            f"{origin} has {size:,} bytes, and {wanted.size or wanted.limit:,} are expected: it is cut off "
-            "or another file"
+            f"{origin} has {size:,} bytes, and {span} are expected: it is cut off or another file"
         )
     note_of(place).unlink(missing_ok=True)
     try:

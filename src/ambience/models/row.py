@@ -154,6 +154,14 @@ class ModelRow:
         """Whether that is to the byte."""
         return all(file.is_size_exact for file in self.files)
 
+    @property
+    def source(self) -> str:
+        """Where it is published, for people; "" where its files come with Python packages."""
+        if self.repository:
+            return f"{HUB}/{self.repository}"
+        elsewhere = [address for file in self.files for address in file.elsewhere]
+        return elsewhere[0] if elsewhere else ""
+
     def addresses(self, file: ModelFile, hub: str = HUB) -> tuple[str, ...]:
         """Where a file of it is had, the hub (or a mirror of it) first."""
         repository = file.repository or self.repository

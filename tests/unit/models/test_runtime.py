@@ -37,7 +37,7 @@ def test_rows_say_all_that_is_needed_to_fetch_them() -> None:
             assert file.sha256 is not None
             assert len(file.sha256) == 64
             assert row.addresses(file)[0] == f"https://huggingface.co/kornia/hardnet/resolve/main/{file.name}"
-    with pytest.raises(ModelError, match="no model 'hardnet9'; have .*hardnet, hardnet8"):
+    with pytest.raises(ModelError, match=r"no model 'hardnet9'; have .*hardnet, hardnet8"):
         model_row("hardnet9")
 
 

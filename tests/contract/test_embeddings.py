@@ -26,7 +26,7 @@ from support.tiny_rows import files, tiny
 
 sys.path.insert(0, str(GOLDEN))
 
-import make_embeddings  # noqa: E402
+import make_embeddings
 
 WITH_TEXT = [name for name in DIM if CATALOG[name].text is not None]
 
@@ -38,7 +38,9 @@ class Installed:
         golden: what the references made, by "row/pictures" and "row/texts".
     """
 
-    def __init__(self, folder: Path, mirror: Mirror, golden: Path = GOLDEN, prefix: str = "embeddings") -> None:
+    def __init__(
+        self, folder: Path, mirror: Mirror, golden: Path = GOLDEN, prefix: str = "embeddings"
+    ) -> None:
         self._folder = folder
         self._rows = {name: mirror.publish(tiny(name), files(name, golden, prefix)) for name in DIM}
         installer = Installer(ModelFolder(folder))

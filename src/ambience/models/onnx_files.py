@@ -83,8 +83,8 @@ def _check_shape(file: Path, sides: list[Any], use: OnnxUse) -> None:
     if sides and (len(sides) != len(use.shape) or not fits):
         takes = ", ".join(str(side) for side in sides)
         raise CorruptModelError(
-            f"{file} is not used: it takes inputs of {takes}, not of {', '.join(map(str, use.shape))}: another "
-            "model's?"
+            f"{file} is not used: it takes inputs of {takes}, not of {', '.join(map(str, use.shape))}: "
+            "another model's?"
         )
 
 

@@ -32,7 +32,7 @@ class ProcessorEngine:
     def __init__(self, graph: Any, settings: ModelSettings, precision: str = "") -> None:
         self._name = graph.get_friendly_name()
         try:
-            self._compiled = _compiled(graph, settings, precision or settings.precision)
+            self._compiled = compiled(graph, settings, precision or settings.precision)
         except RUNTIME_ERRORS as exc:
             raise ModelError(f"OpenVINO cannot compile {self._name}: {brief(exc)}") from exc
         self._types = [each.get_element_type().to_dtype() for each in self._compiled.inputs]
@@ -71,8 +71,17 @@ class ProcessorEngine:
                 self._requests.append(request)
 
 
-def _compiled(graph: Any, settings: ModelSettings, precision: str) -> Any:
-    """The graph for this processor; as many calls run at a time as there are threads, each on one of them."""
+def compiled(graph: Any, settings: ModelSettings, precision: str) -> Any:
+    """The graph for this processor; as many calls run at a time as there are threads, each on one of them.
+
+    Args:
+        graph: `openvino.Model`.
+        settings: threads.
+        precision: "auto", "f32", "bf16" or "int8".
+
+    Returns:
+        `openvino.CompiledModel`.
+    """
     threads = count_or_cores(settings.threads)
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16() else "f32"

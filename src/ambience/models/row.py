@@ -123,6 +123,7 @@ class ModelRow:
         prompts: sentences around a query, "{}" being the query; their embeddings are averaged.
         parts: other rows that it is made of.
         note: what people must know before they rely on it.
+        look_alike: cosine distance up to which two pictures are called alike.
         revision: of the repository: a commit, so that the files stay those that were looked at.
     """
 
@@ -142,6 +143,7 @@ class ModelRow:
     prompts: tuple[str, ...] = ("{}",)
     parts: tuple[str, ...] = ()
     note: str = ""
+    look_alike: float = 0.3
     revision: str = "main"
 
     @property

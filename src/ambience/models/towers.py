@@ -17,6 +17,7 @@ from ambience.models.engine import Engine, OnnxUse
 from ambience.models.folder import ModelFolder
 from ambience.models.idle import MadeWhenUsed
 from ambience.models.networks import onnx_engine
+from ambience.models.picture_network import unit_length
 from ambience.models.preparation import prepared
 from ambience.models.processor import ProcessorEngine
 from ambience.models.row import ModelRow, Tower
@@ -145,9 +146,3 @@ class _Running:
     def _batch(self, inputs: Arrays) -> NDArray[np.float32]:
         with self._engine.use() as engine:
             return engine.run(inputs)
-
-
-def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors along the last axis, brought to length one; those of length zero stay."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)

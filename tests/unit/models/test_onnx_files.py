@@ -80,7 +80,9 @@ def test_what_mixes_pictures_up_is_found_out(tmp_path: Path) -> None:
 
 
 LOOP = node("Loop", ["", ""], ["made"], part(1, "body") + part(6, graph([])) + part(20, 5))
-HIDDEN = part(1, "then_branch") + part(6, graph([], [tensor("inner", [4], None, extra=OUTSIDE)])) + part(20, 5)
+HIDDEN = (
+    part(1, "then_branch") + part(6, graph([], [tensor("inner", [4], None, extra=OUTSIDE)])) + part(20, 5)
+)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +93,15 @@ HIDDEN = part(1, "then_branch") + part(6, graph([], [tensor("inner", [4], None, 
         (b"PK\x03\x04 an archive of some kind, and not a network", "it holds"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "it holds"),
         (part(1, 8), "no graph"),
-        (only([tensor("secret", [4], None, extra=OUTSIDE)]), "tensor secret, whose numbers are in another file"),
+        (
+            only([tensor("secret", [4], None, extra=OUTSIDE)]),
+            "tensor secret, whose numbers are in another file",
+        ),
         (only([], [node("If", ["x"], ["made"], HIDDEN)]), "tensor inner, whose numbers are in another file"),
-        (only([], [node("Constant", [], ["made"], part(1, "value") + part(5, tensor("c", [9], b"1")))]), "tensor c"),
+        (
+            only([], [node("Constant", [], ["made"], part(1, "value") + part(5, tensor("c", [9], b"1")))]),
+            "tensor c",
+        ),
         (only([], [LOOP]), "the operation Loop"),
         (only([tensor("large", [2**40], b"1234")]), "tensor large of"),
         (only([tensor("many", [2**31, 2**31, 2**31], None)]), "tensor many of"),
@@ -104,7 +112,7 @@ HIDDEN = part(1, "then_branch") + part(6, graph([], [tensor("inner", [4], None, 
 )
 def test_what_nobody_should_be_given_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
     place = written(tmp_path, data)
-    with pytest.raises(CorruptModelError, match="is not used|is empty") as caught:
+    with pytest.raises(CorruptModelError, match=r"is not used|is empty") as caught:
         onnx_engine(place, USE, SETTINGS)
     assert words in str(caught.value)
     assert str(place) in str(caught.value)
@@ -119,7 +127,11 @@ def test_what_nobody_should_be_given_is_refused(tmp_path: Path, data: bytes, wor
         ([node("Identity", ["pictures"], ["made"])], [], OnnxUse("image_embeds", (3, 8, 8), 1, 4)),
         ([node("Identity", ["pictures"], ["made"])], [], OnnxUse("made", (3, 8, 8), 2, 4)),
         ([node("Identity", ["pictures"], ["made"])], [], OnnxUse("made", (3, 9, 9), 1, 4)),
-        ([node("Expand", ["one", "sizes"], ["made"])], [floats("one", [1], [1]), whole("sizes", [2**20] * 3)], USE),
+        (
+            [node("Expand", ["one", "sizes"], ["made"])],
+            [floats("one", [1], [1]), whole("sizes", [2**20] * 3)],
+            USE,
+        ),
         (
             [node("ConstantOfShape", ["sizes"], ["all"]), node("ReduceSum", ["all"], ["made"])],
             [whole("sizes", [2**20] * 2)],

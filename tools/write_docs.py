@@ -1,9 +1,15 @@
-"""Writes the pages that follow from the code (docs/settings.md, docs/kinds/README.md); `--check` compares."""
+"""Writes the pages that follow from the code: docs/settings.md, docs/models.md, docs/kinds/README.md.
+
+With `--check` it compares them.
+"""
 
 import sys
 from pathlib import Path
 
 from ambience.composition import make_extractors
+from ambience.models.catalog import CATALOG, ModelRow
+from ambience.models.hub_rows import DEFAULT_WITH_HUB
+from ambience.serve.model_infos import MAKES, with_parts
 from ambience.serve.setting_rows import engines_for, setting_rows
 from ambience.settings import Settings
 
@@ -53,6 +59,38 @@ follow from what it declares.
 """
 
 
+MODELS_TEXT = (Path(__file__).with_name("models.md")).read_text(encoding="utf-8")
+"""What docs/models.md says around its table."""
+
+
+def models_page() -> str:
+    """The page of models: the table of the catalog, and what people must know to install one."""
+    rows = "\n".join(_model_line(row) for row in CATALOG.values())
+    unstated = [
+        f"`{row.name}` (`{file.name}`)"
+        for row in CATALOG.values()
+        for file in row.files
+        if file.sha256 is None
+    ]
+    return MODELS_TEXT.format(
+        notice=NOTICE, rows=rows, unstated=", ".join(unstated), default=DEFAULT_WITH_HUB
+    )
+
+
+def _model_line(row: ModelRow) -> str:
+    parts = with_parts(row)
+    about = "" if all(each.is_size_exact for each in parts) else "about "
+    megabytes = f"{about}{sum(each.size for each in parts) / 1e6:,.0f} MB"
+    source = "comes with Ambience"
+    if row.source:
+        name = row.repository or row.source.removeprefix("https://").partition("/")[0]
+        source = f"[{name}]({row.source})"
+    title = f"{row.title}. {row.note}" if row.note else row.title
+    return (
+        f"| `{row.name}` | {MAKES[row.task]} | {title} | {row.dim} | {megabytes} | {row.licence} | {source} |"
+    )
+
+
 def settings_page() -> str:
     """The page of all settings; folders that depend on the machine are told in words."""
     lines = []
@@ -86,7 +124,11 @@ def _literal(value: object) -> str:
 
 def main() -> int:
     """Writes the pages, or with --check says which are stale; the process's exit code."""
-    pages = {DOCS / "settings.md": settings_page(), DOCS / "kinds" / "README.md": kinds_page()}
+    pages = {
+        DOCS / "settings.md": settings_page(),
+        DOCS / "models.md": models_page(),
+        DOCS / "kinds" / "README.md": kinds_page(),
+    }
     stale = [
         page for page, text in pages.items() if not page.is_file() or page.read_text(encoding="utf-8") != text
     ]

@@ -11,8 +11,10 @@ AmbienceError
 │   ├── EmptyFeatureError          the picture holds nothing that this kind could describe
 │   └── CorruptFeatureError        stored bytes do not agree with their checksum
 ├── ModelError                 a model is missing or unusable
-│   ├── MissingModelError          its files are not there; says which, whence and where to put them
-│   └── CorruptModelError          a file that is broken, not the one meant, or holds more than tensors
+│   ├── MissingModelError          its files are not there; says which, how large and how to install them
+│   ├── CorruptModelError          a file that is broken, not the one meant, or holds more than tensors
+│   └── InstallError               a model could not be installed or removed
+│       └── DownloadError              one of its files could not be fetched; says whence, why and what to do
 ├── StoreError                 the library's truth on disk
 │   ├── UnknownImageError          no such image (or no such feature of it)
 │   ├── ImageIdTakenError          the id belongs to other bytes, or the feature exists already
@@ -107,7 +109,7 @@ class ModelError(AmbienceError):
 
 
 class MissingModelError(ModelError):
-    """Files of a model are not there; the message says which, where they are had and where they belong."""
+    """Files of a model are not there; the message says which, how large and how to install them."""
 
     code = "model_missing"
 
@@ -116,6 +118,18 @@ class CorruptModelError(ModelError):
     """A file of a model is broken, is not the one that is meant, or holds more than tensors."""
 
     code = "model_corrupt"
+
+
+class InstallError(ModelError):
+    """A model could not be installed or removed: full disk, a folder that cannot be written, in use."""
+
+    code = "model_not_installed"
+
+
+class DownloadError(InstallError):
+    """A file of a model could not be fetched; the message names the address, what happened and what to do."""
+
+    code = "download_failed"
 
 
 class StoreError(AmbienceError):

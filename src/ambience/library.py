@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, UnusedFeatures, Verdict
-from ambience.errors import FeatureError, LibraryLockedError
+from ambience.errors import FeatureError, LibraryLockedError, ModelError
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
 from ambience.settings import Settings, load_settings
@@ -162,6 +162,7 @@ class Library(ReadingLibrary):
             FeatureError: the feature could not be made.
             ImageError: the bytes are no usable picture.
             ImageIdTakenError: the feature exists already, or the id belongs to other bytes.
+            ModelError: the kind's model is missing or unusable; nothing is kept.
             UnknownKindError: no such kind.
         """
         self._require_writer()
@@ -173,6 +174,8 @@ class Library(ReadingLibrary):
         made = features[kind]
         if made.state is FeatureState.FAILED:
             raise FeatureError(made.reason)
+        if made.state is FeatureState.PENDING:  # nobody could come back to it: no bytes are kept
+            raise ModelError(made.reason)
         draft = replace(draft, path=None, mtime_ns=None)
         self._parts.store.submit(PutFeatures(image_id, features, draft=draft))
         return made.state, made.reason

@@ -138,10 +138,28 @@ class ModelSettings:
     precision: str = setting(
         "auto",
         "",
-        "Numbers that models calculate in: f32, bf16, or auto: bf16 where that is faster.",
+        "Numbers that models calculate in: f32, bf16, int8 (faster, a little less exact), or auto: bf16 "
+        "where that is faster, else f32.",
     )
     threads: int = setting(
         0, "threads", "Threads that models calculate with at a time; 0: as many as cores.", minimum=0
+    )
+    device: str = setting(
+        "auto",
+        "",
+        "What published networks run on: cpu, cuda (a graphics card of NVIDIA, with ambience[cuda]), or "
+        "auto: cuda where it can be used, else cpu.",
+    )
+    idle_s: float = setting(
+        600.0, "seconds", "A model that nobody used for so long gives its memory back; 0: never.", minimum=0
+    )
+    hub: str = setting(
+        "https://huggingface.co",
+        "",
+        "Hub of models, or a mirror of it, that models are installed from; else the variable HF_ENDPOINT.",
+    )
+    offline: bool = setting(
+        False, "", "Never ask a network for models; also set by the variable HF_HUB_OFFLINE=1."
     )
 
 
@@ -306,6 +324,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         found[f"{section}.{rest}" if section in SECTIONS else name.replace("__", ".")] = value
     if "GET_FILENAMES" in environment:  # the original system's own switch, in which anything but 1 is off
         found.setdefault("serve.original_file_names", str(environment["GET_FILENAMES"] == "1"))
+    # The variables that other programs go by which fetch models from the same hub.
+    if hub := environment.get("HF_ENDPOINT", "").strip():
+        found.setdefault("models.hub", hub)
+    if environment.get("HF_HUB_OFFLINE", "").strip().lower() in _TRUE:
+        found.setdefault("models.offline", "true")
     return found
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("faiss", "numba", "cv2", "openvino", "rawpy", "pillow_heif", "pillow_jxl", "watchfiles")
+HEAVY = (
+    "faiss",
+    "numba",
+    "cv2",
+    "openvino",
+    "tokenizers",
+    "rawpy",
+    "pillow_heif",
+    "pillow_jxl",
+    "watchfiles",
+)
 """Loaded by the function that needs them; no module of ours needs one in order to be imported."""
 
 NOT_FOR_HELP = (*HEAVY, "numpy", "PIL", "fastapi", "uvicorn", "sqlalchemy", "lmdb", "pebble", "httpx", "rich")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-KINDS = ("color", "local_features", "phash")
+KINDS = ("color", "global_features", "image_text_features", "local_features", "phash")
 
 
 def test_add_then_search_finds_copies_and_colors(terminal, photographs: Path, tmp_path: Path) -> None:

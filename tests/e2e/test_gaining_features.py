@@ -19,11 +19,15 @@ from support.workshop import Workshop, wait_for, write_picture
 
 KIND = "local_features"
 COUNT = 18
+OFF = {kind: {"enabled": False} for kind in ("global_features", "image_text_features")}
+"""Kinds that would be gained beside it."""
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(library=tmp_path / "library", ingest=IngestSettings(threads=1, commit_images=4))
+    return Settings(
+        library=tmp_path / "library", ingest=IngestSettings(threads=1, commit_images=4), kinds=OFF
+    )
 
 
 @pytest.fixture
@@ -102,7 +106,7 @@ def test_other_settings_make_features_beside_the_old_ones_which_clean_deletes(
         online = 2**52
         library.add_feature(KIND, online, (photos / "3.jpg").read_bytes())
         first = library.kinds[KIND].spec.fingerprint
-    fewer = replace(old, kinds={KIND: {"points": 200}})
+    fewer = replace(old, kinds={**OFF, KIND: {"points": 200}})
     with ambience.open(settings=fewer, writer=True) as library:
         wait_for(lambda: pending(library) == 0)
         spec = library.kinds[KIND].spec

@@ -20,7 +20,7 @@ from ambience.settings import Settings
 from ambience.store.lock import WriterLock
 from support.picture_samples import encoded
 
-KINDS = ("color", "local_features", "phash")
+KINDS = ("color", "global_features", "image_text_features", "local_features", "phash")
 
 NAMES = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 

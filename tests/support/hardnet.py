@@ -74,4 +74,4 @@ def installed(folder: Path, name: str, *, old: bool = False, seed: int = SEED) -
     place = folder / name / row.files[0].name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
-    return {name: replace(row, files=(ModelFile(place.name, len(data), None),))}
+    return {name: replace(row, files=(ModelFile(place.name, len(data), None, is_size_exact=False),))}

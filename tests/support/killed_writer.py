@@ -28,7 +28,7 @@ SHARED_VERSIONS = 40
 """Uploads draw their bytes from so many pictures, so that several images share a file."""
 FIRST_GIVEN_ID = 2**52
 """Ids from here on are given by callers, and do not move the sequence."""
-KINDS = ("color", "local_features", "phash")
+KINDS = ("color", "global_features", "image_text_features", "local_features", "phash")
 MOST_OWNED = 25
 MOST_FILES = 30
 

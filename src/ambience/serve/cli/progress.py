@@ -7,12 +7,13 @@ import time
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ambience.serve.cli.output import counted, duration, has_color, rate, say, shortened, shown
+from ambience.serve.cli.output import counted, duration, has_color, rate, say, shortened, shown, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ambience.ingest import IngestProgress
+    from ambience.models.install import InstallProgress
 
 FIRST_LINE_S = 3.0
 LOG_EVERY_S = 10.0
@@ -90,6 +91,40 @@ class AddingProgress:
             say(_figures(progress))
 
 
+class InstallingProgress:
+    """Shows how far an installation is: a bar on a terminal, now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._next_line = time.monotonic() + FIRST_LINE_S
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, progress: "InstallProgress") -> None:
+        """Takes what the installation reports; may be called often."""
+        if sys.stderr.isatty():
+            if self._bar is None or self._task is None:
+                self._bar = _bar()
+                self._task = self._bar.add_task("", total=None, figures="", name="")
+                self._bar.start()
+            name = shortened(shown(f"{progress.model}/{progress.file}"), 40)
+            figures = _install_figures(progress)
+            self._bar.update(
+                self._task, completed=progress.done, total=max(progress.total, 1), figures=figures, name=name
+            )
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LOG_EVERY_S
+            say(f"{progress.model}: {_install_figures(progress)}")
+
+
 def _bar() -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -118,4 +153,13 @@ def _figures(progress: "IngestProgress") -> str:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:
         parts.append(f"{counted(progress.failed, 'file')} failed")
+    return " · ".join(parts)
+
+
+def _install_figures(progress: "InstallProgress") -> str:
+    """Such as "312.4 MB of 1.5 GB · 23.1 MB/s · 52.0 s left"."""
+    parts = [f"{size(progress.done)} of {size(progress.total)}"]
+    if progress.rate > 0:
+        parts.append(f"{size(progress.rate)}/s")
+        parts.append(f"{duration(max(0, progress.total - progress.done) / progress.rate)} left")
     return " · ".join(parts)

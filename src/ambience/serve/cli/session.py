@@ -19,6 +19,7 @@ from ambience.serve.cli.output import say
 
 if TYPE_CHECKING:
     from ambience.library import Library
+    from ambience.models.row import ModelRow
     from ambience.serve.handover import Handover
     from ambience.settings import Settings
 
@@ -54,12 +55,14 @@ class Session:
         settings_file: TOML file given on the command line.
         overrides: dotted setting → value.
         verbosity: how often -v was given.
+        catalog: models that are known; None for those of Ambience.
     """
 
     library: Path | None = None
     settings_file: Path | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
     verbosity: int = 0
+    catalog: "Mapping[str, ModelRow] | None" = None
 
     @cached_property
     def settings(self) -> "Settings":
@@ -70,6 +73,13 @@ class Session:
         if self.library is not None:
             overrides["library"] = str(self.library)
         return load_settings(file=self.settings_file, overrides=overrides)
+
+    @cached_property
+    def models(self) -> "Mapping[str, ModelRow]":
+        """Rows of the models that are known, by name."""
+        from ambience.models.catalog import CATALOG
+
+        return CATALOG if self.catalog is None else self.catalog
 
     def reading(self) -> "Library | Handover":
         """The library to ask: through its server where one runs, else its files.

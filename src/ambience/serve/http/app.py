@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
-from ambience.serve.http import errors, images, local, matches, search, system
+from ambience.serve.http import errors, images, local, matches, models, search, system
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.state import ServerState
@@ -62,7 +62,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for router in (images.router, matches.router, search.router, system.router, local.router):
+    for router in (images.router, matches.router, search.router, system.router, models.router, local.router):
         app.include_router(router)
     app.include_router(original_router(library, kind))
     for route in app.routes:

@@ -154,7 +154,7 @@ def problem_of(error: AmbienceError) -> JSONResponse:
     """
     status = status_of(error)
     headers = {}
-    if status == 503:
+    if status == 503 and not isinstance(error, errors.ModelError):  # a model comes when people install it
         wait_s = error.retry_after_s if isinstance(error, errors.BusyError) else _RETRY_LATER_S
         headers["Retry-After"] = str(max(1, round(wait_s)))
     if status in (408, 413):

@@ -61,3 +61,17 @@ def test_colors_are_for_terminals_that_want_them() -> None:
     assert "\x1b[1m" in _on_terminal(TABLE, 100)
     assert "\x1b" not in _on_terminal(TABLE, 100, NO_COLOR="1")
     assert "\x1b" not in _on_terminal(TABLE, 100, TERM="dumb")
+
+
+INSTALLING = """
+from ambience.models.install import InstallProgress
+from ambience.serve.cli.progress import InstallingProgress
+with InstallingProgress() as progress:
+    progress.show(InstallProgress("tiny", "onnx/model.onnx", 312_400_000, 1_500_000_000, 23_100_000.0))
+"""
+
+
+def test_an_installation_shows_how_far_it_is_and_how_fast() -> None:
+    shown = _on_terminal(INSTALLING, 120)
+    assert "312.4 MB of 1.5 GB · 23.1 MB/s · 51.4 s left" in shown
+    assert "tiny/onnx/model.onnx" in shown

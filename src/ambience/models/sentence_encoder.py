@@ -1,0 +1,174 @@
+"""Sentences become vectors: tokens, a small transformer, and the mean of what it says of each token."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import RgbImage
+from ambience.errors import CorruptModelError, ModelError, QueryError
+from ambience.models._openvino import imported_openvino
+from ambience.models.catalog import ModelRow
+from ambience.models.embedder import EmbeddedTexts
+from ambience.models.picture_network import unit_length
+
+VOCABULARY = "bert_uncased.txt"
+"""The 30,522 tokens of BERT (uncased), one a line, in the order of their numbers."""
+
+MAX_CHARACTERS = 100_000
+"""Characters that are cut into tokens at most; what is behind them could not matter."""
+
+MAX_WORD = 100
+"""Characters of a word beyond which it is not taken apart, as in BERT."""
+
+TOGETHER = 32
+"""Sentences of as many tokens that run in one call."""
+
+
+class SentenceEncoder:
+    """The encoder, ready to run; called from many threads at a time.
+
+    Args:
+        row: of the catalog.
+        graph: the ONNX file.
+        compile_graph: makes it ready for this processor.
+
+    Raises:
+        CorruptModelError: the file is not the one that is meant.
+
+    Source: Reimers & Gurevych, "Sentence-BERT", EMNLP 2019; Wang et al., "MiniLM", NeurIPS 2020.
+    """
+
+    def __init__(self, row: ModelRow, graph: Path, compile_graph: Callable[[Any], Any]) -> None:
+        self.row = row
+        assert row.tokens is not None
+        (file,) = row.files
+        data = checked_bytes(graph, file.sha256)
+        self._compiled = compile_graph(imported_openvino().Core().read_model(data))
+        self._requests = threading.local()
+        self._tokenizer = tokenizer(row.tokens.context)
+
+    def embed_pictures(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """None: it takes sentences alone.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(f"the model {self.row.name} takes sentences and no pictures")
+
+    def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
+        """The mean over the tokens of each sentence, of unit length.
+
+        Sentences of as many tokens run together, so that nothing is filled up and a sentence's vector hangs
+        on its neighbors by no more than rounding.
+
+        Args:
+            texts: in English; more than 256 tokens (some 190 words) are cut, which the notes say.
+
+        Returns:
+            (N, 384) float32, and notes.
+
+        Raises:
+            QueryError: a sentence holds no word and no letter that the encoder knows.
+        """
+        encoded = [self._tokenizer.encode(text[:MAX_CHARACTERS]) for text in texts]
+        notes = [_note(text, each) for text, each in zip(texts, encoded, strict=True)]
+        embeddings = np.empty((len(texts), self.row.dim), np.float32)
+        lengths = np.array([len(each.ids) for each in encoded], np.int64)
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            for start in range(0, len(places), TOGETHER):
+                part = places[start : start + TOGETHER]
+                embeddings[part] = self._run(np.array([encoded[place].ids for place in part], np.int64))
+        return EmbeddedTexts(unit_length(embeddings), tuple(notes))
+
+    def _run(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        if not hasattr(self._requests, "request"):  # memory for one call, which threads cannot share
+            self._requests.request = self._compiled.create_infer_request()
+        request: Any = self._requests.request
+        request.infer(
+            {
+                "input_ids": tokens,
+                "attention_mask": np.ones_like(tokens),
+                "token_type_ids": np.zeros_like(tokens),
+            }
+        )
+        return np.asarray(request.get_output_tensor(0).data.mean(axis=1), np.float32)
+
+
+def tokenizer(context: int) -> Any:
+    """BERT's tokenizer: lower case, accents dropped, words cut into the longest pieces of its vocabulary.
+
+    Args:
+        context: tokens at most, those at both ends included.
+
+    Returns:
+        `tokenizers.Tokenizer`.
+
+    Source: Devlin et al., "BERT", NAACL 2019; Wu et al., "Google's Neural Machine Translation System", 2016.
+    """
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.normalizers import BertNormalizer
+    from tokenizers.pre_tokenizers import BertPreTokenizer
+    from tokenizers.processors import BertProcessing
+
+    numbers = {token: number for number, token in enumerate(vocabulary())}
+    made = Tokenizer(WordPiece(numbers, unk_token="[UNK]", max_input_chars_per_word=MAX_WORD))
+    made.normalizer = BertNormalizer(lowercase=True)
+    made.pre_tokenizer = BertPreTokenizer()
+    made.post_processor = BertProcessing(("[SEP]", numbers["[SEP]"]), ("[CLS]", numbers["[CLS]"]))
+    made.enable_truncation(context)
+    return made
+
+
+def vocabulary() -> list[str]:
+    """Tokens in the order of their numbers."""
+    text = files("ambience.models").joinpath("data", VOCABULARY).read_text(encoding="utf-8")
+    return text.removesuffix("\n").split("\n")
+
+
+def checked_bytes(path: Path, sha256: str | None) -> bytes:
+    """Bytes of a model's file, if it is the one that is meant.
+
+    Args:
+        path: of the file.
+        sha256: lower-case hexadecimal digest that it must have; None where none is known.
+
+    Returns:
+        All of them.
+
+    Raises:
+        CorruptModelError: it is another file.
+    """
+    data = path.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise CorruptModelError(
+            f"{path} has sha256 {found}, not {sha256}: broken on its way, or another file. "
+            "Remove it and fetch it again"
+        )
+    return data
+
+
+def _note(text: str, encoded: Any) -> str:
+    """What people must know of how a sentence was read; "" where it was taken whole."""
+    read = [token for token in encoded.tokens if token not in ("[CLS]", "[SEP]")]
+    unknown = read.count("[UNK]")
+    if unknown == len(read):
+        raise QueryError(
+            f"nothing in {text[:40]!r} is known to the text encoder, which reads English words; "
+            "ask in English words"
+        )
+    notes = []
+    if encoded.overflowing or len(text) > MAX_CHARACTERS:
+        end = encoded.offsets[-2][1]
+        notes.append(f"only the first {end:,} of {len(text):,} characters were read")
+    if unknown:
+        notes.append(f"{unknown} of {len(read)} words or signs are not known to the text encoder")
+    return "; ".join(notes)

@@ -1,0 +1,179 @@
+"""The starter: pictures and sentences in one space, without a model that was trained on both.
+
+A picture is what an ImageNet network takes it for: its classes, each standing where the sentence encoder puts
+the class's name. It finds objects and scenes that ImageNet names; it sees no people, actions or relations.
+"""
+
+import hashlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.datatypes import RgbImage
+from ambience.errors import CorruptModelError
+from ambience.models.catalog import ModelRow
+from ambience.models.embedder import EmbeddedTexts, Embedder
+from ambience.models.graphs.efficientnet_lite import CLASSES
+from ambience.models.picture_network import PictureNetwork, unit_length
+from ambience.models.sentence_encoder import checked_bytes
+
+TEMPERATURE = 2.0
+"""By which logits are divided, so that the second and third guess count as well."""
+
+KEPT = 50
+"""Classes of a picture that count; the tail is noise."""
+
+PROMPT = "a photo of "
+"""What stands before a query, which is asked with and without it."""
+
+CLASS_PROMPT = "a photo of a "
+"""What stands before the name of a class."""
+
+
+class Starter:
+    """Words and pictures by class semantics; called from many threads at a time.
+
+    Args:
+        row: of the catalog.
+        network: sees pictures.
+        encoder: answers the model that reads sentences, which pictures need only once in a lifetime.
+        encoder_row: of that model.
+        names: file of the names of ImageNet's classes.
+        cache: folder in which the vectors of the class names are kept.
+
+    Source: Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings" (ConSE), ICLR
+    2014; ours adds softened probabilities, two views, and vectors centered on the mean of all classes.
+    """
+
+    def __init__(
+        self,
+        row: ModelRow,
+        network: PictureNetwork,
+        encoder: Callable[[], Embedder],
+        *,
+        encoder_row: ModelRow,
+        names: Path,
+        cache: Path,
+    ) -> None:
+        self.row = row
+        self._network, self._encoder, self._encoder_row = network, encoder, encoder_row
+        self._names, self._cache = names, cache
+        self._lock = threading.Lock()
+        self._semantics: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def embed_pictures(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """Where pictures stand: l2(Σ p·(t − μ)).
+
+        p are the probabilities softmax(logits / 2), averaged over both views, of the 50 likeliest classes; t
+        the vectors of "a photo of a CLASS", and μ the mean of all t.
+
+        Args:
+            pictures: (H, W, 3) uint8 each, at least one pixel.
+
+        Returns:
+            (N, 384) float32 of unit length.
+        """
+        centered, _ = self._classes()
+        places = [_place(self._network.see(rgb).logits, centered) for rgb in pictures]
+        return unit_length(np.array(places, np.float32).reshape(-1, self.row.dim))
+
+    def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
+        """Where sentences stand: l2(l2(E(q) + E("a photo of " + q)) − μ).
+
+        Returns:
+            (N, 384) float32 of unit length, and what the encoder notes.
+
+        Raises:
+            QueryError: a sentence holds nothing that the encoder knows.
+        """
+        _, mean = self._classes()
+        encoder = self._encoder()
+        plain = encoder.embed_texts(texts)
+        prompted = encoder.embed_texts([PROMPT + text for text in texts])
+        both = unit_length(plain.embeddings + prompted.embeddings)
+        return EmbeddedTexts(unit_length(both - mean), plain.notes)
+
+    def _classes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(1000, 384) vectors of the classes, less their mean; and the mean."""
+        with self._lock:
+            if self._semantics is None:
+                vectors = self._class_vectors()
+                mean = vectors.mean(axis=0)
+                self._semantics = vectors - mean, mean
+            return self._semantics
+
+    def _class_vectors(self) -> NDArray[np.float32]:
+        """Vectors of the class names, kept in a file, since reading a thousand sentences takes seconds."""
+        sentences = [CLASS_PROMPT + name for name in class_names(self.row, self._names)]
+        said = "\n".join((str(self._encoder_row.files[0].sha256), *sentences))
+        kept = self._cache / f"classes-{hashlib.sha256(said.encode()).hexdigest()[:16]}.npy"
+        shape = (CLASSES, self._encoder_row.dim)
+        vectors = read_kept(kept, shape)
+        if vectors is None:
+            vectors = self._encoder().embed_texts(sentences).embeddings
+            keep(kept, vectors)
+        return vectors
+
+
+def _place(logits: NDArray[np.float32], centered: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where one picture's likeliest classes put it: its own product, which no other picture's rounds."""
+    heights = np.exp((logits - logits.max(axis=1, keepdims=True)) / TEMPERATURE)
+    shares = (heights / heights.sum(axis=1, keepdims=True)).mean(axis=0)
+    kept = np.argpartition(shares, -KEPT)[-KEPT:]
+    return np.asarray(shares[kept] @ centered[kept], np.float32)
+
+
+def class_names(row: ModelRow, path: Path) -> list[str]:
+    """Names of ImageNet's classes, in the order of the network's logits.
+
+    Args:
+        row: whose first file they are.
+        path: of that file.
+
+    Returns:
+        1,000 names.
+
+    Raises:
+        CorruptModelError: the file is another one.
+    """
+    names = json.loads(checked_bytes(path, row.files[0].sha256))
+    if not isinstance(names, list) or len(names) != CLASSES:
+        raise CorruptModelError(f"{path} holds no list of {CLASSES:,} names of classes")
+    return [str(name) for name in names]
+
+
+def read_kept(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """Unit vectors that `keep` wrote.
+
+    Args:
+        path: of the file.
+        shape: that they must have.
+
+    Returns:
+        The vectors, or None where there are none, or where they are broken.
+    """
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if vectors.shape != shape or vectors.dtype != np.float32:
+        return None
+    lengths = np.linalg.norm(vectors, axis=1)
+    is_whole = bool((np.abs(lengths - 1) < 1e-3).all())  # false for what is no number, too
+    return vectors if is_whole else None
+
+
+def keep(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Writes vectors beside their place and renames them; where nothing can be written, nothing is kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+            np.save(part, vectors)
+        Path(part.name).replace(path)
+    except OSError:
+        return

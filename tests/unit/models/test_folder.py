@@ -123,7 +123,7 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path) -> None:
     row = carried(ROW, "no_package_of_this_name")
     assert not folder.is_installed(row)
     with pytest.raises(
-        MissingModelError, match=r"no-package-of-this-name, which Ambience needs: python -m pip install"
+        MissingModelError, match=r"the package no-package-of-this-name, which Ambience needs: python -m pip"
     ):
         folder.files(row)
 

@@ -267,7 +267,7 @@ def model_note(spec: FeatureSpec) -> str:
     """What people must know of a kind's model before they rely on it.
 
     Returns:
-        Of a model put together of others, with the commands that take a better one; "" where there is nothing.
+        Of one put together of others, with the commands that take a better one; "" where there is nothing.
     """
     row = CATALOG.get(spec.model)
     if row is None:

@@ -18,8 +18,14 @@ from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
 from ambience.models.runtime import Models
 from ambience.search.base import KindSearch
+from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
-from ambience.search.original_figures import DistanceFigures, MatchFigures, OriginalFigures
+from ambience.search.original_figures import (
+    DistanceFigures,
+    EmbeddingFigures,
+    MatchFigures,
+    OriginalFigures,
+)
 from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
@@ -175,6 +181,8 @@ def _search(
     options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
     if spec.is_blob:
         return LocalSearch(cast(PointExtractor, extractor), live, store, broken, originals, options)
+    if spec.metric == "cosine":
+        return EmbeddingSearch(spec, live, store, broken, options)
     return VectorSearch(spec, live, store, broken)
 
 
@@ -188,7 +196,8 @@ def search_settings(settings: Settings, spec: FeatureSpec) -> tuple[type[Any], d
     Returns:
         The options dataclass of the read path, and what was set of it.
     """
-    read_path = LocalSearch if spec.is_blob else VectorSearch
+    read_path: type[LocalSearch | VectorSearch] = LocalSearch if spec.is_blob else VectorSearch
+    read_path = EmbeddingSearch if spec.metric == "cosine" else read_path
     return read_path.options_class, _prefixed(settings, spec.kind, "search_")
 
 
@@ -213,7 +222,9 @@ def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
 
 def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
     """The read path of a kind as the original's clients know it."""
-    return MatchFigures(search) if isinstance(search, LocalSearch) else DistanceFigures(search)
+    if isinstance(search, LocalSearch):
+        return MatchFigures(search)
+    return EmbeddingFigures(search) if isinstance(search, EmbeddingSearch) else DistanceFigures(search)
 
 
 def _compare(extractor: Extractor, search: KindSearch) -> Compare:

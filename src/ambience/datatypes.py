@@ -115,6 +115,7 @@ class FeatureSpec:
         display_scale: what distances are multiplied by at the original's endpoints.
         is_distance_integer: whether the original's endpoints answer whole numbers.
         verdicts: what a distance means, strongest first: (verdict, largest distance that supports it).
+        text_verdicts: the same where the question has words in it; by default any cosine of 0 or more.
         min_quality: below it a feature tells nothing, and its distances support no verdict.
     """
 
@@ -131,6 +132,7 @@ class FeatureSpec:
     display_scale: float = 1.0
     is_distance_integer: bool = False
     verdicts: tuple[tuple[Verdict, float], ...] = ((Verdict.LOOK_ALIKE, math.inf),)
+    text_verdicts: tuple[tuple[Verdict, float], ...] = ((Verdict.SAME_WORDS, 1.0),)
     min_quality: float = 0.0
 
     @property
@@ -207,6 +209,19 @@ class QueryPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """How a question is widened by what it finds first (αQE; see `search/expansion.py`).
+
+    Attributes:
+        n: nearest pictures that are added to the question; 0: none.
+        alpha: power of their likeness that weighs them; 0: all alike.
+    """
+
+    n: int
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A question: exactly one of picture bytes, a stored image, a sentence, or several terms together.
 
@@ -216,6 +231,7 @@ class Query:
         text: a sentence.
         parts: terms that become one vector, for kinds that put pictures and sentences into one space.
         name: what to call the query in messages.
+        expansion: how kinds of embeddings widen it; None leaves that to their settings.
     """
 
     data: bytes | None = None
@@ -223,6 +239,7 @@ class Query:
     text: str | None = None
     parts: tuple[QueryPart, ...] = ()
     name: str = "query"
+    expansion: Expansion | None = None
 
 
 Quadrilateral = tuple[tuple[float, float], ...]
@@ -289,6 +306,8 @@ class Hit:
         quality: the smaller of the query's and the hit's feature quality, 0–1.
         geometry: how both lie on each other, from kinds that verify it.
         verdict: what a kind that verifies found; None leaves it to the spec's distances.
+        plain_distance: from the question as it was asked, where `distance` is from a widened one: what the
+            spec's distances are compared with. None: `distance` is.
     """
 
     image_id: int
@@ -297,6 +316,7 @@ class Hit:
     quality: float = 1.0
     geometry: Geometry | None = None
     verdict: Verdict | None = None
+    plain_distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +427,7 @@ class KindStatus:
     Attributes:
         kind: which.
         state: "ok"; "failed" or "late" with the reason; "empty" where the query has no such feature.
-        message: for people.
+        message: for people; beside "ok", what they must know of the answer.
         pending: images that this kind cannot find yet.
         took_s: seconds.
     """

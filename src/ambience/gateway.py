@@ -3,8 +3,9 @@
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
-from ambience.datatypes import Answer, KindState, KindStatus, Ranking
+from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Ranking
 from ambience.errors import AmbienceError, ModelError
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindSearch
@@ -49,7 +50,11 @@ class Gateway:
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
             kind: self._pools[kind].submit(
-                self._searches[kind].by_variants, given, k=k, picture=question.picture
+                self._searches[kind].by_variants,
+                given,
+                k=k,
+                picture=question.picture,
+                expansion=question.expansion,
             )
             for kind, given in question.variants.items()
             if not isinstance(given, AmbienceError)
@@ -61,11 +66,11 @@ class Gateway:
                 state: KindState = "failed" if isinstance(given, ModelError) else "empty"
                 statuses.append(KindStatus(kind, state, str(given)))
                 continue
-            status, ranking = self._outcome(kind, asked[kind])
+            status, ranking = self._outcome(kind, asked[kind], question.notes.get(kind, ""))
             statuses.append(status)
             if ranking is not None:
                 rankings.append(ranking)
-        specs = {search.spec.kind: search.spec for search in self._searches.values()}
+        specs = {search.spec.kind: _judged(search.spec, question) for search in self._searches.values()}
         matches = merge(rankings, specs, score, same_files=same_files)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 
@@ -74,7 +79,7 @@ class Gateway:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _outcome(self, kind: str, future: Future[Ranking]) -> tuple[KindStatus, Ranking | None]:
+    def _outcome(self, kind: str, future: Future[Ranking], note: str) -> tuple[KindStatus, Ranking | None]:
         if not future.done():
             future.cancel()
             message = f"no answer within {self._deadline_s:g} s (search.deadline_s)"
@@ -85,4 +90,9 @@ class Gateway:
             return KindStatus(kind, "failed", str(exc)), None
         except Exception as exc:  # noqa: BLE001  the per-kind boundary: one kind's fault is not the others'
             return KindStatus(kind, "failed", f"{type(exc).__name__}: {exc}"), None
-        return KindStatus(kind, "ok", pending=ranking.pending, took_s=ranking.took_s), ranking
+        return KindStatus(kind, "ok", note, pending=ranking.pending, took_s=ranking.took_s), ranking
+
+
+def _judged(spec: FeatureSpec, question: Question) -> FeatureSpec:
+    """A spec whose verdicts are those of the question: what fits words is no copy, however near it is."""
+    return replace(spec, verdicts=spec.text_verdicts) if question.has_words else spec

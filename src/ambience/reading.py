@@ -32,7 +32,7 @@ from ambience.errors import (
     UnknownImageError,
     UnknownKindError,
 )
-from ambience.search.question import picture_of_nothing
+from ambience.search.combination import answering, settled, terms
 from ambience.settings import Settings
 from ambience.store.base import Job, Problem
 from ambience.store.files import own_bytes
@@ -170,20 +170,22 @@ class ReadingLibrary:
         """Asks every kind at once and merges what they say.
 
         Args:
-            query: picture bytes or a stored image.
-            by: kinds to ask; all by default.
+            query: picture bytes, a stored image, words, or several of these together.
+            by: kinds to ask; by default all that such a query can be asked of.
             k: most matches; `search.k` by default.
             verdicts: only these.
             min_score: only matches of at least this score, 0–1.
-            exclude_self: leave out the image that the query names.
+            exclude_self: leave out the images that the query names.
 
         Returns:
             Matches by verdict, then score; and how each kind fared.
 
         Raises:
             ImageError: the query's bytes are no usable picture.
-            QueryError: the query is empty or asks for more than `search.max_k`.
-            UnknownImageError: the query's image does not exist.
+            ModelError: the query has words, and the model that understands them is not there.
+            QueryError: the query is empty, can be asked of none of the kinds, or asks for more than
+                `search.max_k`.
+            UnknownImageError: an image of the query does not exist.
             UnknownKindError: `by` names no kind.
         """
         k = self.settings.search.k if k is None else k
@@ -191,19 +193,21 @@ class ReadingLibrary:
             raise QueryError(f"k = {k}; it must be 1 to {self.settings.search.max_k} (search.max_k)")
         if not 0 <= min_score <= 1:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
-        kinds = tuple(by) if by else tuple(self.kinds)
+        query = self._checked(query)
+        kinds = tuple(by) if by else answering({name: each.spec for name, each in self.kinds.items()}, query)
         for kind in kinds:
             self._check_kind(kind)
         self._follow()
-        question, sha256 = self._parts.questions.of(self._checked(query), kinds=kinds)
-        same_files = self._parts.store.records.same_file(sha256)
-        answer = self._parts.gateway.search(question, k=k + int(exclude_self), same_files=same_files)
+        question, sha256 = self._parts.questions.of(query, kinds=kinds)
+        same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
+        named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
+        answer = self._parts.gateway.search(question, k=k + len(named), same_files=same_files)
         kept = (
             match
             for match in answer.matches
             if match.score >= min_score
             and (not verdicts or match.verdict in verdicts)
-            and not (exclude_self and match.image_id == query.image_id)
+            and match.image_id not in named
         )
         return replace(answer, matches=tuple(kept)[:k])
 
@@ -213,8 +217,7 @@ class ReadingLibrary:
         Args:
             by: kinds to make ready; all by default.
         """
-        kinds = tuple(by) if by else tuple(self.kinds)
-        question = self._parts.questions.from_picture(picture_of_nothing(), kinds=kinds)
+        question = self._parts.questions.of_nothing(kinds=tuple(by) if by else tuple(self.kinds))
         self._parts.gateway.search(question, k=1, same_files=())
 
     def search_kind(
@@ -230,7 +233,7 @@ class ReadingLibrary:
 
         Args:
             kind: which.
-            query: picture bytes or a stored image.
+            query: picture bytes, a stored image, or, where the kind takes them, words or several terms.
             k: so many hits at most.
             radius: instead of k: everything at this distance or nearer.
             turned: search the query's other orientations as well; a stored image is then read from its file.
@@ -247,8 +250,11 @@ class ReadingLibrary:
         """
         self._check_kind(kind)
         self._follow()
+        query = self._checked(query)
         variants, picture = self._variants(kind, query, turned=turned)
-        return self._parts.searches[kind].by_variants(variants, k=k, radius=radius, picture=picture)
+        return self._parts.searches[kind].by_variants(
+            variants, k=k, radius=radius, picture=picture, expansion=query.expansion
+        )
 
     def original_knobs(self, kind: str) -> type[Any]:
         """The parameters that the original's endpoints take for one kind.
@@ -267,7 +273,7 @@ class ReadingLibrary:
 
         Args:
             kind: which.
-            query: picture bytes or a stored image.
+            query: picture bytes, a stored image, or words where the kind takes them.
             knobs: an instance of `original_knobs(kind)`.
             turned: search the query's other orientations as well.
 
@@ -280,7 +286,7 @@ class ReadingLibrary:
         self._check_kind(kind)
         self._follow()
         try:
-            variants, _ = self._variants(kind, query, turned=turned)
+            variants, _ = self._variants(kind, self._checked(query), turned=turned)
         except EmptyFeatureError:
             variants = ()
         return self._parts.figures[kind].answer(variants, knobs)
@@ -420,15 +426,17 @@ class ReadingLibrary:
             if state is FeatureState.EMPTY:
                 raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
             return [self._parts.searches[kind].stored_variant(query.image_id)], None
-        question, _ = self._parts.questions.of(self._checked(query), kinds=[kind])
+        question, _ = self._parts.questions.of(query, kinds=[kind])
         variants = question.variants[kind]
         if isinstance(variants, AmbienceError):
             raise variants
         return (variants if turned else variants[:1]), question.picture
 
     def _checked(self, query: Query) -> Query:
-        if query.image_id is not None:
-            check_id(query.image_id)
+        query = settled(query)
+        for part in terms(query):
+            if part.image_id is not None:
+                check_id(part.image_id)
         return query
 
 

@@ -60,7 +60,7 @@ def test_nothing_found_is_said_and_told_by_the_exit_code(terminal, photographs: 
     Image.new("RGB", (64, 64), (0, 255, 0)).save(plain)
     nothing = terminal.run("search", plain, code=1)
     assert nothing.out == ""
-    assert "nothing found that is like" in nothing.err
+    assert "nothing found for" in nothing.err
     assert json.loads(terminal.run("search", plain, "--json", code=1).out)["matches"] == []
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ambience.datatypes import FeatureSpec, Ids, Picture, QueryVariant, Ranking
+from ambience.datatypes import Expansion, FeatureSpec, Ids, Picture, QueryVariant, Ranking
 
 
 class KindSearch(Protocol):
@@ -23,6 +23,7 @@ class KindSearch(Protocol):
         radius: float | None = None,
         allowed: Ids | None = None,
         picture: Picture | None = None,
+        expansion: Expansion | None = None,
     ) -> Ranking:
         """Images near any of the variants of a query, each once, at its nearest.
 
@@ -32,6 +33,7 @@ class KindSearch(Protocol):
             radius: instead of k: everything at this distance or nearer.
             allowed: only these feature ids, chosen before ranking.
             picture: the query's pixels, for kinds that look again where they are unsure.
+            expansion: how kinds of embeddings widen the query; None leaves that to their settings.
 
         Returns:
             Hits nearest first, ties by image id.

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Geometry, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.datatypes import Expansion, Geometry, Hit, Ids, Picture, QueryVariant, Ranking
 from ambience.errors import CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import PointExtractor
 from ambience.keypoints import HEAD_BYTES, Keypoints, owners, unpack, unpack_places
@@ -126,6 +126,7 @@ class LocalSearch:
         radius: float | None = None,
         allowed: Ids | None = None,
         picture: Picture | None = None,
+        expansion: Expansion | None = None,
     ) -> Ranking:
         """Images that show a part of what the query shows, proven by geometry; see `KindSearch`.
 

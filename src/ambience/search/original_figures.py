@@ -9,13 +9,17 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ambience.datatypes import OriginalAnswer, QueryVariant
+from ambience.datatypes import Expansion, OriginalAnswer, QueryVariant, Ranking
+from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
 from ambience.search.original_local import OriginalKnobs
 from ambience.search.vector import VectorSearch, check_extent
 from ambience.settings import setting
 
 LARGEST_K = 2**31 - 1
+
+NOT_WIDENED = Expansion(0, 0.0)
+"""What the original does with a question where nothing else is asked."""
 
 
 class OriginalFigures(Protocol):
@@ -83,10 +87,55 @@ class DistanceFigures:
         check_extent(k, radius)
         if not variants:
             return OriginalAnswer("distance", ())
-        hits = self._search.by_variants(variants, k=k, radius=radius).hits
+        hits = self._ranking(variants, knobs, k, radius).hits
         scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in hits]
         rows = [(image_id, round(value) if spec.is_distance_integer else value) for image_id, value in scaled]
         return OriginalAnswer("distance", tuple(rows))
+
+    def _ranking(
+        self, variants: Sequence[QueryVariant], _knobs: ExtentKnobs, k: int | None, radius: float | None
+    ) -> Ranking:
+        return self._search.by_variants(variants, k=k, radius=radius)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpandingKnobs(ExtentKnobs):
+    """How far a search of embeddings reaches, and what widens it."""
+
+    aqe_n: int | None = setting(
+        None,
+        "pictures",
+        "Nearest pictures that widen the question before it is asked again; only with aqe_alpha.",
+        minimum=0,
+    )
+    aqe_alpha: float | None = setting(
+        None, "", "Power of their likeness by which these count; only with aqe_n.", minimum=0
+    )
+
+
+class EmbeddingFigures(DistanceFigures):
+    """Kinds of embeddings: images by distance, twice that of cosine, which is the squared L2 of unit vectors.
+
+    A question is widened where both knobs of it are given, and never by settings; distances are then those
+    from the widened question. So it is in the original; what differs is that the question itself is part of
+    what it becomes, and that pictures at a right angle to it or beyond count nothing.
+
+    Args:
+        search: of the kind.
+    """
+
+    knobs: ClassVar[type[ExpandingKnobs]] = ExpandingKnobs
+
+    def __init__(self, search: EmbeddingSearch) -> None:
+        super().__init__(search)
+
+    def _ranking(
+        self, variants: Sequence[QueryVariant], knobs: ExtentKnobs, k: int | None, radius: float | None
+    ) -> Ranking:
+        assert isinstance(knobs, ExpandingKnobs)
+        is_wanted = knobs.aqe_n is not None and knobs.aqe_alpha is not None
+        expansion = Expansion(knobs.aqe_n or 0, knobs.aqe_alpha or 0.0) if is_wanted else NOT_WIDENED
+        return self._search.by_variants(variants, k=k, radius=radius, expansion=expansion)
 
 
 class MatchFigures:

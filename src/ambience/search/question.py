@@ -1,12 +1,15 @@
-"""A query becomes features to search with: the picture is decoded once for all kinds asked."""
+"""A query becomes features to search with: a picture is decoded once for all kinds asked."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ambience.datatypes import Picture, Query, QueryVariant
+from ambience.datatypes import Expansion, Feature, FeatureSpec, Picture, Query, QueryPart, QueryVariant
 from ambience.decode.image import Decoder
 from ambience.errors import (
     AmbienceError,
@@ -17,9 +20,14 @@ from ambience.errors import (
     StoreError,
     UnknownImageError,
 )
-from ambience.extract.base import Extractor
+from ambience.extract.base import Extractor, TextExtractor
+from ambience.models.catalog import CATALOG
 from ambience.search.base import KindSearch
+from ambience.search.combination import answering, combined, has_words, refusal, takes, terms
 from ambience.search.originals import Originals
+
+BETTER = "siglip2-b32-256"
+"""Model of the catalog that understands sentences, and runs well without a graphics card."""
 
 Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
 """By kind: features to search with, upright first, or why there are none."""
@@ -31,15 +39,22 @@ class Question:
 
     Attributes:
         variants: by kind.
-        picture: the query's pixels; None where only stored features of it are left.
+        picture: the query's pixels; None where only stored features of it are left, and of words or
+            several terms.
+        notes: by kind, what people must know of its answer.
+        has_words: whether a sentence is part of the question, so that what is found fits words.
+        expansion: how kinds of embeddings widen it; None leaves that to their settings.
     """
 
     variants: Variants
     picture: Picture | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    has_words: bool = False
+    expansion: Expansion | None = None
 
 
 class Questions:
-    """Turns picture bytes or stored images into query variants.
+    """Turns pictures, stored images and words into query variants.
 
     Args:
         decoder: shared with the write path, so that queries are decoded as the library's pictures were.
@@ -60,26 +75,28 @@ class Questions:
         self._searches = searches
         self._originals = originals
 
-    def of(self, query: Query, *, kinds: Sequence[str]) -> tuple[Question, bytes]:
+    def of(self, query: Query, *, kinds: Sequence[str]) -> tuple[Question, bytes | None]:
         """Variants of a query.
 
         Args:
-            query: picture bytes or a stored image; what is stored of it serves where its file does not.
+            query: settled (`combination.settled`). What is stored of an image serves where its file does not.
             kinds: to ask.
 
         Returns:
-            One entry per kind, and the sha256 of the query's file.
+            One entry per kind, and the sha256 of the query's file where the query is one picture.
 
         Raises:
+            AmbienceError: words, or several terms together, mean nothing to any of the kinds; with the reason
+                of one of them.
             ImageError: the query's bytes are no usable picture.
-            QueryError: the query is empty or made of words.
-            UnknownImageError: the query's image does not exist.
+            QueryError: the query is empty.
+            UnknownImageError: an image of the query does not exist.
         """
+        if query.text is not None or query.parts:
+            return self._composed(query, kinds), None
         if query.data is not None:
             question = self.from_bytes(query.data, name=query.name, kinds=kinds)
-            return question, hashlib.sha256(query.data).digest()
-        if query.text is not None:
-            raise QueryError(f"none of the kinds {', '.join(kinds)} is searched by words; give a picture")
+            return replace(question, expansion=query.expansion), hashlib.sha256(query.data).digest()
         if query.image_id is None:
             raise QueryError("the query is empty; give a picture or the id of a stored image")
         record = self._originals.record(query.image_id)
@@ -87,7 +104,7 @@ class Questions:
             question = self.from_bytes(self._originals.data(record), name=record.name, kinds=kinds)
         except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
             question = self.from_store(query.image_id, kinds=kinds)
-        return question, record.sha256
+        return replace(question, expansion=query.expansion), record.sha256
 
     def data(self, query: Query) -> tuple[bytes, str]:
         """The bytes of the picture that a query names.
@@ -141,6 +158,21 @@ class Questions:
                 variants[kind] = exc
         return Question(variants, picture)
 
+    def of_nothing(self, *, kinds: Sequence[str]) -> Question:
+        """A question that was only made so that whatever makes questions is loaded: pictures and words.
+
+        Args:
+            kinds: to ask.
+
+        Returns:
+            Variants of a picture that no library holds.
+        """
+        for kind in kinds:
+            if self._extractors[kind].spec.accepts_text:
+                with suppress(FeatureError, ModelError):  # one that is missing is told to who asks
+                    cast(TextExtractor, self._extractors[kind]).text_features(["a picture"])
+        return self.from_picture(picture_of_nothing(), kinds=kinds)
+
     def from_store(self, image_id: int, *, kinds: Sequence[str]) -> Question:
         """Stored features of an image, upright only.
 
@@ -163,12 +195,86 @@ class Questions:
         )
         return Question(variants, self._pixels(image_id) if looks else None)
 
+    def _composed(self, query: Query, kinds: Sequence[str]) -> Question:
+        """One vector of all terms, for each kind that has them in one space."""
+        answering({kind: self._extractors[kind].spec for kind in kinds}, query)  # raises where none can
+        parts = terms(query)
+        pictures = {
+            place: self._decoder.decode(part.data, name=f"picture {place + 1} of {query.name}")
+            for place, part in enumerate(parts)
+            if part.data is not None
+        }
+        for part in parts:
+            if part.image_id is not None:
+                self._originals.record(part.image_id)  # raises where there is no such image
+        variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
+        notes: dict[str, str] = {}
+        faults: list[AmbienceError] = []
+        for kind in kinds:
+            if not takes(self._extractors[kind].spec, query):
+                variants[kind] = QueryError(refusal(query))
+                continue
+            try:
+                variants[kind], notes[kind] = self._combined(kind, parts, pictures)
+            except (FeatureError, ImageError, ModelError, QueryError, UnknownImageError) as exc:
+                variants[kind] = exc
+                faults.append(exc)
+        if not notes:  # no kind can be asked; a model that can be installed says most
+            raise next((fault for fault in faults if isinstance(fault, ModelError)), faults[0])
+        return Question(variants, None, notes, has_words(query), query.expansion)
+
+    def _combined(
+        self, kind: str, parts: Sequence[QueryPart], pictures: Mapping[int, Picture]
+    ) -> tuple[list[QueryVariant], str]:
+        """The vector of all terms, upright, and what people must know of it."""
+        spec = self._extractors[kind].spec
+        made: dict[int, Feature] = {}
+        notes: list[str] = []
+        worded = [place for place, part in enumerate(parts) if part.text is not None]
+        if worded:
+            extractor = cast(TextExtractor, self._extractors[kind])
+            texts = extractor.text_features([parts[place].text or "" for place in worded])
+            made |= {place: text.feature for place, text in zip(worded, texts, strict=True)}
+            notes = [text.note for text in texts if text.note]
+            notes += filter(None, [model_note(spec)])
+        for place, part in enumerate(parts):
+            if place in pictures:
+                made[place] = self._extractors[kind].query_variants(pictures[place])[0].feature
+            elif part.image_id is not None:
+                made[place] = self._stored(kind, part.image_id)
+        ordered: list[Feature] = [made[place] for place in range(len(parts))]
+        vectors: NDArray[Any] = np.stack([feature.vector for feature in ordered])
+        vector = combined(vectors, [part.weight for part in parts]).astype(spec.dtype)
+        quality = min(feature.quality for feature in ordered)
+        return [QueryVariant(Feature(vector, quality))], "; ".join(dict.fromkeys(notes))
+
+    def _stored(self, kind: str, image_id: int) -> Feature:
+        """The feature of a stored image: as it is stored, or made of its file where it is not yet."""
+        try:
+            return self._searches[kind].stored_variant(image_id).feature
+        except (UnknownImageError, FeatureError):
+            return self._extractors[kind].query_variants(self._originals.picture(image_id, 0))[0].feature
+
     def _pixels(self, image_id: int) -> Picture | None:
         """The picture of a stored image; None where its file is gone or unusable: features answer alone."""
         try:
             return self._originals.picture(image_id, 0)
         except (ImageError, UnknownImageError):
             return None
+
+
+def model_note(spec: FeatureSpec) -> str:
+    """What people must know of a kind's model before they rely on it.
+
+    Returns:
+        Of one put together of others, with the commands that take a better one; "" where there is nothing.
+    """
+    row = CATALOG.get(spec.model)
+    if row is None:
+        return ""
+    if not row.parts or BETTER not in CATALOG:
+        return row.note
+    return f"{row.note} Better: ambience models install {BETTER}, then ambience models use {BETTER}."
 
 
 def picture_of_nothing() -> Picture:

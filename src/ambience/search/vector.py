@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import (
+    Expansion,
     Feature,
     FeatureSpec,
     Hit,
@@ -57,8 +58,10 @@ def score(distance: float, spec: FeatureSpec) -> float:
     Returns:
         0–1, greater is better. Hamming: 1 − d / (dim/2), since unrelated hashes differ in half of their bits.
         L1 of histograms that sum to one: 1 − d/2, the share of pixels in common (histogram intersection;
-        Swain & Ballard 1991). Cosine distance: 1 − d. Points, whose distance is an expected number of chance
-        matches: 1 − d^(1/40), half at 10^-12. Others: 1 / (1 + d).
+        Swain & Ballard 1991). Cosine distance: 1 − d, the cosine itself; between words and a picture it has
+        the scale of the model (of CLIP, 0.3 is a good one), so that scores compare within one answer. Points,
+        whose distance is an expected number of chance matches: 1 − d^(1/40), half at 10^-12. Others:
+        1 / (1 + d).
     """
     match spec.metric:
         case "hamming":
@@ -112,6 +115,7 @@ class VectorSearch:
         radius: float | None = None,
         allowed: Ids | None = None,
         picture: Picture | None = None,
+        expansion: Expansion | None = None,
     ) -> Ranking:
         """Images near any of the variants of a query, each once, at its nearest.
 
@@ -121,6 +125,7 @@ class VectorSearch:
             radius: instead of k: everything at this distance or nearer.
             allowed: only these feature ids, chosen before ranking.
             picture: of the query; vectors have no use for it.
+            expansion: of embeddings; other vectors have no use for it.
 
         Returns:
             Hits nearest first, ties by image id.
@@ -184,6 +189,8 @@ class VectorSearch:
         qualities = self._qualities(feature_ids, image_ids >= 0)
         order = np.lexsort((image_ids, distances))
         kept = [i for i in order if image_ids[i] >= 0 and qualities[i] >= 0]
+        if self.spec.metric != "inner_product":  # rounding may leave a little less than nothing
+            distances = np.maximum(distances, np.float32(0))
         return tuple(
             Hit(
                 image_id=int(image_ids[i]),

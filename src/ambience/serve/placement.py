@@ -27,7 +27,7 @@ VERDICT_WORDS = {
     "same_scene": "same scene",
     "look_alike": "looks alike",
     "same_colors": "same colors",
-    "same_words": "same words",
+    "same_words": "fits the words",
 }
 
 Relation = Literal["whole", "within", "around", "across"]

@@ -8,6 +8,7 @@ import pytest
 from ambience.datatypes import (
     Answer,
     Evidence,
+    Expansion,
     FeatureState,
     ImageRecord,
     KindStatus,
@@ -15,6 +16,7 @@ from ambience.datatypes import (
     Orientation,
     Picture,
     Query,
+    QueryPart,
     Verdict,
 )
 from ambience.errors import AmbienceError, BusyError, CorruptImageError, QueryError, UnknownImageError
@@ -48,6 +50,9 @@ RECORD = ImageRecord(
         [1, [2]],
         {1: "a", "b": None, Verdict.PART: ()},
         Query(data=b"\xff" * 10, name="q"),
+        Query(
+            parts=(QueryPart(text="a dog", weight=-0.5), QueryPart(data=b"\x00")), expansion=Expansion(3, 0.5)
+        ),
         RECORD,
         {7: RECORD},
         Answer(

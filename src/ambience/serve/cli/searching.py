@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,17 @@ FILE_KIND = "sha256"
 
 
 @click.command()
-@click.argument("query", metavar="FILE|URL|ID")
+@click.argument("picture", metavar="[FILE|URL|ID]", required=False)
+@click.option(
+    "--text", "texts", metavar="WORDS", multiple=True, help="Words for what to find; may be repeated."
+)
+@click.option(
+    "--minus",
+    "minuses",
+    metavar="WORDS",
+    multiple=True,
+    help="Words for what shall not be found; beside --text or a picture.",
+)
 @click.option(
     "--by", "kinds", metavar="KIND", multiple=True, help="Ask this kind only, such as color; may be repeated."
 )
@@ -40,39 +51,81 @@ FILE_KIND = "sha256"
 @click.pass_obj
 def search(
     session: Session,
-    query: str,
+    picture: str | None,
+    texts: tuple[str, ...],
+    minuses: tuple[str, ...],
     kinds: tuple[str, ...],
     k: int | None,
     is_json: bool,
     paths: bool,
     opens: bool,
 ) -> int:
-    """Finds pictures like the one given.
+    """Finds pictures like the one given, or pictures that words describe.
 
-    That is a file, a URL, standard input (-) or the id of a picture of the library.
+    A picture is a file, a URL, standard input (-) or the id of a picture of the library; a file whose name is
+    a number is said as ./123. Words go beside it or alone:
 
-    A file whose name is a number is said as ./123. Exit status, as of grep: 0 found, 1 nothing found or an
+    \b
+      ambience search photo.jpg
+      ambience search --text "dog on a beach" --minus snow
+      ambience search photo.jpg --text "at night"
+
+    Exit status, as of grep: 0 found, 1 nothing found or an
     error.
-    """
+    """  # noqa: D301 - click keeps the lines after a \b as they are
     if is_json and paths:
         raise click.UsageError("--json and --paths are two forms of the same answer; give one of them")
-    question = question_of(query, session.settings)
-    by = [name for word in kinds for name in word.split(",") if name] or None
+    from ambience.search.combination import described
+
+    question = composed_of(picture, texts, minuses, session.settings)
+    name = described(question)
+    by = [kind for word in kinds for kind in word.split(",") if kind] or None
     with session.reading() as library:
-        answer = library.search(question, by=by, k=k, exclude_self=question.image_id is not None)
+        answer = library.search(question, by=by, k=k, exclude_self=True)
         records = library.images([match.image_id for match in answer.matches])
     matches = [match for match in answer.matches if match.image_id in records]
     if is_json:
-        write_json(_as_document(question, answer, matches, records))
+        write_json(_as_document(name, answer, matches, records))
     elif paths:
         for match in matches:
             write_raw_line(records[match.image_id].path or records[match.image_id].name)
     elif matches:
         _write_matches(answer, matches, records)
-    _write_notes(answer.kinds, has_matches=bool(matches), name=question.name)
+    _write_notes(answer.kinds, has_matches=bool(matches), name=name)
     if opens and matches:
         _open(records[matches[0].image_id])
     return 0 if matches else 1
+
+
+def composed_of(
+    picture: str | None, texts: "Sequence[str]", minuses: "Sequence[str]", settings: "Settings"
+) -> "Query":
+    """What the user asks: a picture, words, or both together.
+
+    Args:
+        picture: word of the command line; None where there is none.
+        texts: what to find.
+        minuses: what shall not be found.
+        settings: say how much is fetched and read.
+
+    Returns:
+        A settled question.
+
+    Raises:
+        click.UsageError: nothing is said to look for.
+        QueryError: the picture or the words are none.
+        ImageError: the file is over the limit.
+    """
+    from ambience.datatypes import Query, QueryPart
+    from ambience.search.combination import MINUS, settled
+
+    if picture is None and not texts:
+        raise click.UsageError("say what to look for: a picture (a file, a URL or an id), --text, or both")
+    query = Query() if picture is None else question_of(picture, settings)
+    parts = [] if picture is None else [QueryPart(query.data, query.image_id)]
+    parts += [QueryPart(text=text) for text in texts]
+    parts += [QueryPart(text=text, weight=MINUS) for text in minuses]
+    return settled(replace(query, data=None, image_id=None, parts=tuple(parts)))
 
 
 def question_of(word: str, settings: "Settings") -> "Query":
@@ -161,11 +214,13 @@ def _write_notes(statuses: "Sequence[KindStatus]", *, has_matches: bool, name: s
             say(f"{status.kind} {status.state}: {status.message}; the answer is without it")
         elif status.state == "empty":
             say(f"{status.kind} has nothing to go by: {status.message or 'the query is too plain'}")
+        elif status.message:
+            say(f"{status.kind}: {status.message}")
         if status.pending:
             say(f"{status.kind} cannot find {counted(status.pending, 'picture')} yet, still in work")
     if not has_matches:
         asked = ", ".join(status.kind for status in statuses) or "no kind"
-        say(f"nothing found that is like {name} (asked {asked})")
+        say(f"nothing found for {name} (asked {asked})")
 
 
 def _open(record: "ImageRecord") -> None:
@@ -175,14 +230,14 @@ def _open(record: "ImageRecord") -> None:
 
 
 def _as_document(
-    question: "Query",
+    name: str,
     answer: "Answer",
     matches: "Sequence[Match]",
     records: "Mapping[int, ImageRecord]",
 ) -> dict[str, Any]:
     """The whole answer, with name and path of each picture."""
     return {
-        "query": question.name,
+        "query": name,
         "matches": [
             {
                 "rank": rank,

@@ -38,14 +38,19 @@ class Form:
         fields: name → values in the order sent: strings, or anything that JSON can hold.
         file: the picture, if one came; read it in a worker thread, it may lie on disk.
         file_name: as the client calls it, without folders.
+        others: further pictures, by the names of their fields.
     """
 
     fields: Mapping[str, list[Any]] = field(default_factory=dict)
     file: IO[bytes] | None = None
     file_name: str = ""
+    others: Mapping[str, IO[bytes]] = field(default_factory=dict)
 
-    def picture(self) -> bytes:
-        """The bytes of the picture.
+    def picture(self, name: str = "image") -> bytes:
+        """The bytes of a picture.
+
+        Args:
+            name: of its field.
 
         Returns:
             All of them.
@@ -53,13 +58,34 @@ class Form:
         Raises:
             QueryError: none came, or it is empty.
         """
-        if self.file is None:
-            raise QueryError("no picture in the request; send one as the multipart field 'image'")
-        self.file.seek(0)
-        data = self.file.read()
+        file = self.file if name == "image" else self.others.get(name)
+        if file is None:
+            raise QueryError(f"no picture in the request; send one as the form field {_short(name)}")
+        file.seek(0)
+        data = file.read()
         if not data:
-            raise QueryError(f"the picture {self.file_name!r} is empty (0 bytes)")
+            raise QueryError(f"the picture {self.file_name or name!r} is empty (0 bytes)")
         return data
+
+    def objects(self, name: str, *, most: int) -> list[dict[str, Any]]:
+        """A field as a list of JSON objects, which may be written as a string; empty if absent.
+
+        Returns:
+            The objects.
+
+        Raises:
+            QueryError: it is no list of objects, or of too many.
+        """
+        value = self.one(name)
+        if value is None:
+            return []
+        if isinstance(value, str):
+            value = _parsed_json(value, what=name)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise QueryError(f"{name} = {_short(value)} is no JSON list of objects")
+        if len(value) > most:
+            raise QueryError(f"{name} has {len(value)} entries; at most {most} are taken")
+        return value
 
     def one(self, name: str) -> Any:
         """The only value of a field; None where it is absent, null or an empty string.
@@ -196,18 +222,19 @@ def base_name(name: str | None) -> str:
 
 
 @asynccontextmanager
-async def received(request: Request) -> AsyncIterator[Form]:
-    """The form of a request, whatever it was sent as; its file is gone when the block ends.
+async def received(request: Request, *, most_files: int = 1) -> AsyncIterator[Form]:
+    """The form of a request, whatever it was sent as; its files are gone when the block ends.
 
     Args:
         request: multipart (file field `image` or `file`), JSON, url-encoded, or the bytes of a picture with
             the fields in the query string.
+        most_files: beyond the first, files come in fields of any other names.
 
     Yields:
         The form; fields of the query string are part of it.
 
     Raises:
-        QueryError: the body is malformed, or holds more than one file.
+        QueryError: the body is malformed, or holds more files than that.
         MediaTypeError: the body is of a type that is not read here.
     """
     fields: dict[str, list[Any]] = {}
@@ -215,7 +242,7 @@ async def received(request: Request) -> AsyncIterator[Form]:
         fields.setdefault(name, []).append(value)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        async with _parsed(request, fields) as form:
+        async with _parsed(request, fields, most_files) as form:
             yield form
     elif content_type == "application/json" or content_type.endswith("+json"):
         for name, value in (await json_object(request)).items():
@@ -242,23 +269,32 @@ async def _spooled(request: Request, file: IO[bytes]) -> None:
 
 
 @asynccontextmanager
-async def _parsed(request: Request, fields: dict[str, list[Any]]) -> AsyncIterator[Form]:
+async def _parsed(request: Request, fields: dict[str, list[Any]], most_files: int) -> AsyncIterator[Form]:
+    limits = f"({most_files} file{'s' * (most_files > 1)} and {MAX_FIELDS} fields of 64 kB at most)"
     try:
-        sent = await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+        sent = await request.form(max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     except StarletteHTTPException as exc:
-        raise QueryError(f"malformed form: {exc.detail} (one file, at most {MAX_FIELDS} fields)") from exc
+        raise QueryError(f"malformed form: {exc.detail} {limits}") from exc
     except (ValueError, LookupError) as exc:  # an unusable charset or boundary
         raise QueryError(f"malformed form: {exc}") from exc
-    file, file_name = None, ""
+    files: dict[str, UploadFile] = {}
     try:
         for name, value in sent.multi_items():
             if not isinstance(value, UploadFile):
                 fields.setdefault(name, []).append(value)
-            elif name in ("image", "file"):
-                file, file_name = value.file, base_name(value.filename)
-            else:
+                continue
+            own = "image" if name in ("image", "file") else name
+            if own != "image" and most_files == 1:
                 raise QueryError(f"the file came as field {name[:80]!r}; send it as 'image'")
-        yield Form(fields, file, file_name)
+            if own in files:
+                raise QueryError(f"two files came as field {name[:80]!r}; give each a name of its own")
+            files[own] = value
+        first = files.pop("image", None)
+        others = {name: file.file for name, file in files.items()}
+        if first is None:
+            yield Form(fields, others=others)
+        else:
+            yield Form(fields, first.file, base_name(first.filename), others)
     finally:
         await sent.close()
 
@@ -282,13 +318,18 @@ async def json_object(request: Request, *, most: int = MAX_JSON_BYTES) -> dict[s
         body += chunk
         if len(body) > most:
             raise BodyTooLargeError(f"a JSON body of more than {most} bytes is not read")
-    try:
-        value = json.loads(bytes(body).decode("utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError) as exc:
-        raise QueryError(f"the body is no JSON: {str(exc)[:200]}") from exc
+    value = _parsed_json(bytes(body), what="the body")
     if not isinstance(value, dict):
         raise QueryError(f"the body is a JSON {type(value).__name__}; send an object")
     return value
+
+
+def _parsed_json(text: str | bytes, *, what: str) -> Any:
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        return json.loads(decoded, parse_constant=_no_number)
+    except (ValueError, RecursionError) as exc:
+        raise QueryError(f"{what} is no JSON: {str(exc)[:200]}") from exc
 
 
 def _no_number(word: str) -> float:

@@ -22,6 +22,7 @@ from ambience.datatypes import (
     Orientation,
     Verdict,
 )
+from ambience.search.question import model_note
 from ambience.serve.http.errors import shown
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
 from ambience.serve.placement import geometry_of
@@ -131,7 +132,7 @@ class KindStatusSchema(BaseModel):
 
     kind: str
     state: Literal["ok", "failed", "late", "empty"]
-    message: str = ""
+    message: str = Field("", description='For people; beside "ok", what they must know of the answer.')
     pending: int = Field(0, description="Images that this kind cannot find yet.")
     took_s: float = 0.0
 
@@ -168,6 +169,7 @@ class KindSchema(BaseModel):
     fingerprint: str
     port: int = Field(description="Of this kind served alone.")
     accepts_text: bool
+    note: str = Field("", description="What people must know of its model before they rely on it.")
 
 
 class KindList(BaseModel):
@@ -377,6 +379,7 @@ def kind_of(spec: FeatureSpec) -> KindSchema:
         fingerprint=spec.fingerprint,
         port=spec.port,
         accepts_text=spec.accepts_text,
+        note=model_note(spec),
     )
 
 

@@ -1,21 +1,50 @@
 """`/v1/search`: every kind is asked at once, and one answer comes back."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from ambience import datatypes
-from ambience.datatypes import MAX_IMAGE_ID, Verdict
+from ambience.datatypes import MAX_IMAGE_ID, Expansion, QueryPart, Verdict
 from ambience.errors import QueryError
+from ambience.search.combination import LONGEST_TEXT, MINUS, MOST_TERMS, settled
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
 from ambience.serve.http.state import ServerState, work_place
 
+USUAL_ALPHA = 3.0
+"""αQE's power where only its number of pictures is given."""
+
+_TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
+_PART: dict[str, Any] = {
+    "type": "object",
+    "description": "One term: exactly one of `text`, `image_id` and `image`.",
+    "properties": {
+        "text": _TEXT,
+        "image_id": {"type": "integer", "description": "An image of the library."},
+        "image": {"type": "string", "description": "Name of the form field that holds a picture sent along."},
+        "weight": {
+            "type": "number",
+            "default": 1,
+            "description": "How much it counts against the other terms; below 0: what shall not be found.",
+        },
+    },
+}
 _KNOBS: dict[str, Any] = {
     "image_id": {"type": "integer", "description": "Search by this image of the library."},
-    "text": {"type": "string", "description": "Search by words, where a kind takes them."},
-    "by": {"type": "array", "items": {"type": "string"}, "description": "Kinds to ask; all by default."},
+    "text": _TEXT | {"description": "Search by words, where a kind takes them."},
+    "minus": _TEXT | {"description": "Words for what shall not be found, beside something that shall."},
+    "parts": {
+        "type": "array",
+        "maxItems": MOST_TERMS,
+        "items": _PART,
+        "description": "Several terms, which become one question; in a form, as JSON.",
+    },
+    "by": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Kinds to ask; by default all that such a question can be asked of.",
+    },
     "k": {"type": "integer", "minimum": 1, "description": "Most hits."},
     "min_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "Least score of a hit."},
     "verdicts": {
@@ -23,12 +52,39 @@ _KNOBS: dict[str, Any] = {
         "items": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
         "description": "Only hits with these verdicts.",
     },
-    "exclude_self": {"type": "boolean", "description": "Leave out the image that `image_id` names."},
+    "exclude_self": {"type": "boolean", "description": "Leave out the images that the question names."},
+    "aqe_n": {
+        "type": "integer",
+        "minimum": 0,
+        "description": "Nearest pictures that widen the question before it is asked again, of kinds of "
+        "embeddings; 0: none; by default as the settings say.",
+    },
+    "aqe_alpha": {
+        "type": "number",
+        "minimum": 0,
+        "description": f"Power of their likeness by which these count; {USUAL_ALPHA:g} by default.",
+    },
+}
+_EXAMPLES: dict[str, Any] = {
+    "words": {"summary": "By words", "value": {"text": "dog on a beach", "minus": "snow", "k": 20}},
+    "image": {"summary": "By an image of the library", "value": {"image_id": 17, "exclude_self": True}},
+    "parts": {
+        "summary": "By several terms",
+        "value": {
+            "parts": [
+                {"image_id": 17},
+                {"text": "at night", "weight": 0.5},
+                {"text": "people", "weight": -0.5},
+            ]
+        },
+    },
 }
 SEARCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "Exactly one of `image`, `image_id` and `text`.",
+        "description": "At least one of `image`, `image_id`, `text` and `parts`. One picture alone is asked "
+        "of every kind. Several terms, and words, become one vector: the sum of their vectors of unit "
+        "length, each times its weight, brought to unit length.",
         "content": {
             "multipart/form-data": {
                 "schema": {
@@ -36,7 +92,10 @@ SEARCH_BODY: dict[str, Any] = {
                     "properties": {"image": {"type": "string", "format": "binary"}, **_KNOBS},
                 }
             },
-            "application/json": {"schema": {"type": "object", "properties": _KNOBS}},
+            "application/json": {
+                "schema": {"type": "object", "properties": _KNOBS},
+                "examples": _EXAMPLES,
+            },
             "image/*": {"schema": {"type": "string", "format": "binary"}},
         },
     }
@@ -47,11 +106,13 @@ router = APIRouter(prefix="/v1/search", tags=["search"], responses=PROBLEMS)
 
 @router.post("", openapi_extra=SEARCH_BODY)
 async def search(request: Request) -> SearchAnswer:
-    """Finds pictures: by a picture sent along, by an image of the library, or by words.
+    """Finds pictures: by pictures sent along, by images of the library, by words, or by all of them together.
 
-    Hits come by verdict, strongest first, then by score; `kinds` says how each kind fared.
+    Hits come by verdict, strongest first, then by score; `kinds` says how each kind fared. Words are asked
+    only of kinds that take them, and what fits them is `same_words`: never a copy. Its score is the cosine of
+    the question and the picture, on the scale of the model, so that it compares within one answer alone.
     """
-    async with work_place(request) as state, received(request) as form:
+    async with work_place(request) as state, received(request, most_files=MOST_TERMS) as form:
         return await state.work.run(lambda: _answer(state, form))
 
 
@@ -59,10 +120,13 @@ async def search(request: Request) -> SearchAnswer:
 async def search_by_link(
     request: Request,
     id: Annotated[int | None, Query(ge=0, le=MAX_IMAGE_ID, description="An image of the library.")] = None,
-    text: Annotated[str | None, Query(max_length=1000)] = None,
+    text: Annotated[str | None, Query(max_length=LONGEST_TEXT, examples=["dog on a beach"])] = None,
+    minus: Annotated[
+        str | None, Query(max_length=LONGEST_TEXT, description="Words for what shall not be found.")
+    ] = None,
     k: Annotated[int | None, Query(ge=1)] = None,
 ) -> SearchAnswer:
-    """The same as a link; takes `by`, `min_score`, `verdicts` and `exclude_self` too."""
+    """The same as a link; takes the other fields too, `parts` as JSON."""
     async with work_place(request) as state:
         fields = {name: request.query_params.getlist(name) for name in request.query_params}
         named = fields.pop("id", None)
@@ -86,17 +150,50 @@ def _answer(state: ServerState, form: Form) -> SearchAnswer:
 
 
 def _query(form: Form) -> datatypes.Query:
-    image_id, text = form.integer("image_id", least=0), form.text("text")
-    given = [name for name, value in (("image_id", image_id), ("text", text)) if value is not None]
-    given += ["image"] if form.file is not None else []
-    if len(given) != 1:
-        raise QueryError(
-            f"the query has {' and '.join(given) or 'none'} of image, image_id and text; give exactly one"
-        )
-    query = datatypes.Query(image_id=image_id, text=text)
-    if form.file is not None:
-        query = replace(query, data=form.picture(), name=form.file_name or "query")
-    return query
+    """The question of a form: its plain fields, and then its parts."""
+    listed = form.objects("parts", most=MOST_TERMS)
+    named = {each.get("image") for each in listed if isinstance(each.get("image"), str)}
+    is_plain = form.file is not None and "image" not in named
+    parts = [QueryPart(data=form.picture())] if is_plain else []
+    image_id = form.integer("image_id", least=0)
+    parts += [QueryPart(image_id=image_id)] if image_id is not None else []
+    for name, weight in (("text", 1.0), ("minus", MINUS)):
+        text = form.text(name, most=LONGEST_TEXT)
+        parts += [QueryPart(text=text, weight=weight)] if text is not None else []
+    parts += [_part(form, each, number) for number, each in enumerate(listed, 1)]
+    for name in form.others:
+        if name not in named:
+            raise QueryError(
+                f"the file came as field {name[:80]!r}; send it as 'image', or name it in 'parts' as "
+                '{"image": "…"}'
+            )
+    name = form.file_name or "query"
+    return settled(datatypes.Query(parts=tuple(parts), name=name, expansion=_expansion(form)))
+
+
+def _part(form: Form, said: dict[str, Any], number: int) -> QueryPart:
+    """One term of a question, as it was sent."""
+    own = Form({name: [value] for name, value in said.items()})
+    for name in said:
+        if name not in ("text", "image_id", "image", "weight"):
+            raise QueryError(
+                f"part {number} has {name[:80]!r}; a part has text, image_id or image, and weight"
+            )
+    field = own.text("image")
+    weight = own.number("weight", least=-float("inf"))
+    return QueryPart(
+        data=None if field is None else form.picture(field),
+        image_id=own.integer("image_id", least=0),
+        text=own.text("text", most=LONGEST_TEXT),
+        weight=1.0 if weight is None else weight,
+    )
+
+
+def _expansion(form: Form) -> Expansion | None:
+    n, alpha = form.integer("aqe_n", least=0), form.number("aqe_alpha", least=0)
+    if n is None and alpha is not None:
+        raise QueryError("aqe_alpha says how the aqe_n nearest pictures count; give aqe_n as well")
+    return None if n is None else Expansion(n, USUAL_ALPHA if alpha is None else alpha)
 
 
 def _verdicts(form: Form) -> list[Verdict] | None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
 from ambience.datatypes import FeatureSpec, FeatureState, Query
+from ambience.search.combination import LONGEST_TEXT
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import MissingFieldError, shown
 
@@ -107,10 +108,11 @@ class KindService:
             Items nearest first.
 
         Raises:
-            QueryError: a field is malformed.
+            ModelError: the model that understands words is missing or unusable.
+            QueryError: a field is malformed, or the text is empty.
             MissingFieldError: no text came.
         """
-        text = form.text("text")
+        text = form.text("text", most=LONGEST_TEXT)
         if text is None:
             raise MissingFieldError("field 'text' is missing; send a sentence")
         return self._items(Query(text=text), form, turned=False)

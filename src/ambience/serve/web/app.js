@@ -1,4 +1,5 @@
-// The page: ask with a picture (dropped, pasted, chosen, or one of the library), see what it is a copy of.
+// The page: ask with a picture (dropped, pasted, chosen, or one of the library), with words, or with both, and
+// see what it is a copy of, what looks like it, and what fits the words.
 // Everything goes through /v1 of the same server; text from the server is only ever set as text.
 
 const RECENT_PAGE = 40;
@@ -12,15 +13,18 @@ const NAMES = {
   same_scene: ["Same scene", ""],
   look_alike: ["Looks alike", ""],
   same_colors: ["Same colors", "color"],
-  same_words: ["Same words", ""],
+  same_words: ["Fits the words", ""],
 };
+const LOOSE = ["look_alike", "same_colors", "same_words"]; // no copy and no part
 const TABS = {
-  copies: { fields: {}, keeps: (match) => match.verdict !== "same_colors" },
-  colors: { fields: { by: "color" }, keeps: () => true },
+  copies: { fields: {}, keeps: (match) => !LOOSE.includes(match.verdict), none: "No copy and no part of this picture is in the library.", what: ["match", "matches"] },
+  looks: { fields: { by: "" }, keeps: () => true, none: "No picture in the library looks like this one.", what: ["picture that looks alike", "pictures that look alike"] },
+  colors: { fields: { by: "color" }, keeps: () => true, none: "No picture of these colors is in the library.", what: ["picture of the same colors", "pictures of the same colors"] },
+  words: { fields: {}, keeps: () => true, none: "Nothing in the library fits these words.", what: ["picture", "pictures"] },
 };
 
 const at = (id) => document.getElementById(id);
-const state = { query: null, tab: "copies", answers: {}, running: null, next: null, preview: null };
+const state = { query: null, tab: "copies", answers: {}, running: null, next: null, preview: null, note: "" };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -109,29 +113,35 @@ function clearNotices() {
 
 // --- asking
 
+const hasWords = (query) => Boolean(query.text || query.minus);
+
+// Tabs of a question: words have one answer, a picture as many as there are ways to be like it.
+const tabsOf = (query) => Object.keys(TABS).filter((tab) => (query && hasWords(query)) === (tab === "words"));
+
 async function answerFor(tab) {
-  const { fields } = TABS[tab];
+  const { query } = state;
   const form = new FormData();
-  if (state.query.file) form.append("image", state.query.file, state.query.name);
-  else {
-    form.append("image_id", state.query.imageId);
-    form.append("exclude_self", "true");
-  }
+  if (query.file) form.append("image", query.file, query.file.name || "pasted picture");
+  if (query.imageId !== undefined) form.append("image_id", query.imageId);
+  if (query.text) form.append("text", query.text);
+  if (query.minus) form.append("minus", query.minus);
+  form.append("exclude_self", "true");
   form.append("k", MOST_HITS);
-  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const [name, value] of Object.entries(TABS[tab].fields)) form.append(name, value);
   return ask("/v1/search", { method: "POST", body: form, signal: state.running.signal });
 }
 
 async function search(query) {
   state.running?.abort();
   const running = new AbortController();
-  Object.assign(state, { query, tab: "copies", answers: {}, running });
+  const [tab] = tabsOf(query);
+  Object.assign(state, { query, tab, answers: {}, running });
   clearNotices();
   showQuery();
-  selectTab("copies");
+  selectTab(tab);
   at("recent").hidden = true;
   at("results").hidden = false;
-  await fill("copies", running);
+  await fill(tab, running);
 }
 
 async function fill(tab, running) {
@@ -142,7 +152,7 @@ async function fill(tab, running) {
   } catch (error) {
     if (error.name !== "AbortError") {
       at("hits").replaceChildren();
-      at("results").hidden = tab === "copies"; // what failed for the picture itself has no results at all
+      at("results").hidden = tab === tabsOf(state.query)[0]; // what failed for the picture itself has no results at all
     }
     tellError(error);
   }
@@ -154,18 +164,39 @@ function askWithFile(file) {
     tellError(new Error(`“${file.name}” is no picture (${file.type}).`));
     return;
   }
-  const name = file.name || "pasted picture";
   if (location.search) history.pushState({}, "", "/");
-  search({ file, name, preview: URL.createObjectURL(file) });
+  clearWords();
+  search({ file, picture: file.name || "pasted picture", preview: URL.createObjectURL(file) });
 }
 
-async function askWithImage(imageId, { push = true } = {}) {
+// Words beside the picture that is asked with, or alone.
+function askWithWords() {
+  const text = at("text").value.trim(), minus = at("minus").value.trim();
+  const { file, imageId, picture, preview } = state.query ?? {};
+  if (!text && !picture) {
+    if (minus) tellError(new Error("Say also what to look for: “without” takes away from that."));
+    at("text").focus();
+    return;
+  }
+  if (!file) {
+    const asked = new URLSearchParams(Object.entries({ id: imageId, text, minus }).filter(([, value]) => value !== undefined && value !== ""));
+    if (location.search !== `?${asked}`) history.pushState({}, "", `/?${asked}`);
+  }
+  search({ file, imageId, picture, preview, text, minus });
+}
+
+function clearWords() {
+  at("text").value = at("minus").value = "";
+}
+
+async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}) {
   at("large").close();
   try {
     const image = await ask(`/v1/images/${imageId}`);
     if (push) history.pushState({}, "", `/?id=${imageId}`);
+    [at("text").value, at("minus").value] = [text, minus];
     scrollTo({ top: 0 });
-    await search({ imageId, name: image.name, preview: image.thumbnail });
+    await search({ imageId, picture: image.name || `picture ${imageId}`, preview: image.thumbnail, text, minus });
   } catch (error) {
     tellError(error);
   }
@@ -175,6 +206,7 @@ function startOver() {
   state.running?.abort();
   Object.assign(state, { query: null, answers: {} });
   clearNotices();
+  clearWords();
   showQuery();
   at("results").hidden = true;
   showRecent();
@@ -182,8 +214,15 @@ function startOver() {
 
 // --- showing
 
+// “dog on a beach”, without “snow”; cut.jpg and “at night”.
+function nameOf({ picture, text, minus }) {
+  const wanted = [picture, text && `“${text}”`].filter(Boolean).join(" and ");
+  return minus ? `${wanted}, without “${minus}”` : wanted;
+}
+
 function showQuery() {
   const { query } = state;
+  if (query) query.name = nameOf(query);
   at("ask").classList.toggle("asked", query !== null);
   at("clear").hidden = query === null;
   at("preview").hidden = !query?.preview;
@@ -192,9 +231,12 @@ function showQuery() {
   state.preview = query?.preview ?? null;
   if (query?.preview) at("preview-image").src = query.preview;
   else at("preview-image").removeAttribute("src");
-  at("ask-title").textContent = query ? query.name : "Find copies and crops of a picture";
+  const takesWords = !at("words").hidden;
+  at("ask-title").textContent = query ? query.name : takesWords ? "Find pictures by words, or by a picture" : "Find copies and crops of a picture";
   at("ask-title").title = query ? query.name : "";
-  at("ask-hint").textContent = query ? "Drop or paste another picture, or" : "Drop it here, paste it with Ctrl+V, or";
+  at("text").placeholder = query?.picture ? "add words: at night" : "dog on a beach";
+  if (!query) at("ask-hint").textContent = takesWords ? "Or drop a picture here, paste it with Ctrl+V, or" : "Drop it here, paste it with Ctrl+V, or";
+  else at("ask-hint").textContent = query.picture ? "Drop or paste another picture, or" : "Drop or paste a picture, or";
   document.title = query ? `${query.name} – Ambience` : "Ambience";
 }
 
@@ -233,7 +275,7 @@ function outline(match) {
   return svg;
 }
 
-const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors", local_features: "points" })[kind] || kind.replaceAll("_", " ");
+const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors", local_features: "points", global_features: "look", image_text_features: "meaning" })[kind] || kind.replaceAll("_", " ");
 
 function distanceText(evidence) {
   if (evidence.kind === "sha256") return "identical";
@@ -242,9 +284,9 @@ function distanceText(evidence) {
   return `${Number(evidence.distance.toPrecision(2))} apart`;
 }
 
-// On a phone the number stands alone.
+// On a phone the number stands alone, and elsewhere there is no room for more than one word beside it.
 function distanceCell(evidence) {
-  const [figure, ...unit] = distanceText(evidence).split(" ");
+  const [figure, ...unit] = distanceText(evidence).replace(/(bits?) apart$/, "$1").split(" ");
   return element("td", {}, figure, unit.length ? element("span", { class: "unit" }, ` ${unit.join(" ")}`) : null);
 }
 
@@ -261,6 +303,7 @@ function whyTable(match) {
 }
 
 function badges(match) {
+  if (match.verdict === "same_words") return null; // as of every other hit
   const [, look] = NAMES[match.verdict] || ["", ""];
   const list = [element("span", { class: `badge ${look}` }, verdictText(match))];
   const turned = match.verdict === "same_colors" ? "" : turnText(match);
@@ -283,7 +326,7 @@ function hitCard(match) {
       badges(match),
       element("p", { class: "name", title: image.path || image.name }, image.name),
       element("p", { class: "facts" }, sizeText(image)),
-      whyTable(match),
+      match.verdict === "same_words" ? null : whyTable(match),
       element("div", { class: "row actions" }, proof,
         element("button", { class: "button small", type: "button", onclick: () => askWithImage(image.image_id) }, "Find similar"))));
 }
@@ -291,19 +334,22 @@ function hitCard(match) {
 function showHits(tab) {
   const answer = state.answers[tab];
   const matches = answer.matches.filter(TABS[tab].keeps);
-  at(`count-${tab}`).textContent = matches.length >= MOST_HITS ? `${matches.length}+` : matches.length;
+  const { what } = TABS[tab];
+  const count = matches.length >= MOST_HITS ? `${matches.length}+` : matches.length;
+  if (tab === "words") at("words-count").textContent = matches.length ? `The ${plural(matches.length, "picture that fits", "pictures that fit")} best` : "";
+  else at(`count-${tab}`).textContent = count;
   if (matches.length) at("hits").replaceChildren(element("ul", { class: "grid" }, ...matches.map(hitCard)));
   else at("hits").replaceChildren(emptyHits(tab));
   showStatuses(answer.kinds);
-  const what = tab === "copies" ? ["match", "matches"] : ["picture of the same colors", "pictures of the same colors"];
   at("said").textContent = `${matches.length ? plural(matches.length, ...what) : `No ${what[1]}`} found for ${state.query.name}`;
 }
 
 function emptyHits(tab) {
-  const text = tab === "copies" ? "No copy and no part of this picture is in the library." : "No picture of these colors is in the library.";
-  const box = element("div", { class: "empty" }, element("p", {}, text));
-  if (tab === "copies" && !at("tab-colors").hidden) {
-    box.append(element("button", { class: "button", type: "button", onclick: () => openTab("colors") }, "Look for the same colors"));
+  const box = element("div", { class: "empty" }, element("p", {}, TABS[tab].none));
+  const other = ["looks", "colors"].find((each) => !at(`tab-${each}`).hidden);
+  if (tab === "copies" && other) {
+    const label = other === "looks" ? "Look for pictures that look alike" : "Look for the same colors";
+    box.append(element("button", { class: "button", type: "button", onclick: () => openTab(other) }, label));
   }
   return box;
 }
@@ -313,6 +359,7 @@ function showStatuses(kinds) {
   for (const { kind, state: how, message, pending } of kinds) {
     const name = kindName(kind);
     if (how === "failed" || how === "late") told.push(`${name}: ${how === "late" ? "took too long" : "failed"}${message ? ` – ${message}` : ""}. Hits may be missing.`);
+    else if (how === "ok" && message.replace(state.note, "")) told.push(`${name}: ${message.replace(state.note, "").replace(/; $/, "")}.`);
     else if (how === "empty") told.push(`${name}: this picture tells nothing${message ? ` – ${message}` : ""}.`);
     if (pending) told.push(`${name}: ${plural(pending, "picture is", "pictures are")} not searchable yet.`);
   }
@@ -401,13 +448,18 @@ function forgetProof() {
 
 function selectTab(tab) {
   state.tab = tab;
+  const shown = tabsOf(state.query);
+  at("tabs").hidden = tab === "words";
+  at("words-count").hidden = tab !== "words";
   for (const name of Object.keys(TABS)) {
     const button = at(`tab-${name}`);
+    if (!button) continue;
     button.setAttribute("aria-selected", String(name === tab));
     button.tabIndex = name === tab ? 0 : -1;
     if (!state.answers[name]) at(`count-${name}`).textContent = "";
   }
-  at("hits").setAttribute("aria-labelledby", `tab-${tab}`);
+  at("words-count").textContent = "";
+  at("hits").setAttribute("aria-labelledby", shown.includes("words") ? "results-title" : `tab-${tab}`);
 }
 
 function openTab(tab) {
@@ -456,6 +508,15 @@ async function showSummary() {
     const waiting = Object.values(info.kinds).reduce((most, kind) => Math.max(most, kind.states.pending || 0), 0);
     at("summary").textContent = plural(info.images, "picture", "pictures") + (waiting ? `, ${waiting.toLocaleString("en")} being prepared` : "");
     at("tab-colors").hidden = !kinds.some((kind) => kind.kind === "color");
+    const looks = kinds.find((kind) => kind.kind === "global_features") ?? kinds.find((kind) => kind.metric === "cosine");
+    at("tab-looks").hidden = !looks;
+    TABS.looks.fields.by = looks?.kind ?? "";
+    const words = kinds.find((kind) => kind.accepts_text);
+    at("words").hidden = !words;
+    state.note = words?.note ?? "";
+    at("words-note").textContent = state.note;
+    at("words-note").hidden = !state.note;
+    showQuery();
   } catch (error) {
     tellError(error);
   }
@@ -475,31 +536,39 @@ addEventListener("dragover", (event) => { event.preventDefault(); at("drop").hid
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").hidden = true; });
 addEventListener("drop", takeDrop);
 addEventListener("paste", (event) => {
+  const isTyping = event.target instanceof HTMLInputElement;
   const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
   if (file) askWithFile(file);
-  else tellError(new Error("The clipboard holds no picture."));
+  else if (!isTyping) tellError(new Error("The clipboard holds no picture."));
 });
 addEventListener("popstate", route);
 at("file").addEventListener("change", (event) => { askWithFile(event.target.files[0]); event.target.value = ""; });
 at("clear").addEventListener("click", () => { if (location.search) history.pushState({}, "", "/"); startOver(); });
+at("words").addEventListener("submit", (event) => { event.preventDefault(); askWithWords(); });
 at("more").addEventListener("click", () => moreRecent(state.next));
 at("preview-image").addEventListener("error", () => at("preview").classList.add("broken"));
 for (const name of ["large", "proof"]) at(name).addEventListener("click", (event) => { if (event.target === at(name)) at(name).close(); });
 at("proof").addEventListener("close", forgetProof);
-for (const tab of Object.keys(TABS)) {
+const BUTTONS = Object.keys(TABS).filter((tab) => at(`tab-${tab}`));
+for (const tab of BUTTONS) {
   at(`tab-${tab}`).addEventListener("click", () => openTab(tab));
   at(`tab-${tab}`).addEventListener("keydown", (event) => {
-    if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-      const other = tab === "copies" ? "colors" : "copies";
-      if (!at(`tab-${other}`).hidden) openTab(other);
-    }
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    const usable = BUTTONS.filter((each) => !at(`tab-${each}`).hidden);
+    openTab(usable[(usable.indexOf(tab) + step + usable.length) % usable.length]);
   });
 }
 
 function route() {
-  const id = new URLSearchParams(location.search).get("id");
-  if (id !== null && /^\d{1,16}$/.test(id)) askWithImage(Number(id), { push: false });
-  else startOver();
+  const asked = new URLSearchParams(location.search);
+  const [id, text, minus] = [asked.get("id"), asked.get("text") ?? "", asked.get("minus") ?? ""];
+  if (id !== null && /^\d{1,16}$/.test(id)) askWithImage(Number(id), { push: false, text, minus });
+  else if (text) {
+    Object.assign(state, { query: null });
+    [at("text").value, at("minus").value] = [text, minus];
+    askWithWords();
+  } else startOver();
 }
 
 showSummary();

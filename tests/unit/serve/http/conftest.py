@@ -48,6 +48,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.search.combination import answering, settled
 from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
@@ -112,9 +113,11 @@ class MemoryLibrary:
         self.gate = threading.Event()  # closed by a test to keep searches waiting
         self.gate.set()
         self.is_closed = False
+        self.asked: list[Query] = []  # questions as they came, those that were refused included
 
     def forget_all(self):
         self._images.clear()
+        self.asked.clear()
         self._next = 0
 
     # --- write
@@ -297,6 +300,7 @@ class MemoryLibrary:
         return OriginalAnswer("distance", tuple(rows))
 
     def _hits(self, kind, query, *, all_orientations):
+        query = settled(query)
         extractor = self.kinds[kind]
         if query.data is not None:
             pixels, _ = self._decoded(query.data)
@@ -308,7 +312,7 @@ class MemoryLibrary:
                 raise UnknownImageError(f"image {query.image_id} has no {kind} feature")
             variants = [(vectors[kind], ORIENTATIONS[0])]
         else:
-            raise QueryError("the query is empty; give a picture or the id of a stored image")
+            answering({kind: extractor.spec}, query)
         hits = []
         for image_id, stored in list(self._images.items()):
             if kind in stored.vectors:
@@ -320,10 +324,12 @@ class MemoryLibrary:
     def search(self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False):
         started = time.perf_counter()
         self.gate.wait(20)
+        self.asked.append(query)
         found: dict[int, list[Evidence]] = {}
         statuses = []
-        for kind in by or self.kinds:
-            self._spec(kind)
+        query = settled(query)
+        asked = {kind: self._spec(kind) for kind in by or self.kinds}
+        for kind in answering(asked, query):
             for rank, hit in enumerate(self._hits(kind, query, all_orientations=True), 1):
                 if kind == "phash":
                     score = max(0.0, 1 - hit.distance / 288)

@@ -1,4 +1,8 @@
+import json
+
 import pytest
+
+from ambience.datatypes import Expansion, Query, QueryPart
 
 
 @pytest.fixture
@@ -48,8 +52,8 @@ def test_knobs_narrow_the_answer(filled, picture):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({}, "exactly one"),
-        ({"image_id": 1, "text": "x"}, "image_id and text"),
+        ({}, "the query is empty"),
+        ({"image_id": 1, "text": "x"}, "none takes words"),
         ({"image_id": -1}, "image_id"),
         ({"image_id": 2**53}, "image_id"),
         ({"image_id": 1.5}, "image_id"),
@@ -64,7 +68,27 @@ def test_knobs_narrow_the_answer(filled, picture):
         ({"image_id": 1, "min_score": 2}, "min_score"),
         ({"image_id": 1, "min_score": "1e999"}, "min_score"),
         ({"image_id": 1, "exclude_self": "perhaps"}, "exclude_self"),
-        ({"text": "sea"}, "empty"),
+        ({"text": "sea"}, "(color, phash) none takes words"),
+        ({"text": "sea", "by": "phash"}, "(phash) none takes words"),
+        ({"text": " "}, "the text is empty"),
+        ({"text": "x" * 100_000}, "100000 characters; at most 10000"),
+        ({"text": ["sea"]}, "no text"),
+        ({"minus": "sea"}, "say also what to look for"),
+        ({"parts": "[{"}, "parts is no JSON"),
+        ({"parts": {"text": "sea"}}, "no JSON list of objects"),
+        ({"parts": ["sea"]}, "no JSON list of objects"),
+        ({"parts": [{}]}, "part 1 of the query has none"),
+        ({"parts": [{"words": "sea"}]}, "part 1 has 'words'"),
+        ({"parts": [{"text": "a", "image_id": 1}, {"text": "b"}]}, "image_id and text"),
+        ({"parts": [{"text": "a", "weight": "heavy"}]}, "weight"),
+        ({"parts": [{"text": "a", "weight": 0}, {"text": "b"}]}, "weight 0"),
+        ({"parts": [{"image": "a"}]}, "form field 'a'"),
+        ({"parts": [{"image": 7}]}, "image = 7 is no text"),
+        ({"parts": [{"text": "a"}] * 33}, "33 entries; at most 32"),
+        ({"parts": [{"text": "a"}] * 20, "text": "b", "image_id": 1, "minus": "c"}, "none takes words"),
+        ({"image_id": 1, "aqe_n": -1}, "aqe_n"),
+        ({"image_id": 1, "aqe_n": "x"}, "aqe_n"),
+        ({"image_id": 1, "aqe_alpha": 3}, "give aqe_n as well"),
     ],
 )
 def test_a_malformed_question_is_named(filled, fields, says):
@@ -82,6 +106,69 @@ def test_an_unknown_id_is_not_found(filled):
 def test_a_body_that_is_no_json_object_is_refused(filled, body):
     answer = filled.post("/v1/search", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "query_malformed")
+
+
+@pytest.fixture
+def asked(filled, _shared):
+    """What the library was asked last: the question that a request became."""
+    library, _ = _shared
+
+    def last(answer):
+        assert answer.status_code in (200, 400), answer.text
+        assert "takes" in answer.json().get("detail", "takes")  # kinds that are asked with one picture alone
+        return library.asked.pop()
+
+    library.asked.clear()
+    return last
+
+
+def test_words_and_pictures_become_one_question_however_they_are_sent(filled, asked, picture):
+    dog, snow = QueryPart(text="dog"), QueryPart(text="snow", weight=-1)
+    words = {"text": "dog", "minus": "snow"}
+    for answer in (
+        filled.get("/v1/search", params=words),
+        filled.post("/v1/search", json=words),
+        filled.post("/v1/search", data=words),
+        filled.post("/v1/search", json={"parts": [{"text": " dog "}, {"text": "snow", "weight": "-1"}]}),
+        filled.get("/v1/search", params={"parts": '[{"text": "dog"}, {"text": "snow", "weight": -1}]'}),
+    ):
+        assert asked(answer) == Query(parts=(dog, snow))
+
+    beside = filled.get("/v1/search", params={"id": 3, **words})
+    assert asked(beside) == Query(parts=(QueryPart(image_id=3), dog, snow))
+    sent = filled.post("/v1/search", files={"image": ("a.png", picture(1))}, data=words)
+    assert asked(sent) == Query(parts=(QueryPart(data=picture(1)), dog, snow), name="a.png")
+
+
+def test_several_pictures_are_sent_by_name(filled, asked, picture):
+    files = {"image": ("a.png", picture(1)), "other": ("b.png", picture(2))}
+    other = {"image": "other", "weight": 0.5}
+    first = QueryPart(data=picture(1))
+    second = QueryPart(data=picture(2), weight=0.5)
+    sent = filled.post("/v1/search", files=files, data={"parts": json.dumps([other, {"image_id": 4}])})
+    assert asked(sent).parts == (first, second, QueryPart(image_id=4))
+    sent = filled.post("/v1/search", files=files, data={"parts": json.dumps([other, {"image": "image"}])})
+    assert asked(sent).parts == (second, first)
+    unnamed = filled.post("/v1/search", files=files)
+    assert unnamed.status_code == 400
+    assert "field 'other'" in unnamed.json()["detail"]
+
+
+def test_one_term_alone_is_a_plain_question(filled, asked, picture):
+    assert asked(filled.post("/v1/search", json={"parts": [{"image_id": 2, "weight": 0.1}]})) == Query(
+        image_id=2
+    )
+    files, parts = {"a": ("a.png", picture(2))}, json.dumps([{"image": "a"}])
+    assert asked(filled.post("/v1/search", files=files, data={"parts": parts})) == Query(data=picture(2))
+
+
+def test_widening_is_asked_for_by_its_number_of_pictures(filled, asked):
+    def expansion(**fields):
+        return asked(filled.post("/v1/search", json={"image_id": 1, **fields})).expansion
+
+    assert expansion() is None
+    assert expansion(aqe_n="5") == Expansion(5, 3.0)
+    assert expansion(aqe_n=0, aqe_alpha="0.5") == Expansion(0, 0.5)
 
 
 def test_two_pictures_in_one_question_are_refused(filled, picture):

@@ -33,7 +33,7 @@ from cases import FULL, QUICK, Case, fixture_pictures, make_cases, make_fixture
 from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
 from report import IMAGES, Report, Table, cache_folder, command_of, cores, finish
-from rule import Outcome, evaluate, related_masks
+from rule import Outcome, Row, behind_masks, evaluate, related_masks
 from searches import (
     SEARCHED_FULL,
     SEARCHED_QUICK,
@@ -249,6 +249,10 @@ def draw(outcomes: Sequence[Outcome], file: Path) -> None:
     plt.close(figure)
 
 
+def _insets(outcome: Outcome) -> list[Row]:
+    return [row for row in outcome.rows if "inset" in row.transform]
+
+
 def notes_of(
     photos: Sequence[Photo], split: Split, folder: str, missing: str, searched: Sequence[SearchResult]
 ) -> list[str]:
@@ -266,11 +270,16 @@ def notes_of(
         for one in searched
     ]
     notes += [
+        f"{one.outcome.title}: where pictures of what lies behind an inset are its rivals all the same, "
+        f"rows are {', '.join(f'{row.transform} {row.strict:.3f}' for row in _insets(one.outcome))}."
+        for one in searched
+    ]
+    notes += [
         f"{one.outcome.title}: a threshold of 0 says that no negative of half A was answered at all."
         for one in searched
         if one.outcome.threshold == 0
     ]
-    if len(split.gallery) < GALLERY_AT_LEAST or min(one.queries for one in searched) < QUERIES_AT_LEAST:
+    if len(split.gallery) < GALLERY_AT_LEAST or max(one.queries for one in searched) < QUERIES_AT_LEAST:
         notes.append(
             f"Fewer photos than the rule asks for (gallery {GALLERY_AT_LEAST:,}, query sources "
             f"{QUERIES_AT_LEAST}): only indicative."
@@ -285,6 +294,7 @@ def features_outcomes(
     split: Split,
     cases: Sequence[Case],
     masks: NDArray[np.bool_],
+    behind: NDArray[np.bool_],
     *,
     is_quick: bool,
 ) -> tuple[list[Outcome], str]:
@@ -300,7 +310,9 @@ def features_outcomes(
     else:
         kept, asked = kept | peer[0], asked | peer[1]
         methods += [_imagededup_method(key) for key in peer[0]]
-    found = [evaluate(method, kept[method.key], asked[method.key], split, masks) for method in methods]
+    found = [
+        evaluate(method, kept[method.key], asked[method.key], split, masks, behind) for method in methods
+    ]
     return found, missing
 
 
@@ -311,7 +323,8 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
     cases = make_cases(photos, split, arguments.seed)
     place = {photo.key: index for index, photo in enumerate(photos)}
     subjects = [place[case.photo.key] for case in cases]
-    masks = related_masks(subjects, [place[case.other.key] for case in cases], split, related_pairs(photos))
+    others, related = [place[case.other.key] for case in cases], related_pairs(photos)
+    masks, behind = related_masks(subjects, others, split, related), behind_masks(others, split, related)
     searched = [
         search_result(
             each,
@@ -319,6 +332,7 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
             split,
             cases,
             masks,
+            behind,
             is_masked=not arguments.unmasked,
             **(SEARCHED_QUICK if arguments.quick else SEARCHED_FULL),
         )
@@ -327,8 +341,8 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
     ]
     outcomes, missing = [one.outcome for one in searched], ""
     if not arguments.only:
-        others, missing = features_outcomes(photos, split, cases, masks, is_quick=arguments.quick)
-        outcomes += others
+        more, missing = features_outcomes(photos, split, cases, masks, behind, is_quick=arguments.quick)
+        outcomes += more
     sizes = {part: len(getattr(split, part)) for part in ("gallery", "queries", "outsiders")}
     folder = arguments.photos.resolve().name if arguments.photos else "the scikit-image package"
     report = Report(

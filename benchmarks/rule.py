@@ -2,8 +2,9 @@
 
 A method's threshold is the highest negative score on half A of the photos. "Recall by the rule" is the share
 of queries whose true picture is first, strictly, and above that threshold; false accepts are the negatives of
-half B above it. Pairs that truly show the same thing count in neither; they are counted apart. A method is
-either features and a way to compare them (`evaluate`) or a search that answers some pictures (`outcome_of`).
+half B above it. Pairs that truly show the same thing count in neither; they are counted apart. Nor is a
+picture of what lies behind an inset a rival of the inset: the query shows it as well. A method is either
+features and a way to compare them (`evaluate`) or a search that answers some pictures (`outcome_of`).
 """
 
 import math
@@ -28,6 +29,7 @@ class Row:
         is_hard: one of the 15.
         recall_at_1: share of queries whose true picture is first.
         recall: the same, and above the threshold: recall by the rule.
+        strict: recall by the rule where pictures of what lies behind an inset are rivals all the same.
         low: of the 95 % interval of `recall` (Wilson).
         high: of that interval.
         false_accepts: negatives of half B above the threshold.
@@ -38,6 +40,7 @@ class Row:
     is_hard: bool
     recall_at_1: float
     recall: float
+    strict: float
     low: float
     high: float
     false_accepts: int
@@ -112,15 +115,36 @@ def related_masks(
     Returns:
         (P, 41, N).
     """
+    behind = behind_masks(others, split, related)
     own = related[np.asarray(subjects)][:, split.gallery]
+    masks: NDArray[np.bool_] = own[:, None, :] | behind
+    return masks
+
+
+def behind_masks(others: Sequence[int], split: Split, related: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a gallery picture shows what lies behind an inset: to answer it before the inset is no fault.
+
+    Args:
+        others: as `related_masks` takes them.
+        split: who is who.
+        related: which photos truly show the same thing.
+
+    Returns:
+        (P, 41, N), false where the transform is no inset.
+    """
     behind = related[np.asarray(others)][:, split.gallery]
     shows_other = np.array(["inset" in each.name for each in TRANSFORMS])
-    masks: NDArray[np.bool_] = own[:, None, :] | (behind[:, None, :] & shows_other[None, :, None])
+    masks: NDArray[np.bool_] = behind[:, None, :] & shows_other[None, :, None]
     return masks
 
 
 def evaluate(
-    method: Method, kept: NDArray[Any], asked: NDArray[Any], split: Split, related: NDArray[np.bool_]
+    method: Method,
+    kept: NDArray[Any],
+    asked: NDArray[Any],
+    split: Split,
+    related: NDArray[np.bool_],
+    behind: NDArray[np.bool_] | None = None,
 ) -> Outcome:
     """Applies the rule to a method that compares features.
 
@@ -130,12 +154,13 @@ def evaluate(
         asked: (P, 41, V, D) features of queries, then outsiders.
         split: who is who.
         related: (P, 41, N), see `related_masks`.
+        behind: (P, 41, N), see `behind_masks`.
 
     Returns:
         Threshold, rows and counts.
     """
     scores = method.score(asked.reshape(-1, *asked.shape[2:]), kept)
-    return outcome_of(method, scores.reshape(len(asked), len(TRANSFORMS), -1), split, related)
+    return outcome_of(method, scores.reshape(len(asked), len(TRANSFORMS), -1), split, related, behind)
 
 
 def outcome_of(
@@ -143,6 +168,7 @@ def outcome_of(
     scores: NDArray[np.float32],
     split: Split,
     related: NDArray[np.bool_],
+    behind: NDArray[np.bool_] | None = None,
     *,
     masked: NDArray[np.float32] | None = None,
 ) -> Outcome:
@@ -154,6 +180,7 @@ def outcome_of(
             a search does not answer score below every answer.
         split: who is who.
         related: (P, 41, N), see `related_masks`.
+        behind: (P, 41, N), see `behind_masks`; these are no rivals. None: there are none.
         masked: (P, 41, N) scores of the same with a query's true picture kept out of the search, for methods
             that search on where the first look finds nothing sure; by default it is only passed over.
 
@@ -166,14 +193,17 @@ def outcome_of(
     true = scores[sources, :, sources]
     rivals = scores[:queries].copy()
     rivals[sources, :, sources] = -np.inf
-    is_first = true > rivals.max(axis=2)
+    strict = true > rivals.max(axis=2)
+    is_first = strict if behind is None else true > np.where(behind[:queries], -np.inf, rivals).max(axis=2)
     threshold = float(negative[split.is_half_a].max())
-    accepted, false = is_first & (true > threshold), negative[~split.is_half_a] > threshold
+    is_above = true > threshold
+    accepted, strict, false = is_first & is_above, strict & is_above, negative[~split.is_half_a] > threshold
     rows = []
     for number, each in enumerate(TRANSFORMS):
         found = int(accepted[:, number].sum())
         rows.append(Row(each.name, each.is_hard, float(is_first[:, number].mean()), found / queries,
-                        *wilson(found, queries), int(false[:, number].sum()), len(false)))  # fmt: skip
+                        float(strict[:, number].mean()), *wilson(found, queries),
+                        int(false[:, number].sum()), len(false)))  # fmt: skip
     akin = related.copy()
     akin[sources, :, sources] = False
     documented = None

@@ -41,6 +41,8 @@ PAIRS_AT_LEAST = 100
 TRUE_COPIES = frozenset(
     {
         frozenset({"garfield/image_0027.jpg", "garfield/image_0032.jpg"}),
+        frozenset({"grand_piano/image_0004.jpg", "grand_piano/image_0014.jpg"}),
+        frozenset({"octopus/image_0005.jpg", "octopus/image_0006.jpg"}),
         frozenset({"pigeon/image_0002.jpg", "pigeon/image_0006.jpg"}),
     }
 )

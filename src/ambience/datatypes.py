@@ -306,6 +306,8 @@ class Hit:
         quality: the smaller of the query's and the hit's feature quality, 0–1.
         geometry: how both lie on each other, from kinds that verify it.
         verdict: what a kind that verifies found; None leaves it to the spec's distances.
+        plain_distance: from the question as it was asked, where `distance` is from a widened one: what the
+            spec's distances are compared with. None: `distance` is.
     """
 
     image_id: int
@@ -314,6 +316,7 @@ class Hit:
     quality: float = 1.0
     geometry: Geometry | None = None
     verdict: Verdict | None = None
+    plain_distance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

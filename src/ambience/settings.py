@@ -138,10 +138,20 @@ class ModelSettings:
     precision: str = setting(
         "auto",
         "",
-        "Numbers that models calculate in: f32, bf16, or auto: bf16 where that is faster.",
+        "Numbers that models calculate in: f32, bf16, int8 (faster, a little less exact), or auto: bf16 "
+        "where that is faster, else f32.",
     )
     threads: int = setting(
         0, "threads", "Threads that models calculate with at a time; 0: as many as cores.", minimum=0
+    )
+    device: str = setting(
+        "auto",
+        "",
+        "What published networks run on: cpu, cuda (a graphics card of NVIDIA, with ambience[cuda]), or "
+        "auto: cuda where it can be used, else cpu.",
+    )
+    idle_s: float = setting(
+        600.0, "seconds", "A model that nobody used for so long gives its memory back; 0: never.", minimum=0
     )
     hub: str = setting(
         "https://huggingface.co",

@@ -50,6 +50,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"train_from": 100, "lists": 16, "probes": 12, "compile_from": 0},
         {"train_from": 100, "lists": 16, "probes": 12, "exact_below": 0},
     ],
+    "embedding": [
+        {},
+        {"train_from": 100, "lists": 16, "probes": 12, "rerank": 60},
+        {"train_from": 100, "lists": 16, "probes": 12, "rerank": 60, "exact_below": 0},
+        {"train_from": 100, "lists": 16, "probes": 12, "rerank": 60, "form": "opq"},
+    ],
     "histogram": [{}, {"train_from": 100, "lists": 16, "probes": 12, "shortlist": 150}],
 }
 """Options that bring out the forms of an engine; an engine that is not named is run with its defaults."""

@@ -14,7 +14,8 @@ def supported_verdict(hit: Hit, spec: FeatureSpec) -> Verdict | None:
     """The strongest verdict that one kind's figure alone supports.
 
     Args:
-        hit: its distance, and the quality of the weaker of the two features; or a verdict found by geometry.
+        hit: its distance from the question as asked, and the quality of the weaker of the two features; or a
+            verdict found by geometry.
         spec: says which distance means what, and below which quality a feature tells nothing.
 
     Returns:
@@ -24,7 +25,8 @@ def supported_verdict(hit: Hit, spec: FeatureSpec) -> Verdict | None:
         return hit.verdict
     if hit.quality < spec.min_quality:
         return None
-    return next((verdict for verdict, largest in spec.verdicts if hit.distance <= largest), None)
+    distance = hit.distance if hit.plain_distance is None else hit.plain_distance
+    return next((verdict for verdict, largest in spec.verdicts if distance <= largest), None)
 
 
 def evidence_of(ranking: Ranking, spec: FeatureSpec, score: Score) -> dict[int, Evidence]:

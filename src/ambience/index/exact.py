@@ -41,7 +41,7 @@ class ExactIndex:
 
     options_class: ClassVar[type[ExactOptions]] = ExactOptions
     metrics: ClassVar[frozenset[Metric]] = frozenset({"hamming", "l1", "l2", "cosine", "inner_product"})
-    default_for: ClassVar[frozenset[Metric]] = frozenset({"l2", "cosine", "inner_product"})
+    default_for: ClassVar[frozenset[Metric]] = frozenset({"l2", "inner_product"})
 
     def __init__(self, spec: FeatureSpec, options: ExactOptions, *, fetch: Fetch | None = None) -> None:
         check_metric("exact", spec, self.metrics)
@@ -173,10 +173,16 @@ def measure(metric: Metric, query: NDArray[Any], vectors: NDArray[Any]) -> Dista
     elif metric == "l2":
         distances = np.sqrt(np.square(many - wide).sum(axis=1))
     elif metric == "inner_product":
-        distances = -(many @ wide)
+        distances = -_products(wide, many)
     else:
         norms = np.sqrt(np.square(many).sum(axis=1) * np.square(wide).sum())
-        products = many @ wide
+        products = _products(wide, many)
         distances = 1 - np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
     measured: Distances = distances.astype(np.float32)
     return measured
+
+
+def _products(query: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """q·x of each vector, the same to the last bit whatever it is measured with, as BLAS does not promise."""
+    products: NDArray[np.float64] = (vectors * query).sum(axis=1)
+    return products

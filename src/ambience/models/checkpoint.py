@@ -1,6 +1,7 @@
-"""Tensors of PyTorch checkpoints, read without PyTorch and without running anything that the file says.
+"""Tensors of checkpoints, read without PyTorch and without running anything that the file says.
 
-Both forms are read: the archive that PyTorch writes since 1.6, and the run of pickles that it wrote before.
+Three forms are read: safetensors, the archive that PyTorch writes since 1.6, and the run of pickles that it
+wrote before.
 `pickle.load` and `torch.load` are never called. A file is read once: the very bytes whose sha256 was checked
 are those that are taken apart.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError
 from ambience.models._pickles import StorageNote, TensorNote, is_key, read_pickle
+from ambience.models._safetensors import is_safetensors, read_safetensors
 
 Tensors = dict[str, NDArray[Any]]
 """Arrays by name, read-only; shapes and names as the checkpoint has them."""
@@ -83,6 +85,8 @@ def _checked_bytes(file: Path, max_bytes: int, sha256: str | None) -> bytes:
 
 
 def _tensors(data: bytes) -> Tensors:
+    if is_safetensors(data):
+        return {name: array for name, array in read_safetensors(data).items() if array.size}
     if data[:4] == b"PK\x03\x04":
         said, parts = _from_archive(data)
     else:

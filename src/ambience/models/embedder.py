@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.datatypes import RgbImage
-from ambience.models.catalog import ModelRow
+from ambience.models.row import ModelRow
 
 
 class EmbeddedTexts(NamedTuple):

@@ -81,7 +81,7 @@ _SIGLIP2_B32 = ModelRow(
     dim=768,
     input_size=256,
     pixels=Pixels(256, "squash", "bilinear"),
-    tokens=Tokens("textual/tokenizer.json", context=64, pad=0, is_lowercase=True),
+    tokens=Tokens("textual/tokenizer.json", context=64, pad=0, is_lowercase=True, end=1),
     image=Tower("visual/model.onnx", "embedding"),
     text=Tower("textual/model.onnx", "embedding"),
 )
@@ -115,7 +115,7 @@ _SIGLIP2_B16 = ModelRow(
     dim=768,
     input_size=256,
     pixels=Pixels(256, "squash", "bilinear"),
-    tokens=Tokens("tokenizer.json", context=64, pad=0, is_lowercase=True),
+    tokens=Tokens("tokenizer.json", context=64, pad=0, is_lowercase=True, end=1),
     image=Tower("onnx/vision_model.onnx", "pooler_output"),
     text=Tower("onnx/text_model.onnx", "pooler_output"),
 )
@@ -152,7 +152,7 @@ _DATACOMP_B32 = ModelRow(
     licence="MIT",
     dim=512,
     input_size=256,
-    pixels=Pixels(256, "crop", "bicubic", CLIP_MEAN, CLIP_STD),
+    pixels=Pixels(256, "crop", "bicubic", CLIP_MEAN, CLIP_STD, middle="rounded"),
     tokens=Tokens("tokenizer.json", context=77, pad=0),
     image=Tower("ViT-B-32-256-datacomp_s34b_b86k/visual.onnx", ""),
     text=Tower("ViT-B-32-256-datacomp_s34b_b86k/textual.onnx", ""),

@@ -50,7 +50,9 @@ class Pixels:
         resample: filter of the reduction, antialiased.
         mean: subtracted from values of 0–1, per channel.
         std: by which the rest is divided.
-        resize: short side before a crop; 0: `size`.
+        resize: short side before a crop, at least `size`; 0: `size`.
+        middle: where a crop begins whose margins are not alike: floor, as transformers has it, or rounded to
+            even, as torchvision and open_clip have it.
     """
 
     size: int
@@ -59,6 +61,7 @@ class Pixels:
     mean: Triple = (0.5, 0.5, 0.5)
     std: Triple = (0.5, 0.5, 0.5)
     resize: int = 0
+    middle: Literal["floor", "rounded"] = "floor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Tokens:
         pad: token that fills up.
         is_lowercase: whether sentences are made lower case before.
         has_mask: whether the graph takes an attention mask as well.
+        end: token that ends every sentence, and is added where the tokenizer's file does not say so itself.
     """
 
     file: str
@@ -78,6 +82,7 @@ class Tokens:
     pad: int
     is_lowercase: bool = False
     has_mask: bool = False
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

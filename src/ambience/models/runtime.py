@@ -2,41 +2,55 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError, ModelError, SettingsError
-from ambience.models._openvino import imported_openvino
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.checkpoint import read_checkpoint
 from ambience.models.embedder import Embedder
 from ambience.models.folder import ModelFolder
+from ambience.models.idle import MadeWhenUsed
 from ambience.models.picture_network import PictureNetwork
+from ambience.models.processor import ProcessorEngine, compiled
 from ambience.models.sentence_encoder import SentenceEncoder
 from ambience.models.starter import Starter
-from ambience.settings import ModelSettings, count_or_cores
+from ambience.models.towers import TowerEmbedder
+from ambience.settings import ModelSettings
 
 BATCH = 32
-"""Inputs of one call: a graph of one fixed size is prepared once, and the last batch is filled up."""
+"""Patches of one call: a graph of one fixed size is prepared once, and the last batch is filled up."""
 
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
 """What numbers are calculated in; "auto" is bf16 where the processor multiplies matrices of it, else f32."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""What published networks run on."""
 
 
 class Model:
-    """One model, ready to run; called from many threads at a time."""
+    """One model of patches; called from many threads at a time."""
 
-    def __init__(self, row: ModelRow, graph: ModuleType, compiled: Any) -> None:
+    def __init__(self, row: ModelRow, folder: ModelFolder, settings: ModelSettings) -> None:
         self.row = row
-        self._graph = graph
-        self._compiled = compiled
-        self._requests = threading.local()
+        self._folder = folder
+        self._settings = settings
+        self._graph: ModuleType = import_module(f"ambience.models.graphs.{row.graph}")
+        self._engine = MadeWhenUsed(self._loaded, idle_s=settings.idle_s)
+
+    def load(self) -> None:
+        """Makes it ready to run, unless it is.
+
+        Raises:
+            MissingModelError: its weights are not on this machine.
+            CorruptModelError: its weights are not usable.
+        """
+        with self._engine.use():
+            pass
 
     def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the model makes of inputs, in their order.
@@ -46,26 +60,39 @@ class Model:
 
         Returns:
             (N, dim) float32.
+
+        Raises:
+            ModelError: its weights are gone or not usable.
         """
         inputs = self._graph.prepared(self.row, inputs)
         answers = np.empty((len(inputs), self.row.dim), np.float32)
-        if not hasattr(self._requests, "request"):  # memory for one call, which threads cannot share
-            self._requests.request = self._compiled.create_infer_request()
-            self._requests.batch = np.zeros((BATCH, *inputs.shape[1:]), np.float32)
-        request, batch = self._requests.request, self._requests.batch
-        for start in range(0, len(inputs), BATCH):
-            part = inputs[start : start + BATCH]
-            batch[: len(part)] = part
-            request.infer([batch], share_inputs=True, share_outputs=True)
-            answers[start : start + len(part)] = request.get_output_tensor(0).data[: len(part)]
+        batch = np.zeros((BATCH, *inputs.shape[1:]), np.float32)
+        with self._engine.use() as engine:
+            for start in range(0, len(inputs), BATCH):
+                part = inputs[start : start + BATCH]
+                batch[: len(part)] = part
+                answers[start : start + len(part)] = engine.run([batch])[: len(part)]
         return answers
+
+    def _loaded(self) -> ProcessorEngine:
+        (place,) = self._folder.files(self.row)
+        (file,) = self.row.files
+        weights = read_checkpoint(place, max_bytes=2 * file.size, sha256=file.sha256)
+        try:
+            graph = self._graph.build(self.row, weights)
+        except CorruptModelError as exc:
+            raise CorruptModelError(f"{place} is not used: {exc}") from exc
+        graph.reshape([BATCH, *list(graph.inputs[0].get_partial_shape())[1:]])
+        # Layers this small gain nothing from int8, and the distances of descriptors are looked at closely.
+        precision = "auto" if self._settings.precision == "int8" else self._settings.precision
+        return ProcessorEngine(graph, self._settings, precision)
 
 
 class Models:
     """The models of this machine, by name; each is loaded at the first call for it.
 
     Raises:
-        SettingsError: the precision is none that is known.
+        SettingsError: the precision or the device is none that is known.
     """
 
     def __init__(
@@ -74,16 +101,18 @@ class Models:
         self._settings = settings or ModelSettings()
         self._catalog = catalog
         self._folder = ModelFolder.at(self._settings.folder)
-        self._ready: dict[str, Model] = {}
+        self._models: dict[str, Model] = {}
         self._embedders: dict[str, Embedder] = {}
         self._lock = threading.RLock()  # the starter asks for the models that it is made of
-        if self._settings.precision not in PRECISIONS:
-            raise SettingsError(
-                f"models.precision = {self._settings.precision!r}; it can be {', '.join(PRECISIONS)}"
-            )
+        for name, value, known in (
+            ("precision", self._settings.precision, PRECISIONS),
+            ("device", self._settings.device, DEVICES),
+        ):
+            if value not in known:
+                raise SettingsError(f"models.{name} = {value!r}; it can be {', '.join(known)}")
 
     def get(self, name: str) -> Model:
-        """A model that is ready to run.
+        """A model of patches that is ready to run.
 
         Args:
             name: of its row in the catalog.
@@ -97,9 +126,12 @@ class Models:
             CorruptModelError: its weights are not usable.
         """
         with self._lock:
-            if name not in self._ready:
-                self._ready[name] = self._loaded(model_row(name, self._catalog))
-            return self._ready[name]
+            if name not in self._models:
+                row = model_row(name, self._catalog)
+                self._models[name] = Model(row, self._folder, self._settings)
+            model = self._models[name]
+        model.load()
+        return model
 
     def embedder(self, name: str) -> Embedder:
         """A model that puts pictures, sentences, or both into a space of vectors.
@@ -108,86 +140,45 @@ class Models:
             name: of its row in the catalog.
 
         Returns:
-            The model, the same for all who ask.
+            The embedder, the same for all who ask; large ones are loaded when they are first used.
 
         Raises:
             ModelError: there is no such row, or what it makes are no embeddings.
-            MissingModelError: its weights are not on this machine.
-            CorruptModelError: its weights are not usable.
+            MissingModelError: its files are not on this machine.
+            CorruptModelError: its files are not those of the row.
         """
         with self._lock:
             if name not in self._embedders:
-                self._embedders[name] = self._loaded_embedder(model_row(name, self._catalog))
+                self._embedders[name] = self._made_embedder(model_row(name, self._catalog))
             return self._embedders[name]
 
-    def _loaded_embedder(self, row: ModelRow) -> Embedder:
+    def _made_embedder(self, row: ModelRow) -> Embedder:
+        if row.task == "patch_descriptor":
+            raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
+        files = self._folder.files(row)
+        if row.pixels is not None and (row.image or row.text):
+            return TowerEmbedder(row, self._folder, self._settings)
         if row.parts:
             pictures, sentences = row.parts
             network = self.embedder(pictures)
             assert isinstance(network, PictureNetwork)
-            (names,) = self._folder.files(row)
             return Starter(
                 row,
                 network,
                 partial(self.embedder, sentences),
                 encoder_row=model_row(sentences, self._catalog),
-                names=names,
+                names=files[0],
                 cache=self._folder.root / row.name,
             )
-        compile_graph = partial(_compiled, settings=in_float32(self._settings))
+        compile_graph = partial(compiled, settings=self._settings, precision=self._of_small())
         if row.task == "image_embedding":
-            (place,) = self._folder.files(row)
-            return PictureNetwork(row, place, compile_graph)
-        if row.task == "text_embedding":
-            (place,) = self._folder.files(row)
-            return SentenceEncoder(row, place, compile_graph)
-        raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
+            return PictureNetwork(row, files[0], compile_graph)
+        return SentenceEncoder(row, files[0], compile_graph)
 
-    def _loaded(self, row: ModelRow) -> Model:
-        (place,) = self._folder.files(row)
-        (file,) = row.files
-        weights = read_checkpoint(place, max_bytes=2 * file.size, sha256=file.sha256)
-        family = import_module(f"ambience.models.graphs.{row.graph}")
-        try:
-            graph = family.build(row, weights)
-        except CorruptModelError as exc:
-            raise CorruptModelError(f"{place} is not used: {exc}") from exc
-        graph.reshape([BATCH, *list(graph.inputs[0].get_partial_shape())[1:]])
-        return Model(row, family, _compiled(graph, self._settings))
+    def _of_small(self) -> str:
+        """The precision of the starter's small graphs, for which bf16 gains nothing, and int8 either.
 
-
-def in_float32(settings: ModelSettings) -> ModelSettings:
-    """Settings under which "auto" means float32, which is faster than bf16 for small graphs.
-
-    Measured on a processor with AMX: EfficientNet-Lite0 14 ms a picture in float32, 25 in bf16, which rounds
-    as well; sentences of a few words 2.5 and 3.3.
-
-    Returns:
-        A copy where the precision was left open.
-    """
-    return replace(settings, precision="f32") if settings.precision == "auto" else settings
-
-
-def _compiled(graph: Any, settings: ModelSettings) -> Any:
-    """The graph for this processor; as many calls run at a time as there are threads, each on one of them."""
-    threads = count_or_cores(settings.threads)
-    precision = settings.precision
-    if precision == "auto":
-        precision = "bf16" if _multiplies_bf16() else "f32"
-    options = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": threads,
-        "INFERENCE_PRECISION_HINT": precision,
-    }
-    return imported_openvino().Core().compile_model(graph, "CPU", options)
-
-
-def _multiplies_bf16() -> bool:
-    """Whether the processor multiplies matrices of bf16 (AMX).
-
-    Those that only have vector instructions for it gain 1.2 times at best, and lose on small models.
-    """
-    import llvmlite.binding
-
-    return bool(llvmlite.binding.get_host_cpu_features().get("amx-bf16", False))
+        Measured on a processor with AMX: EfficientNet-Lite0 14 ms a picture in float32, 25 in bf16, which
+        rounds as well; sentences of a few words 2.5 and 3.3.
+        """
+        return "bf16" if self._settings.precision == "bf16" else "f32"

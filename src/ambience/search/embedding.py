@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Expansion, Feature, FeatureSpec, Ids, Picture, QueryVariant, Ranking
+from ambience.datatypes import Expansion, Feature, FeatureSpec, Hit, Ids, Picture, QueryVariant, Ranking
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.search.expansion import expanded
 from ambience.search.vector import SearchableIndex, VectorSearch, VectorSearchOptions, check_extent
@@ -19,6 +19,11 @@ from ambience.store.features import BrokenFeatureError
 MOST_EXPANDED = 1_000
 """Nearest pictures that one question is widened by: each is read from the store."""
 
+USUAL = Expansion(7, 3.0)
+"""How kinds of pictures alone widen a question. Chosen on 15 classes of scenes of 8 photographs each, among
+184 others: with the starter's picture network mean average precision rose from 0.699 to 0.708 (n = 5: 0.711,
+n = 10: 0.697, n = 20: 0.658); the larger the groups of like pictures, the larger the n that helps most."""
+
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSearchOptions(VectorSearchOptions):
@@ -27,12 +32,12 @@ class EmbeddingSearchOptions(VectorSearchOptions):
     aqe_n: int | None = setting(
         None,
         "pictures",
-        "Nearest pictures that widen a question before it is asked again (αQE); 0: none. By default 10, and "
+        "Nearest pictures that widen a question before it is asked again (αQE); 0: none. By default 7, and "
         "none for kinds that take words.",
         minimum=0,
     )
     aqe_alpha: float = setting(
-        3.0, "", "Power of their likeness by which these count; 0: all alike.", minimum=0
+        USUAL.alpha, "", "Power of their likeness by which these count; 0: all alike.", minimum=0
     )
 
 
@@ -40,7 +45,9 @@ class EmbeddingSearch(VectorSearch):
     """The read path of a kind whose metric is cosine; threads may share it.
 
     A question may be widened by what it finds first. Distances are then those from the widened question: what
-    the answer is ordered by, and what thresholds cut.
+    the answer is ordered by, and what thresholds cut. Verdicts go by the distance from the question as it was
+    asked: a widened one comes near to what it was widened by, and would call ten times as many pictures alike
+    that are not (measured where none was: 1.4 instead of 0.14 a question).
 
     Args:
         spec: of the kind.
@@ -62,7 +69,7 @@ class EmbeddingSearch(VectorSearch):
     ) -> None:
         super().__init__(spec, index, store, on_broken)
         options = options or EmbeddingSearchOptions()
-        usual = 0 if spec.accepts_text else 10
+        usual = 0 if spec.accepts_text else USUAL.n
         self._expansion = Expansion(usual if options.aqe_n is None else options.aqe_n, options.aqe_alpha)
 
     def by_variants(
@@ -96,10 +103,21 @@ class EmbeddingSearch(VectorSearch):
         check_extent(k, radius)
         started = time.perf_counter()
         expansion = self._checked(self._expansion if expansion is None else expansion)
-        if expansion.n:
-            variants = self._widened(variants, expansion)
-        ranking = super().by_variants(variants, k=k, radius=radius, allowed=allowed)
+        asked = self._widened(variants, expansion) if expansion.n else variants
+        ranking = super().by_variants(asked, k=k, radius=radius, allowed=allowed)
+        if expansion.n and ranking.hits:
+            ranking = replace(ranking, hits=self._with_plain_distances(ranking.hits, variants))
         return replace(ranking, took_s=time.perf_counter() - started)
+
+    def _with_plain_distances(self, hits: Sequence[Hit], variants: Sequence[QueryVariant]) -> tuple[Hit, ...]:
+        """Hits of a widened question with their distances from what was asked, in the index's own measure."""
+        image_ids = [hit.image_id for hit in hits]
+        feature_ids = self._store.records.feature_ids(self.spec.fingerprint, image_ids)
+        plain = (
+            super().by_variants(variants, k=len(hits), allowed=np.sort(feature_ids[feature_ids >= 0])).hits
+        )
+        distances = {hit.image_id: hit.distance for hit in plain}
+        return tuple(replace(hit, plain_distance=distances.get(hit.image_id)) for hit in hits)
 
     def _checked(self, expansion: Expansion) -> Expansion:
         """An expansion that asks for no more than there is."""

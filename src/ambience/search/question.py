@@ -26,6 +26,9 @@ from ambience.search.base import KindSearch
 from ambience.search.combination import answering, combined, has_words, refusal, takes, terms
 from ambience.search.originals import Originals
 
+BETTER = "siglip2-b32-256"
+"""Model of the catalog that understands sentences, and runs well without a graphics card."""
+
 Variants = Mapping[str, Sequence[QueryVariant] | AmbienceError]
 """By kind: features to search with, upright first, or why there are none."""
 
@@ -276,9 +279,17 @@ class Questions:
 
 
 def model_note(spec: FeatureSpec) -> str:
-    """What people must know of a kind's model before they rely on it; "" where there is nothing."""
+    """What people must know of a kind's model before they rely on it.
+
+    Returns:
+        Of one put together of others, with the commands that take a better one; "" where there is nothing.
+    """
     row = CATALOG.get(spec.model)
-    return "" if row is None else row.note
+    if row is None:
+        return ""
+    if not row.parts or BETTER not in CATALOG:
+        return row.note
+    return f"{row.note} Better: ambience models install {BETTER}, then ambience models use {BETTER}."
 
 
 def picture_of_nothing() -> Picture:

@@ -65,6 +65,17 @@ def test_pictures_of_the_same_thing_do_not_raise_the_threshold_and_are_counted_a
     assert (outcome.related_above, outcome.related) == (ROWS, ROWS)
 
 
+def test_what_lies_behind_an_inset_is_no_rival_of_it_and_the_strict_share_is_told():
+    behind = np.zeros((4, ROWS, 4), bool)
+    behind[0, :, 2] = True
+    related = np.zeros((4, ROWS, 4), bool)
+    related[[0, 1], :, [0, 1]] = True
+    scores = np.zeros((4, ROWS, 4), np.float32)
+    scores[0, :], scores[1, :] = [5, 0, 9, 0], [0, 5, 9, 0]
+    row = outcome_of(Given(), scores, SPLIT, related | behind, behind).rows[0]
+    assert (row.recall_at_1, row.strict) == (0.5, 0), "the second query shows nothing of picture 2"
+
+
 def test_a_search_that_was_asked_again_without_the_true_picture_gives_the_negatives():
     scores = np.zeros((4, ROWS, 4), np.float32)
     scores[[0, 1], :, [0, 1]] = 30

@@ -24,7 +24,7 @@ CASES = [Case(photo(key), photo("z"), 1, Path("none.npz")) for key in "ab"]
 
 def outcome(threshold: float, recalls: dict[str, float] | None = None) -> Outcome:
     rows = tuple(
-        Row(each.name, each.is_hard, 1.0, (recalls or {}).get(each.name, 1.0), 0.9, 1.0, 0, 10)
+        Row(each.name, each.is_hard, 1.0, (recalls or {}).get(each.name, 1.0), 1.0, 0.9, 1.0, 0, 10)
         for each in TRANSFORMS
     )
     return Outcome("local", "local", threshold, rows, 0, 0, None)

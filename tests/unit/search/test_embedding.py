@@ -1,6 +1,7 @@
 """The read path of embeddings over a real store: what widening does, and what it survives."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from ambience.datatypes import (
     ImageDraft,
     QueryVariant,
     Ranking,
+    Verdict,
 )
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
+from ambience.fuse.verdict import supported_verdict
 from ambience.index.exact import ExactIndex, ExactOptions
-from ambience.search.embedding import EmbeddingSearch, EmbeddingSearchOptions
+from ambience.search.embedding import USUAL, EmbeddingSearch, EmbeddingSearchOptions
 from ambience.search.expansion import expanded
 from ambience.search.original_figures import EmbeddingFigures, ExpandingKnobs
 from ambience.store.base import FeatureDraft, PutImage
@@ -81,10 +84,24 @@ def test_a_widened_question_follows_its_neighbours(store: Store) -> None:
     assert widened.took_s > 0
 
 
+def test_verdicts_go_by_the_question_as_it_was_asked(store: Store) -> None:
+    """The fourth picture is near to what the question became, and no nearer to what was asked."""
+    search, spec = search_over(store), replace(SPEC, verdicts=((Verdict.LOOK_ALIKE, 0.2),))
+    plain = {hit.image_id: hit for hit in search.by_variants(query(1, 0, 0), k=6, expansion=NONE).hits}
+    widened = search.by_variants(query(1, 0, 0), k=6, expansion=Expansion(3, 0)).hits
+    for hit in widened:
+        assert hit.plain_distance == pytest.approx(plain[hit.image_id].distance, abs=1e-3)
+        assert supported_verdict(hit, spec) == supported_verdict(plain[hit.image_id], spec)
+    (fourth,) = [hit for hit in widened if hit.image_id == 4]
+    assert fourth.distance < 0.2 < plain[4].distance
+    assert supported_verdict(fourth, spec) is None
+    assert all(hit.plain_distance is None for hit in plain.values())
+
+
 def test_settings_decide_where_a_query_does_not(store: Store) -> None:
     asked = query(1, 0, 0)
     at_first = ids_of(search_over(store).by_variants(asked, k=1))
-    assert at_first == ids_of(search_over(store).by_variants(asked, k=1, expansion=Expansion(10, 3)))
+    assert at_first == ids_of(search_over(store).by_variants(asked, k=1, expansion=USUAL)) != [1]
     takes_words = search_over(store, spec=WORDS)
     assert ids_of(takes_words.by_variants(asked, k=1)) == [1]
     wide = search_over(store, EmbeddingSearchOptions(aqe_n=3, aqe_alpha=0), spec=WORDS)

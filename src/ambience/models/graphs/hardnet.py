@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.errors import CorruptModelError
 from ambience.models._openvino import imported_openvino
-from ambience.models.catalog import ModelRow
+from ambience.models.graphs._weights import Weights, checked_weights
+from ambience.models.row import ModelRow
 
 SIDE = 32
 """Pixels of a side of a patch."""
 
 BATCH_NORM_EPSILON = 1e-5
 """What PyTorch adds to variances by default."""
-
-Weights = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def build(row: ModelRow, weights: Weights) -> Any:
     """
     openvino = imported_openvino()
     op = openvino.opset15
-    checked = _checked(row.name, weights)
+    checked = checked_weights(row.name, weights, shapes(row.name), ignored=(".num_batches_tracked",))
     patches = op.parameter([-1, 1, SIDE, SIDE], np.float32, name="patches")
     *layers, last = LAYERS[row.name]
     node = patches
@@ -127,24 +125,6 @@ def build(row: ModelRow, weights: Weights) -> Any:
         centered = op.subtract(node, op.constant(checked["mean"][None]))
         node = _unit_length(op, op.matmul(centered, op.constant(checked["components"]), False, False))
     return openvino.Model([op.result(node)], [patches], row.name)
-
-
-def _checked(name: str, weights: Weights) -> dict[str, NDArray[np.float32]]:
-    """The tensors needed, as float32."""
-    needed = shapes(name)
-    known = set(needed) | {tensor for tensor in weights if tensor.endswith(".num_batches_tracked")}
-    if missing := sorted(set(needed) - set(weights)):
-        raise CorruptModelError(f"weights of {name} lack {', '.join(missing[:3])}: another model's?")
-    if unknown := sorted(set(weights) - known):
-        raise CorruptModelError(f"weights of {name} hold {', '.join(unknown[:3])}: another model's?")
-    found = {}
-    for tensor, shape in needed.items():
-        if weights[tensor].shape != shape:
-            raise CorruptModelError(f"{tensor} of {name} has shape {weights[tensor].shape}, not {shape}")
-        found[tensor] = np.ascontiguousarray(weights[tensor], np.float32)
-        if not np.isfinite(found[tensor]).all() or (tensor.endswith("_var") and (found[tensor] < 0).any()):
-            raise CorruptModelError(f"{tensor} of {name} holds what is no number, or a negative variance")
-    return found
 
 
 def _convolved(op: Any, node: Any, layer: Layer, weights: Weights) -> Any:

@@ -284,9 +284,9 @@ function distanceText(evidence) {
   return `${Number(evidence.distance.toPrecision(2))} apart`;
 }
 
-// On a phone the number stands alone.
+// On a phone the number stands alone, and elsewhere there is no room for more than one word beside it.
 function distanceCell(evidence) {
-  const [figure, ...unit] = distanceText(evidence).split(" ");
+  const [figure, ...unit] = distanceText(evidence).replace(/(bits?) apart$/, "$1").split(" ");
   return element("td", {}, figure, unit.length ? element("span", { class: "unit" }, ` ${unit.join(" ")}`) : null);
 }
 

@@ -1,0 +1,109 @@
+"""Runs graphs on the processor, by OpenVINO."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ambience.errors import ModelError
+from ambience.models._openvino import imported_openvino
+from ambience.models.engine import RUNTIME_ERRORS, brief
+from ambience.settings import ModelSettings, count_or_cores
+
+INT8_GROUP = 32
+"""Neighbouring values that share one scale where what comes into a layer is made int8."""
+
+
+class ProcessorEngine:
+    """One graph on as many threads as the settings say, each of which runs one batch at a time.
+
+    Args:
+        graph: `openvino.Model`; its first output is what it makes.
+        settings: precision and threads.
+        precision: "f32", "bf16" or "int8", where it is not the settings'.
+
+    Raises:
+        ModelError: the runtime cannot compile it.
+    """
+
+    def __init__(self, graph: Any, settings: ModelSettings, precision: str = "") -> None:
+        self._name = graph.get_friendly_name()
+        try:
+            self._compiled = compiled(graph, settings, precision or settings.precision)
+        except RUNTIME_ERRORS as exc:
+            raise ModelError(f"OpenVINO cannot compile {self._name}: {brief(exc)}") from exc
+        self._types = [each.get_element_type().to_dtype() for each in self._compiled.inputs]
+        self._requests: list[Any] = []
+        self._lock = threading.Lock()
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """What the graph makes of one batch.
+
+        Returns:
+            One row per example.
+
+        Raises:
+            ModelError: the runtime could not.
+        """
+        with self._request() as request:
+            try:
+                fed = [
+                    np.ascontiguousarray(each, kind) for each, kind in zip(inputs, self._types, strict=True)
+                ]
+                request.infer(fed, share_inputs=True, share_outputs=True)
+            except RUNTIME_ERRORS as exc:
+                raise ModelError(f"OpenVINO cannot run {self._name}: {brief(exc)}") from exc
+            return np.array(request.get_output_tensor(0).data, np.float32)
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """Memory for one call, which threads cannot share; there are as many as calls were at a time."""
+        with self._lock:
+            request = self._requests.pop() if self._requests else None
+        request = request or self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            with self._lock:
+                self._requests.append(request)
+
+
+def compiled(graph: Any, settings: ModelSettings, precision: str) -> Any:
+    """The graph for this processor; as many calls run at a time as there are threads, each on one of them.
+
+    Args:
+        graph: `openvino.Model`.
+        settings: threads.
+        precision: "auto", "f32", "bf16" or "int8".
+
+    Returns:
+        `openvino.CompiledModel`.
+    """
+    threads = count_or_cores(settings.threads)
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bf16() else "f32"
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": threads,
+        "INFERENCE_PRECISION_HINT": "f32" if precision == "int8" else precision,
+    }
+    if precision == "int8":
+        from ambience.models.int8 import shrink_weights
+
+        shrink_weights(graph)
+        options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = INT8_GROUP
+    return imported_openvino().Core().compile_model(graph, "CPU", options)
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the processor multiplies matrices of bf16 (AMX).
+
+    Those that only have vector instructions for it gain 1.2 times at best, and lose on small models.
+    """
+    import llvmlite.binding
+
+    return bool(llvmlite.binding.get_host_cpu_features().get("amx-bf16", False))

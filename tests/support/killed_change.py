@@ -8,6 +8,7 @@ committed, "after" right after; "never" leaves it to the parent, who is told how
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ class Death:
     """
 
     def __init__(self, engine: sa.Engine, point: str) -> None:
-        self._point, self._is_switching, self._is_committed = point, False, False
+        self._point, self._is_switching = point, False
+        self._committed_by = -1
         sa.event.listen(engine, "before_cursor_execute", self._on_statement)
         sa.event.listen(engine, "commit", self._on_commit)
 
     def _on_statement(self, _connection: Any, _cursor: Any, text: str, parameters: Any, *_: Any) -> None:
-        if self._is_committed:
+        if threading.get_ident() == self._committed_by:  # others may come before it is really committed
             self._die("after")
         if text.startswith("UPDATE models_in_use") and tuple(parameters[:2]) == (TWO, ""):
             self._is_switching = True
@@ -45,7 +47,7 @@ class Death:
     def _on_commit(self, _connection: Any) -> None:
         if self._is_switching:
             self._die("commit")
-            self._is_committed = True
+            self._committed_by = threading.get_ident()
 
     def _die(self, point: str) -> None:
         if point == self._point:

@@ -10,6 +10,8 @@ import pytest
 from support.changing_models import TOY
 from support.workshop import wait_for
 
+pytestmark = pytest.mark.timeout(400)  # a dozen commands each, which a busy machine starts slowly
+
 KIND = "global_features"
 ONE, TWO = "efficientnet-lite0", "starter"
 

@@ -25,6 +25,10 @@ USUAL = Expansion(7, 3.0)
 n = 10: 0.697, n = 20: 0.658); the larger the groups of like pictures, the larger the n that helps most."""
 
 
+PLAIN = Expansion(0, USUAL.alpha)
+"""A question as it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingSearchOptions(VectorSearchOptions):
     """Settings of the search for embeddings."""
@@ -91,7 +95,8 @@ class EmbeddingSearch(VectorSearch):
             allowed: only these feature ids are answered; the question is widened by all, so that it asks for
                 the same whatever is allowed.
             picture: of the query; vectors have no use for it.
-            expansion: instead of that of the settings; n = 0 for none.
+            expansion: instead of that of the settings; n = 0 for none. A radius is one around the question as
+                it was asked, unless an expansion is given.
 
         Returns:
             Hits nearest first, ties by image id; distances are those from the question as it was widened.
@@ -102,7 +107,9 @@ class EmbeddingSearch(VectorSearch):
         """
         check_extent(k, radius)
         started = time.perf_counter()
-        expansion = self._checked(self._expansion if expansion is None else expansion)
+        if expansion is None:
+            expansion = self._expansion if radius is None else PLAIN
+        expansion = self._checked(expansion)
         asked = self._widened(variants, expansion) if expansion.n else variants
         ranking = super().by_variants(asked, k=k, radius=radius, allowed=allowed)
         if expansion.n and ranking.hits:

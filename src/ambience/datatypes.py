@@ -545,12 +545,14 @@ class KindInfo:
         engine: name of its index engine.
         entries: vectors in the index.
         states: images by state of their feature.
+        note: what people must know of how the index searches, if it is not as the settings ask.
     """
 
     spec: FeatureSpec
     engine: str
     entries: int
     states: Mapping[FeatureState, int] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,6 +330,7 @@ class ReadingLibrary:
                 self._parts.live[kind].engine,
                 len(self._parts.live[kind]),
                 counts.get(kind, {}),
+                note=self._parts.live[kind].note,
             )
             for kind, extractor in self.kinds.items()
         }

@@ -136,6 +136,10 @@ class ExactIndex:
         """1: every vector is compared."""
         return 1.0
 
+    def note(self) -> str:
+        """Nothing: it searches as the options ask."""
+        return ""
+
     def __len__(self) -> int:
         return self._slots.count
 

@@ -204,11 +204,18 @@ class KindInfoSchema(BaseModel):
     engine: str = Field(description="Of its index.")
     entries: int = Field(description="Vectors in the index.")
     states: dict[FeatureState, int] = Field(description="Images by state of their feature.")
+    note: str = Field("", description="How the index searches, if not as the settings ask.")
 
     @classmethod
     def of(cls, info: KindInfo) -> "KindInfoSchema":
         """From our datatype."""
-        return cls(title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states))
+        return cls(
+            title=info.spec.title,
+            engine=info.engine,
+            entries=info.entries,
+            states=dict(info.states),
+            note=info.note,
+        )
 
 
 class InfoSchema(BaseModel):

@@ -2,12 +2,12 @@
 
 The original holds `OPQ256,PQ256x8` in place of 3,072 bytes of float32 and answers by the distance to the
 codes alone. Beside it, over the same embeddings: all compared as float32; the same 256 bytes in lists of
-Ambience, and Ambience as it comes, which both rank by the exact distance. Recall is counted over queries drawn
-as the library was; mean average precision over labeled embeddings that are searched among themselves, each
-query left out, by quantisers that were trained on the library.
+Ambience, and Ambience as it comes, which both rank by the exact distance. Recall is counted over queries
+drawn as the library was; mean average precision over labeled embeddings that are searched among themselves,
+each query left out, by quantisers that were trained on the library.
 
-Source: mean average precision is the mean over queries of the mean precision at the ranks of all that bear the
-query's label.
+Source: mean average precision is the mean over queries of the mean precision at the ranks of all that bear
+the query's label.
 """
 
 import time

@@ -268,7 +268,11 @@ class EmbeddingIndex:
         return float(np.mean(shares))
 
     def note(self) -> str:
-        """Why vectors are not whitened where that was asked for; "" where they are."""
+        """What people must know where whitening was asked for and vectors are not whitened.
+
+        Returns:
+            Why they are not, and what helps; "" where all is as the options ask.
+        """
         if not self._options.whitening or self._whitening is not None:
             return ""
         held = len(self)

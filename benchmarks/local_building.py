@@ -113,10 +113,10 @@ def build(
         with Store.open(folder, {KIND: spec}, writer=True) as store, Memory() as used:
             _commit_all(store, spec, pictures, range(count), files, notes, group)
             notes.peak(used)
-            live = _live_index(store, spec, folder)
-            _index_all(live, count, notes)
+            live = live_index(store, spec, folder)
+            index_all(live, count, notes)
             notes.peak(used)
-            _remove_beyond(store, count)  # an earlier run was killed while they were there
+            remove_beyond(store, count)  # an earlier run was killed while they were there
             live.catch_up()
             _add_and_remove(store, live, list(pictures.blobs(count, count + added)), notes)
             notes.peak(used)
@@ -184,18 +184,35 @@ def _commit_all(
         notes.reach(stop)
 
 
-def _live_index(store: Store, spec: FeatureSpec, folder: Path) -> LiveIndex:
-    """The index as a library with default settings has it."""
+def live_index(
+    store: Store, spec: FeatureSpec, folder: Path, *, is_writer: bool = True, **options: Any
+) -> LiveIndex:
+    """The index as a library has it that is set up as it comes, but for the given options of its engine.
+
+    Args:
+        store: of the features.
+        spec: of the kind.
+        folder: that the index lies in, below `index/`.
+        is_writer: whether it is written.
+        options: of the engine.
+    """
     settings = Settings()
-    name, options = engine_settings(settings, spec)
+    name, _ = engine_settings(settings, spec)
     engine = registry.load(ENGINES, name)
     made = options_from(engine.options_class, options, where=name)
     place = folder / "index" / spec.fingerprint
-    return LiveIndex(store, spec, engine, made, place, settings=settings.index, is_writer=True)
+    return LiveIndex(store, spec, engine, made, place, settings=settings.index, is_writer=is_writer)
 
 
-def _index_all(live: LiveIndex, count: int, notes: Notes) -> None:
-    """Makes the index from the store, or goes on with one on its way, and writes it."""
+def index_all(live: LiveIndex, count: int, notes: Notes, *, name: str = "index") -> None:
+    """Makes the index from the store, or goes on with one on its way, and writes it.
+
+    Args:
+        live: not yet opened.
+        count: of what it will hold.
+        notes: of what that took.
+        name: of the step.
+    """
     live.open(wait=False)
     if live.needs_rebuild:
         started = False
@@ -203,13 +220,13 @@ def _index_all(live: LiveIndex, count: int, notes: Notes) -> None:
         def progress(done: int, total: int) -> None:
             nonlocal started
             if not started:  # what an earlier run put in is not counted again
-                notes.begin("index", done)
+                notes.begin(name, done)
             started = True
             notes.reach(done)
 
         live.rebuild(progress)
         notes.reach(count)
-    notes.begin("snapshot")
+    notes.begin("snapshot" if name == "index" else f"{name}: snapshot")
     live.snapshot()
     notes.reach(count)
 
@@ -224,13 +241,13 @@ def _add_and_remove(store: Store, live: LiveIndex, blobs: Sequence[Blob | None],
         live.catch_up()
         notes.reach(first + len(part))
     notes.begin("remove")
-    _remove_beyond(store, count)
+    remove_beyond(store, count)
     live.catch_up()
     notes.reach(len(blobs))
     live.snapshot()
 
 
-def _remove_beyond(store: Store, count: int) -> None:
+def remove_beyond(store: Store, count: int) -> None:
     """Removes images above id `count`, which come on end."""
     store.commit([RemoveImage(number + 1) for number in range(count, store.records.count())])
 

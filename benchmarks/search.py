@@ -2,6 +2,7 @@
 
     python benchmarks/search.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
     python benchmarks/search.py --kind local_features [--images N] …   (see `local_search.py`)
+    python benchmarks/search.py --kind embeddings …   (see `embedding_search.py`)
 
 All runs on one library of a million images (`search_library.py`), whose rows, features and index snapshots
 are real; only the pictures do not exist. Hamming: one 576-bit query over all codes; all eight orientations in
@@ -322,9 +323,9 @@ def main() -> None:
     """Reads the command line, measures, reports."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
-    parser.add_argument("--kind", choices=("vectors", "local_features"), default="vectors")
+    parser.add_argument("--kind", choices=("vectors", "local_features", "embeddings"), default="vectors")
     parser.add_argument("--images", type=int, default=250_000, help="local features: the largest library")
-    parser.add_argument("--quick", action="store_true", help="fewer turns, and no inverted lists of faiss")
+    parser.add_argument("--quick", action="store_true", help="fewer turns, or a smaller library")
     parser.add_argument("--json", type=Path, help="write the report with machine and versions to this file")
     parser.add_argument("--update-docs", action="store_true", help="write results/ and docs/benchmarks.md")
     arguments = parser.parse_args()
@@ -332,6 +333,10 @@ def main() -> None:
         from local_search import measure as measure_local
 
         report = measure_local(arguments.photos, images=arguments.images, is_quick=arguments.quick)
+    elif arguments.kind == "embeddings":
+        from embedding_search import measure as measure_embeddings
+
+        report = measure_embeddings(arguments.photos, is_quick=arguments.quick)
     else:
         report = measure(arguments.photos, is_quick=arguments.quick)
     if arguments.json:

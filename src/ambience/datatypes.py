@@ -587,6 +587,7 @@ class KindInfo:
         coming: the model that is to take the place of the one in use.
         left_behind: images without a file that have a feature of another model only, so that this kind does
             not find them.
+        note: what people must know of how the index searches, if it is not as the settings ask.
     """
 
     spec: FeatureSpec
@@ -595,6 +596,7 @@ class KindInfo:
     states: Mapping[FeatureState, int] = field(default_factory=dict)
     coming: ComingModel | None = None
     left_behind: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,7 @@ class ReadingLibrary:
                 counts.get(kind, {}),
                 self._parts.changes.coming(kind),
                 left_behind(records, space.spec),
+                note=space.live.note,
             )
             for kind, space in spaces.items()
         }

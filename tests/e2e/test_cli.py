@@ -91,6 +91,27 @@ def test_info_check_remove_rebuild_train_and_jobs(terminal, photographs: Path) -
     assert terminal.run("check").out == "all is well\n"
 
 
+def test_whitening_that_is_asked_of_too_few_pictures_is_left_out_and_said(
+    terminal, photographs: Path
+) -> None:
+    for other in set(KINDS) - {"global_features"}:
+        terminal.environment[f"AMBIENCE_KINDS__{other.upper()}__ENABLED"] = "false"
+    terminal.run("add", photographs)
+    terminal.environment["AMBIENCE_KINDS__GLOBAL_FEATURES__INDEX_WHITENING"] = "true"
+    expected = "searched without whitening, which is fitted to 1,000 vectors or more; it has 5"
+    trained = terminal.run("train", "global_features")
+    assert trained.out == "trained: global_features\n"
+    assert f"global_features is {expected}" in trained.err
+    said = json.loads(terminal.run("train", "global_features", "--json").out)
+    assert said == {"trained": ["global_features"], "notes": {"global_features": expected}}
+    assert f"global_features is {expected}" in terminal.run("info").out
+    held = json.loads(terminal.run("info", "--json").out)["kinds"]
+    assert {kind: row["note"] for kind, row in held.items() if row["note"]} == {"global_features": expected}
+    assert terminal.run("search", photographs / "coffee.png", "--by", "global_features").out
+    del terminal.environment["AMBIENCE_KINDS__GLOBAL_FEATURES__INDEX_WHITENING"]
+    assert "whitening" not in terminal.run("train", "global_features").err
+
+
 def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     (photographs / "coffee.png").unlink()

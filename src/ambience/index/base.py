@@ -122,5 +122,8 @@ class Index(Protocol):
             queries: (Q, entries) vectors that are held, a few dozen, drawn at random.
         """
 
+    def note(self) -> str:
+        """What people must know of how it searches, if it is not as the options ask; "" where it is."""
+
     def __len__(self) -> int:
         """Vectors held."""

@@ -206,6 +206,10 @@ class BinaryIndex:
         """
         return 1.0 if self._inverted is None else recall_by_radius(self, queries)
 
+    def note(self) -> str:
+        """Nothing: it searches as the options ask."""
+        return ""
+
     def __len__(self) -> int:
         return self._slots.count
 

@@ -292,6 +292,10 @@ class DescriptorIndex:
         found: NDArray[np.bool_] = (squared <= farthest[:, None]).any(axis=1)
         return found
 
+    def note(self) -> str:
+        """Nothing: it searches as the options ask."""
+        return ""
+
     def __len__(self) -> int:
         return self._held.slots.count
 

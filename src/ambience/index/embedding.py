@@ -13,7 +13,6 @@ Source: Sivic & Zisserman, "Video Google", ICCV 2003, for inverted lists; codes 
 """
 
 import json
-import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -46,8 +45,6 @@ GROWTH = 4
 RECALL_AT = 10
 TRAINING_FILE = "training.json"
 CHOICES = ("auto", "exact", *FORMS)
-
-_log = logging.getLogger(__name__)
 
 Held = FewVectors | ManyVectors
 
@@ -214,7 +211,7 @@ class EmbeddingIndex:
             return True
         if self._training.is_whitened and not options.whitening:
             return True
-        if options.whitening and not self._training.is_tried:
+        if options.whitening and self._is_too_early:
             return count >= LEAST
         is_trained = options.whitening or wanted != "exact"
         return is_trained and count >= max(LEAST, GROWTH * self._training.expected)
@@ -236,11 +233,6 @@ class EmbeddingIndex:
             return
         if self._options.whitening:
             self._whitening = Whitening.fitted(vectors, expected=expected)
-            if self._whitening is None:
-                _log.warning(
-                    "%s is searched without whitening: of its %d vectors too few differ; %d are needed",
-                    self._spec.kind, expected, LEAST,
-                )  # fmt: skip
         is_whitened = self._whitening is not None
         self._training = Training(form, expected, is_whitened, is_tried=self._options.whitening)
         if form == "exact":
@@ -275,8 +267,31 @@ class EmbeddingIndex:
         ]
         return float(np.mean(shares))
 
+    def note(self) -> str:
+        """What people must know where whitening was asked for and vectors are not whitened.
+
+        Returns:
+            Why they are not, and what helps; "" where all is as the options ask.
+        """
+        if not self._options.whitening or self._whitening is not None:
+            return ""
+        held = len(self)
+        if held < LEAST:
+            return (
+                f"searched without whitening, which is fitted to {LEAST:,} vectors or more; it has {held:,}"
+            )
+        if self._is_too_early:
+            return f"searched without whitening until it is trained anew: `ambience train {self._spec.kind}`"
+        return "searched without whitening: its vectors hardly differ"
+
     def __len__(self) -> int:
         return self._held.slots.count
+
+    @property
+    def _is_too_early(self) -> bool:
+        """Whether whitening was not tried yet, or with too few vectors."""
+        training = self._training
+        return not training.is_tried or (not training.is_whitened and training.expected < LEAST)
 
     @property
     def _thoroughness(self) -> Thoroughness:

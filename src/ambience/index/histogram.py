@@ -208,6 +208,10 @@ class HistogramIndex:
         """
         return 1.0 if self._lists is None else recall_by_radius(self, queries)
 
+    def note(self) -> str:
+        """Nothing: it searches as the options ask."""
+        return ""
+
     def __len__(self) -> int:
         return self._slots.count
 

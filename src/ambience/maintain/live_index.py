@@ -193,6 +193,12 @@ class LiveIndex:
         """Name of the engine: of its file in `index/`."""
         return self._engine_class.__module__.rpartition(".")[2]
 
+    @property
+    def note(self) -> str:
+        """What people must know of how it searches; see `Index.note`."""
+        with self._switching.reading():
+            return self._replica.engine.note()
+
     # --- following -------------------------------------------------------------------------------------
 
     @property

@@ -1,6 +1,5 @@
 """What the contract leaves to the index of embeddings: exactness, whitening, when it is trained anew."""
 
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -335,19 +334,33 @@ def test_what_is_fetched_is_whitened() -> None:
     assert (found.distances[:, 0] == 0).all()
 
 
-def test_whitening_of_few_vectors_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_whitening_of_few_vectors_is_left_out_and_said() -> None:
     vectors = clustered(50)
     index = index_of(whitening=True)
     assert index.sample_size(50) == 50
-    with caplog.at_level(logging.WARNING):
-        index.train(vectors, expected=50)
-    assert "toy is searched without whitening: of its 50 vectors too few differ" in caplog.text
+    index.train(vectors, expected=50)
     index.add(np.arange(50), vectors)
+    assert index.note() == "searched without whitening, which is fitted to 1,000 vectors or more; it has 50"
     assert np.array_equal(
         index.search(vectors, 5).ids, oracle_of(np.arange(50), vectors).search(vectors, 5).ids
     )
     assert not index.is_outgrown()
     index.add(np.arange(50, 1200), clustered(1150, seed=4))
+    assert index.is_outgrown()
+    assert "`ambience train toy`" in index.note()
+    assert trained(clustered(1200), whitening=True).note() == index_of().note() == ""
+    same = trained(np.repeat(clustered(1), 1200, axis=0), whitening=True)
+    assert same.note() == "searched without whitening: its vectors hardly differ"
+    assert not same.is_outgrown()
+
+
+def test_whitening_that_was_tried_too_early_is_tried_again() -> None:
+    vectors = clustered(1500)
+    index = index_of(whitening=True)
+    index.train(vectors[:700], expected=700)
+    index.add(np.arange(700), vectors[:700])
+    assert not index.is_outgrown()
+    index.add(np.arange(700, 1500), vectors[700:])
     assert index.is_outgrown()
 
 

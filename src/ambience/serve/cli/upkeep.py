@@ -72,6 +72,13 @@ def _write_kinds(held: "LibraryInfo") -> None:
         rows.append([kind, *figures, f"{row.entries:,}", row.engine, shown(row.spec.title)])
     header = ["kind", "done", "pending", "empty", "failed", "indexed", "engine", "finds"]
     write_table(header, rows, right=frozenset(range(1, 6)))
+    for kind, note in _notes(held).items():
+        click.echo(f"{kind} is {note}")
+
+
+def _notes(held: "LibraryInfo") -> dict[str, str]:
+    """What is to be said of indexes that do not search as the settings ask."""
+    return {kind: shown(row.note) for kind, row in held.kinds.items() if row.note}
 
 
 def _write_models(kind: str, row: "KindInfo") -> None:
@@ -158,12 +165,10 @@ def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: b
             ),
         ):
             return EXIT_INTERRUPTED
-        built = list(kinds) or list(library.info().kinds)
+        held = library.info()
+    built = list(kinds) or list(held.kinds)
     tell_over("")
-    if is_json:
-        write_json({"rebuilt": built})
-    else:
-        click.echo(f"rebuilt: {', '.join(built)}")
+    _write_made("rebuilt", built, held, is_json=is_json)
     return 0
 
 
@@ -183,12 +188,21 @@ def train(session: Session, kind: str, is_json: bool, no_wait: bool) -> int:
         progress = MakingProgress("training")
         if not _ends(interruption, lambda: library.train(kind, on_progress=progress, stop=interruption.stop)):
             return EXIT_INTERRUPTED
+        held = library.info()
     tell_over("")
-    if is_json:
-        write_json({"trained": [kind]})
-    else:
-        click.echo(f"trained: {kind}")
+    _write_made("trained", [kind], held, is_json=is_json)
     return 0
+
+
+def _write_made(verb: str, kinds: list[str], held: "LibraryInfo", *, is_json: bool) -> None:
+    """Which indexes were made, and what is to be said of them."""
+    notes = {kind: note for kind, note in _notes(held).items() if kind in kinds}
+    if is_json:
+        write_json({verb: kinds, **({"notes": notes} if notes else {})})
+        return
+    click.echo(f"{verb}: {', '.join(kinds)}")
+    for kind, note in notes.items():
+        say(f"{kind} is {note}")
 
 
 @click.command()

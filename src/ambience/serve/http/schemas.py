@@ -217,6 +217,7 @@ class KindInfoSchema(BaseModel):
     model: str = Field(description="In use; empty where the kind uses none.")
     coming: ComingModelSchema | None = Field(None, description="The model that is to take its place.")
     left_behind: int = Field(description="Images without a file that only another model has a feature of.")
+    note: str = Field("", description="How the index searches, if not as the settings ask.")
 
     @classmethod
     def of(cls, info: KindInfo) -> "KindInfoSchema":
@@ -229,6 +230,7 @@ class KindInfoSchema(BaseModel):
             model=info.spec.model,
             coming=None if info.coming is None else ComingModelSchema(**asdict(info.coming)),
             left_behind=info.left_behind,
+            note=info.note,
         )
 
 

@@ -1,6 +1,6 @@
 """What `quality.py` measures on: labelled and captioned photographs, and what every kind makes of them.
 
-Extraction is the only step that takes long. Its results are kept in the cache folder, named by the photographs
+Extraction is the only step that takes long. Its results are kept in the cache folder, named by the photos
 and by the code that made them, so that a change of either makes them anew.
 """
 
@@ -16,24 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.composition import make_extractors
+from ambience import registry
 from ambience.datatypes import Picture
 from ambience.decode.image import Decoder
 from ambience.extract.base import Extractor
 from ambience.models.picture_network import PictureNetwork
 from ambience.models.runtime import Models
-from ambience.settings import ModelSettings, Settings
+from ambience.settings import DecodeSettings, ModelSettings
 from answers import code_stamp
 from local_answers import package_files
 from photos import Photo, find_photos
 from report import cache_folder, versions
 
 KINDS = ("color", "global_features", "image_text_features", "phash")
-SETTINGS = Settings(
-    models=ModelSettings(threads=1), kinds={"local_features": {"enabled": False}, "phash": {}, "color": {}}
-)
-"""One thread, so that processor time is that of one picture."""
-
 QUICK_CLASS, QUICK_CAPTIONS = 4, 40
 """Pictures of a class, and captioned ones, that a quick run is content with."""
 
@@ -108,15 +103,24 @@ def decoded(photo: Photo, decoder: Decoder) -> Picture:
     return decoder.decode(photo.path.read_bytes(), name=photo.path.name)
 
 
-def make_decoder(kinds: dict[str, Extractor]) -> Decoder:
+def kinds_with(models: Models) -> dict[str, Extractor]:
+    """Kinds with default settings, which share these models and so what a network sees of a picture."""
+    made = {}
+    for name in KINDS:
+        kind = registry.load("ambience.extract", name)
+        given = {"models": models} if getattr(kind, "uses_models", False) else {}
+        made[name] = kind(kind.options_class(), **given)
+    return made
+
+
+def one_thread() -> Models:
+    """Models that calculate on one thread, so that processor time is that of one picture."""
+    return Models(ModelSettings(threads=1))
+
+
+def decoder_for(kinds: dict[str, Extractor]) -> Decoder:
     """A decoder that serves these kinds at once."""
-    return Decoder(SETTINGS.decode, [kind.need for kind in kinds.values()])
-
-
-def kinds_of(names: Sequence[str] = KINDS) -> dict[str, Extractor]:
-    """Kinds with default settings, on one thread; those that share a network share its work."""
-    made = make_extractors(SETTINGS)
-    return {name: made[name] for name in names}
+    return Decoder(DecodeSettings(), [kind.need for kind in kinds.values()])
 
 
 def features(found: Collection) -> dict[str, Array]:
@@ -143,9 +147,10 @@ def features(found: Collection) -> dict[str, Array]:
 
 
 def _extracted(photos: Sequence[Photo]) -> dict[str, Array]:
-    kinds = kinds_of()
-    decoder = make_decoder(kinds)
-    network = _network(kinds)
+    models = one_thread()
+    kinds, network = kinds_with(models), models.embedder("efficientnet-lite0")
+    assert isinstance(network, PictureNetwork)
+    decoder = decoder_for(kinds)
     made: dict[str, list[Array]] = {name: [] for name in (*KINDS, "logits")}
     for photo in photos:
         picture = decoded(photo, decoder)
@@ -157,14 +162,6 @@ def _extracted(photos: Sequence[Photo]) -> dict[str, Array]:
         made["logits"].append(network.see(picture.rgb).logits)
     decoder.close()
     return {name: np.stack(each) for name, each in made.items()}
-
-
-def _network(kinds: dict[str, Extractor]) -> PictureNetwork:
-    """The picture network, of its own models where no kind lends it."""
-    del kinds
-    network = Models(SETTINGS.models).embedder("efficientnet-lite0")
-    assert isinstance(network, PictureNetwork)
-    return network
 
 
 def _few_of_each(names: Sequence[str], most: int) -> list[int]:

@@ -202,7 +202,9 @@ def _search_once(address: str, *, words: Mapping[str, Sequence[str]]) -> int:
             _ask(client, copy, image, by="color", title="color search"),
         ]
         print(f"\nthe next question: a fifth of {image['name']}, mirrored and saved again as JPEG")
-        is_right.append(_ask(client, _mirrored_part(original), image, by="local_features", title="part search"))
+        is_right.append(
+            _ask(client, _mirrored_part(original), image, by="local_features", title="part search")
+        )
         is_right += [_ask_words(client, text, expected) for text, expected in words.items()]
         if words:
             _say_of_models(client)

@@ -47,8 +47,8 @@ class Starter:
         cache: folder in which the vectors of the class names are kept.
 
     Source: Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings" (ConSE), ICLR
-    2014; ours adds softened probabilities, two views, several names of each class, and vectors centered on the
-    mean of all classes.
+    2014; ours adds softened probabilities, two views, several names of each class, and vectors centered on
+    the mean of all classes.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class Starter:
 
         p are the probabilities softmax(logits / 2), averaged over both views, of the 50 likeliest classes; t
         the vectors of the classes, and μ the mean of all t. A class stands at
-        t = l2(Σ over prompts of (E(prompt + its usual name) + l2(Σ over its names of E(prompt + name)))): people
-        ask by other names than one list has, and a name in one sentence says less than in two.
+        t = l2(Σ over prompts of (E(prompt + its usual name) + l2(Σ over its names of E(prompt + name)))):
+        people ask by other names than one list has, and a name says less in one sentence than in two.
 
         Args:
             pictures: (H, W, 3) uint8 each, at least one pixel.

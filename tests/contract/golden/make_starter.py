@@ -78,9 +78,7 @@ def make_reference(python: Path, folder: Path) -> dict[str, dict[str, np.ndarray
     return made
 
 
-def run_reference(
-    folder: Path, network: str, encoder: str, usual: str, others: str, vocabulary: str
-) -> None:
+def run_reference(folder: Path, network: str, encoder: str, usual: str, others: str, vocabulary: str) -> None:
     """The half that runs in the references' environment."""
     logits, pooled = seen(folder, network)
     read = sentence_reader(encoder, vocabulary)
@@ -89,7 +87,8 @@ def run_reference(
         [
             unit(
                 sum(
-                    read(prompt + name) + unit(sum(read(prompt + each) for each in synonyms[str(n)].split(", ")))
+                    read(prompt + name)
+                    + unit(sum(read(prompt + each) for each in synonyms[str(n)].split(", ")))
                     for prompt in ("", "a photo of a ")
                 )
             )

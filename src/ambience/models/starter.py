@@ -95,11 +95,9 @@ class Starter:
             QueryError: a sentence holds nothing that the encoder knows.
         """
         _, mean = self._classes()
-        encoder = self._encoder()
-        plain = encoder.embed_texts(texts)
-        prompted = encoder.embed_texts([PROMPT + text for text in texts])
-        both = unit_length(plain.embeddings + prompted.embeddings)
-        return EmbeddedTexts(unit_length(both - mean), plain.notes)
+        read = self._encoder().embed_texts([*texts, *(PROMPT + text for text in texts)])
+        both = unit_length(read.embeddings[: len(texts)] + read.embeddings[len(texts) :])
+        return EmbeddedTexts(unit_length(both - mean), read.notes[: len(texts)])
 
     def _classes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(1000, 384) vectors of the classes, less their mean; and the mean."""

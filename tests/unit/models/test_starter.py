@@ -108,6 +108,14 @@ def test_a_text_of_which_nothing_is_known_is_named(models: Models, text: str) ->
         models.embedder("starter").embed_texts([text])
 
 
+def test_a_sentence_is_read_alike_alone_and_beside_longer_ones(models: Models) -> None:
+    encoder = models.embedder("minilm")
+    texts = ["a dog", "a photo of a dog", "a dog on a beach", "snow", "a photo of snow on a mountain at dusk"]
+    together = encoder.embed_texts(texts).embeddings
+    alone = np.concatenate([encoder.embed_texts([text]).embeddings for text in texts])
+    assert (together * alone).sum(axis=1).min() > 0.99999
+
+
 def test_what_was_left_out_of_a_text_is_said(models: Models) -> None:
     starter = models.embedder("starter")
     long = "a dog on a beach " * 6000
@@ -130,8 +138,8 @@ def test_class_vectors_are_kept_and_made_again_where_broken(models: Models, tmp_
     for broken in (b"", whole[:1000], whole[:-4] + b"\xff\xff\xff\x7f"):
         kept.write_bytes(broken)
         assert read_kept(kept, (1000, 384)) is None
-        assert np.array_equal(embedded().embeddings, first)
-        assert kept.read_bytes() == whole
+    assert np.array_equal(embedded().embeddings, first)
+    assert kept.read_bytes() == whole
     assert [each.name for each in (tmp_path / "starter").iterdir()] == [kept.name]
 
 

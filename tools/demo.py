@@ -2,7 +2,8 @@
 
 Without `--photos` these are the real photographs that ship inside the scikit-image package. With `--once` a
 turned and re-encoded copy of one of them is searched for through the running server, then its colors, then a
-mirrored crop of it; the process ends with 0 only if all three first hits are right.
+mirrored crop of it, and the photographs of scikit-image by words; the process ends with 0 only if all first
+hits are right.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ PHOTOGRAPHS = (
 """The files of `skimage/data` that are photographs; the others are drawings, tables and test patterns."""
 
 
+WORDS = {
+    "cat": ("chelsea.png",),
+    "cup of coffee": ("coffee.png",),
+    "rocket": ("rocket.jpg",),
+    "motorcycle": ("motorcycle_left.png", "motorcycle_right.png"),
+}
+"""What is asked for in words, and the photographs of which one must come first."""
+
+
 class DemoError(Exception):
     """The demo cannot go on; the message says why and what to do."""
 
@@ -58,7 +68,7 @@ def main() -> int:
     )
     parser.add_argument("--photos", type=Path, help="folder to add in place of the shipped photographs")
     parser.add_argument("--port", type=int, default=44444)
-    parser.add_argument("--once", action="store_true", help="search three times, print the answers, and end")
+    parser.add_argument("--once", action="store_true", help="search, print the answers, and end")
     options = parser.parse_args()
     try:
         photos = options.photos.expanduser() if options.photos else None
@@ -91,7 +101,7 @@ def demo(photos: Path | None, port: int, *, once: bool) -> int:
         if added != 0:
             raise DemoError("the photographs could not be added; the reason is above")
         if once:
-            return _search_thrice(address)
+            return _search_once(address, words={} if photos else WORDS)
         print(f"\nAmbience shows your pictures at  {address}  (Ctrl-C ends it)", flush=True)
         print(f"from another terminal: {_said(_ambience(library, 'search', '…'))}", flush=True)
         signal.pause()
@@ -180,18 +190,26 @@ def _wait_until_ready(server: "subprocess.Popen[bytes]", address: str, log: Path
     raise DemoError(f"the server does not answer after {START_TIMEOUT_S:g} s; see {log}")
 
 
-def _search_thrice(address: str) -> int:
+def _search_once(address: str, *, words: Mapping[str, Sequence[str]]) -> int:
+    """Asks by pictures and in words; 0 if every first hit is right."""
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         image = _first_photograph(client)
         original = client.get(image["file"]).raise_for_status().content
         copy = _edited(original)
         print(f"\nthe question: {image['name']}, made smaller, turned by 90° and saved again as JPEG")
-        is_found = _ask(client, copy, image, by=None, title="reverse search")
-        has_colors = _ask(client, copy, image, by="color", title="color search")
+        is_right = [
+            _ask(client, copy, image, by=None, title="reverse search"),
+            _ask(client, copy, image, by="color", title="color search"),
+        ]
         print(f"\nthe next question: a fifth of {image['name']}, mirrored and saved again as JPEG")
-        has_part = _ask(client, _mirrored_part(original), image, by="local_features", title="part search")
-    if is_found and has_colors and has_part:
-        print("\nall three first hits are right")
+        is_right.append(
+            _ask(client, _mirrored_part(original), image, by="local_features", title="part search")
+        )
+        is_right += [_ask_words(client, text, expected) for text, expected in words.items()]
+        if words:
+            _say_of_models(client)
+    if all(is_right):
+        print(f"\nall {len(is_right)} first hits are right")
         return 0
     print("\na first hit is wrong", file=sys.stderr)
     return 1
@@ -249,6 +267,24 @@ def _ask(client: httpx.Client, data: bytes, image: dict[str, Any], *, by: str | 
     # A folder may hold the same file twice: its bytes count, not its id.
     first = client.get(f"/v1/images/{matches[0]['image_id']}").raise_for_status().json()
     return bool(first["sha256"] == image["sha256"])
+
+
+def _ask_words(client: httpx.Client, text: str, expected: Sequence[str]) -> bool:
+    """Asks in words, prints what the server says, and tells whether an expected photograph comes first."""
+    answer = client.post("/v1/search", json={"text": text, "k": 3}).raise_for_status().json()
+    names = [match["image"]["name"] for match in answer["matches"]]
+    print(f"\nthe words {text!r}: {', '.join(names) or 'nothing found'}")
+    is_right = bool(names) and names[0] in expected
+    if not is_right:
+        print(f"  {' or '.join(expected)} should come first", file=sys.stderr)
+    return is_right
+
+
+def _say_of_models(client: httpx.Client) -> None:
+    """Prints what the model that reads words cannot do, and what brings a better one."""
+    for kind in client.get("/v1/kinds").raise_for_status().json()["kinds"]:
+        if kind["accepts_text"]:
+            print(f"\nwords are read by the model {kind['model']}. {kind['note']}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class ImageTextFeatures:
             dim=row.dim,
             dtype="float16",
             metric="cosine",
-            version=1,
+            version=2,
             port=33338,
             preprocessing="exact" if exact else "scaled",
             model=row.name,

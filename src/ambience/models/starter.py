@@ -8,7 +8,7 @@ import hashlib
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,8 @@ KEPT = 50
 PROMPT = "a photo of "
 """What stands before a query, which is asked with and without it."""
 
-CLASS_PROMPT = "a photo of a "
-"""What stands before the name of a class."""
+CLASS_PROMPTS = ("", "a photo of a ")
+"""What stands before the names of a class, each of which is read in both ways."""
 
 
 class Starter:
@@ -43,11 +43,12 @@ class Starter:
         network: sees pictures.
         encoder: answers the model that reads sentences, which pictures need only once in a lifetime.
         encoder_row: of that model.
-        names: file of the names of ImageNet's classes.
+        names: files of the names of ImageNet's classes, in the order of the row's.
         cache: folder in which the vectors of the class names are kept.
 
     Source: Norouzi et al., "Zero-shot learning by convex combination of semantic embeddings" (ConSE), ICLR
-    2014; ours adds softened probabilities, two views, and vectors centered on the mean of all classes.
+    2014; ours adds softened probabilities, two views, several names of each class, and vectors centered on
+    the mean of all classes.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Starter:
         encoder: Callable[[], Embedder],
         *,
         encoder_row: ModelRow,
-        names: Path,
+        names: Sequence[Path],
         cache: Path,
     ) -> None:
         self.row = row
@@ -70,7 +71,9 @@ class Starter:
         """Where pictures stand: l2(Σ p·(t − μ)).
 
         p are the probabilities softmax(logits / 2), averaged over both views, of the 50 likeliest classes; t
-        the vectors of "a photo of a CLASS", and μ the mean of all t.
+        the vectors of the classes, and μ the mean of all t. A class stands at
+        t = l2(Σ over prompts of (E(prompt + its usual name) + l2(Σ over its names of E(prompt + name)))):
+        people ask by other names than one list has, and a name says less in one sentence than in two.
 
         Args:
             pictures: (H, W, 3) uint8 each, at least one pixel.
@@ -92,11 +95,9 @@ class Starter:
             QueryError: a sentence holds nothing that the encoder knows.
         """
         _, mean = self._classes()
-        encoder = self._encoder()
-        plain = encoder.embed_texts(texts)
-        prompted = encoder.embed_texts([PROMPT + text for text in texts])
-        both = unit_length(plain.embeddings + prompted.embeddings)
-        return EmbeddedTexts(unit_length(both - mean), plain.notes)
+        read = self._encoder().embed_texts([*texts, *(PROMPT + text for text in texts)])
+        both = unit_length(read.embeddings[: len(texts)] + read.embeddings[len(texts) :])
+        return EmbeddedTexts(unit_length(both - mean), read.notes[: len(texts)])
 
     def _classes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(1000, 384) vectors of the classes, less their mean; and the mean."""
@@ -108,16 +109,28 @@ class Starter:
             return self._semantics
 
     def _class_vectors(self) -> NDArray[np.float32]:
-        """Vectors of the class names, kept in a file, since reading a thousand sentences takes seconds."""
-        sentences = [CLASS_PROMPT + name for name in class_names(self.row, self._names)]
-        said = "\n".join((str(self._encoder_row.files[0].sha256), *sentences))
+        """Vectors of the classes, kept in a file, since reading thousands of sentences takes seconds."""
+        names = class_names(self.row, self._names)
+        sentences = list(dict.fromkeys(p + name for each in names for p in CLASS_PROMPTS for name in each))
+        said = json.dumps([self._encoder_row.files[0].sha256, CLASS_PROMPTS, names])
         kept = self._cache / f"classes-{hashlib.sha256(said.encode()).hexdigest()[:16]}.npy"
         shape = (CLASSES, self._encoder_row.dim)
         vectors = read_kept(kept, shape)
         if vectors is None:
-            vectors = self._encoder().embed_texts(sentences).embeddings
+            read = dict(zip(sentences, self._encoder().embed_texts(sentences).embeddings, strict=True))
+            vectors = unit_length(np.array([_class_vector(each, read) for each in names], np.float32))
             keep(kept, vectors)
         return vectors
+
+
+def _class_vector(names: Sequence[str], read: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A class's own vector, of any length: its usual name counts as much as all its names together."""
+    usual, *others = names
+    total = np.zeros_like(read[usual])
+    for prompt in CLASS_PROMPTS:
+        together = sum((read[prompt + name] for name in others), np.zeros_like(total))
+        total += read[prompt + usual] + unit_length(together)
+    return total
 
 
 def _place(logits: NDArray[np.float32], centered: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,23 +141,27 @@ def _place(logits: NDArray[np.float32], centered: NDArray[np.float32]) -> NDArra
     return np.asarray(shares[kept] @ centered[kept], np.float32)
 
 
-def class_names(row: ModelRow, path: Path) -> list[str]:
+def class_names(row: ModelRow, paths: Sequence[Path]) -> list[tuple[str, ...]]:
     """Names of ImageNet's classes, in the order of the network's logits.
 
     Args:
-        row: whose first file they are.
-        path: of that file.
+        row: whose files they are: one usual name a class, and all names of WordNet, with commas between them.
+        paths: of these files.
 
     Returns:
-        1,000 names.
+        Of each of the 1,000 classes its usual name, and then its names of WordNet, of which it may be one.
 
     Raises:
-        CorruptModelError: the file is another one.
+        CorruptModelError: a file is another one.
     """
-    names = json.loads(checked_bytes(path, row.files[0].sha256))
-    if not isinstance(names, list) or len(names) != CLASSES:
-        raise CorruptModelError(f"{path} holds no list of {CLASSES:,} names of classes")
-    return [str(name) for name in names]
+    usual, others = (
+        json.loads(checked_bytes(path, file.sha256)) for path, file in zip(paths, row.files, strict=True)
+    )
+    if not isinstance(usual, list) or len(usual) != CLASSES:
+        raise CorruptModelError(f"{paths[0]} holds no list of {CLASSES:,} names of classes")
+    if not isinstance(others, dict) or set(others) != {str(number) for number in range(CLASSES)}:
+        raise CorruptModelError(f"{paths[1]} holds no names of classes 0 to {CLASSES - 1}")
+    return [(str(name), *str(others[str(number)]).split(", ")) for number, name in enumerate(usual)]
 
 
 def read_kept(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:

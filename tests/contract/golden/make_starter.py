@@ -64,7 +64,8 @@ def make_reference(python: Path, folder: Path) -> dict[str, dict[str, np.ndarray
     from ambience.models.folder import ModelFolder
 
     held = ModelFolder.at(folder)
-    files = [str(held.files(CATALOG[name])[0]) for name in ("efficientnet-lite0", "minilm", "starter")]
+    rows = [CATALOG[name] for name in ("efficientnet-lite0", "minilm", "starter")]
+    files = [str(place) for row in rows for place in held.files(row)]
     vocabulary = Path(sys.modules["ambience.models"].__file__ or "").parent / "data" / "bert_uncased.txt"
     np.savez(folder / "pictures.npz", **make.pictures())
     run = [str(python), __file__, "--reference", str(folder), *files, str(vocabulary)]
@@ -77,11 +78,23 @@ def make_reference(python: Path, folder: Path) -> dict[str, dict[str, np.ndarray
     return made
 
 
-def run_reference(folder: Path, network: str, encoder: str, names: str, vocabulary: str) -> None:
+def run_reference(folder: Path, network: str, encoder: str, usual: str, others: str, vocabulary: str) -> None:
     """The half that runs in the references' environment."""
     logits, pooled = seen(folder, network)
     read = sentence_reader(encoder, vocabulary)
-    classes = np.stack([read(f"a photo of a {name}") for name in json.loads(Path(names).read_text())])
+    synonyms = json.loads(Path(others).read_text())
+    classes = np.stack(
+        [
+            unit(
+                sum(
+                    read(prompt + name)
+                    + unit(sum(read(prompt + each) for each in synonyms[str(n)].split(", ")))
+                    for prompt in ("", "a photo of a ")
+                )
+            )
+            for n, name in enumerate(json.loads(Path(usual).read_text()))
+        ]
+    )
     mean = classes.mean(axis=0)
     made = {}
     for name in logits:

@@ -108,6 +108,14 @@ def test_a_text_of_which_nothing_is_known_is_named(models: Models, text: str) ->
         models.embedder("starter").embed_texts([text])
 
 
+def test_a_sentence_is_read_alike_alone_and_beside_longer_ones(models: Models) -> None:
+    encoder = models.embedder("minilm")
+    texts = ["a dog", "a photo of a dog", "a dog on a beach", "snow", "a photo of snow on a mountain at dusk"]
+    together = encoder.embed_texts(texts).embeddings
+    alone = np.concatenate([encoder.embed_texts([text]).embeddings for text in texts])
+    assert (together * alone).sum(axis=1).min() > 0.99999
+
+
 def test_what_was_left_out_of_a_text_is_said(models: Models) -> None:
     starter = models.embedder("starter")
     long = "a dog on a beach " * 6000
@@ -130,8 +138,8 @@ def test_class_vectors_are_kept_and_made_again_where_broken(models: Models, tmp_
     for broken in (b"", whole[:1000], whole[:-4] + b"\xff\xff\xff\x7f"):
         kept.write_bytes(broken)
         assert read_kept(kept, (1000, 384)) is None
-        assert np.array_equal(embedded().embeddings, first)
-        assert kept.read_bytes() == whole
+    assert np.array_equal(embedded().embeddings, first)
+    assert kept.read_bytes() == whole
     assert [each.name for each in (tmp_path / "starter").iterdir()] == [kept.name]
 
 
@@ -145,9 +153,9 @@ def test_files_are_those_of_the_packages_and_checked(tmp_path: Path) -> None:
     folder = ModelFolder.at(tmp_path)
     for name in ("efficientnet-lite0", "minilm", "starter"):
         row = CATALOG[name]
-        (place,), (file,) = folder.files(row), row.files
-        assert place.stat().st_size == file.size
-        assert row.addresses(file) == ()
+        for place, file in zip(folder.files(row), row.files, strict=True):
+            assert place.stat().st_size == file.size
+            assert row.addresses(file) == ()
     assert len(set(vocabulary())) == len(vocabulary()) == 30_522
 
 
@@ -168,8 +176,8 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["minilm", "efficientnet-lite0", "starter"])
 def test_another_file_is_refused(name: str, tmp_path: Path) -> None:
-    (file,) = CATALOG[name].files
-    row = replace(CATALOG[name], files=(replace(file, sha256="0" * 64),))
+    *others, file = CATALOG[name].files
+    row = replace(CATALOG[name], files=(*others, replace(file, sha256="0" * 64)))
     models = Models(ModelSettings(folder=tmp_path, threads=1), {**CATALOG, name: row})
     with pytest.raises(CorruptModelError, match=r"has sha256 \w+, (not|and) 0000"):
         models.embedder(name).embed_texts(["a dog"])
@@ -211,11 +219,24 @@ def test_weights_of_another_network_are_refused() -> None:
             efficientnet_lite.build(row, weights)
 
 
-def test_class_names_are_a_thousand(tmp_path: Path) -> None:
+def test_classes_are_a_thousand_each_with_its_names(tmp_path: Path) -> None:
     row = CATALOG["starter"]
-    names = class_names(row, ModelFolder.at(tmp_path).files(row)[0])
-    assert (names[0], names[999]) == ("tench", "toilet paper")
+    places = ModelFolder.at(tmp_path).files(row)
+    names = class_names(row, places)
+    assert len(names) == 1000
+    assert names[0] == ("tench", "tench", "Tinca tinca")
+    assert names[281] == ("tabby cat", "tabby", "tabby cat")
+    unchecked = replace(row, files=tuple(replace(file, sha256=None) for file in row.files))
     few = tmp_path / "few.json"
     few.write_text('["tench"]')
     with pytest.raises(CorruptModelError, match="no list of 1,000"):
-        class_names(replace(row, files=(replace(row.files[0], sha256=None),)), few)
+        class_names(unchecked, [few, places[1]])
+    with pytest.raises(CorruptModelError, match="no names of classes 0 to 999"):
+        class_names(unchecked, [places[0], few])
+
+
+def test_any_name_of_a_class_finds_it(models: Models, photographs_embedded: Any) -> None:
+    # The curated list calls the class "coffee mug" and "espresso"; nobody asks for a "tabby" by that alone.
+    words = ["a tabby", "a demitasse", "a missile"]
+    likeness = models.embedder("starter").embed_texts(words).embeddings @ photographs_embedded.T
+    assert [PHOTOGRAPHS[place] for place in likeness.argmax(axis=1)] == ["chelsea", "coffee", "rocket"]

@@ -56,7 +56,10 @@ class ProcessorEngine:
                 request.infer(fed, share_inputs=True, share_outputs=True)
             except RUNTIME_ERRORS as exc:
                 raise ModelError(f"OpenVINO cannot run {self._name}: {brief(exc)}") from exc
-            return np.array(request.get_output_tensor(0).data, np.float32)
+            answer = np.array(request.get_output_tensor(0).data, np.float32)
+        if len(answer) != len(inputs[0]):
+            raise ModelError(f"{self._name} makes {len(answer)} rows of {len(inputs[0])} examples")
+        return answer
 
     @contextmanager
     def _request(self) -> Iterator[Any]:

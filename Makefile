@@ -10,7 +10,7 @@ IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(or $(shell for each in $(CANDIDATES); do \
 	$$each $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$each; break; }; done),python3)
 
-.PHONY: help demo browser test lint fix bench docs clean
+.PHONY: help demo browser test reference lint fix bench docs clean
 
 help:           ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -58,6 +58,9 @@ browser:        ## Chromium for the tests of the page, where this machine lets i
 test: $(VENV)/.test browser  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
 	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights and not reference')
 
+reference: $(VENV)/.test  ## embeddings and descriptors against PyTorch itself, installed apart (1 to 6 GB, minutes)
+	@$(BIN)/python -m pytest -m reference
+
 lint: $(VENV)/.test  ## style, types and import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,7 +78,7 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 # Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
 bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
-	for name in ingest extraction robustness $(if $(PHOTOS),quality) search 'search --kind local_features'; do \
+	for name in ingest extraction embed robustness $(if $(PHOTOS),quality) search 'search --kind local_features' 'search --kind embeddings'; do \
 	  set -- $$name; program=$$1; shift; \
 	  $(BIN)/python benchmarks/$$program.py "$$@" $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done

@@ -3,11 +3,12 @@
     python benchmarks/ingest.py [--photos DIR] [--quick] [--json FILE] [--update-docs]
 
 Ambience: `Library.add_paths` into a fresh library on disk, until every picture is committed, on all cores;
-once with phash and color alone, which is what the peers do, and once with every kind. In the same run, taken
-in turn so that noise of the machine falls on all alike: reading and
-decoding alone at the scale that the kinds need; reading and simplejpeg at 1/8 alone; imagehash's 576-bit hash
-alone; the original's recipe (each of two services decodes for itself, one hashes, one counts the full-size
-histogram). Files are in the page cache. Rates are pictures a second; a ratio is the median over the turns.
+once with phash and color alone, which is what the peers do, and once with every kind (its models loaded
+before). In the same run, taken in turn so that noise of the machine falls on all alike: the extractors of
+every kind, each fed by a full Pillow decode of its own (`per_kind.py`); reading and decoding alone at the
+scale that the kinds need; reading and simplejpeg at 1/8 alone; imagehash's 576-bit hash alone; the original's
+recipe (each of two services decodes for itself, one hashes, one counts the full-size histogram). Files are in
+the page cache. Rates are pictures a second; a ratio is the median over the turns.
 """
 
 import argparse
@@ -21,12 +22,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from camera_files import SETS, FileSet, camera_files
+from per_kind import apart_profile, apart_seconds, every_extractor
 from photos import find_photos, skimage_paths
 from report import Report, Table, cache_folder, command_of, cores, finish
 
@@ -54,13 +56,15 @@ SLOW_SHARE = 4
 """The process-pool peers read one file in so many: they are slow, and a rate needs no more."""
 
 PROFILE = "Processor milliseconds a picture: each stage alone; what is left; all; and what cores did not use"
+APART_PROFILE = "The same, where each kind decodes for itself: one full decode by Pillow; each kind; all"
 TURNS = {True: 3, False: 7}
 PROFILED = {"12mp": 8, "2mp": 24, "03mp": 100, "12mp_4mb": 4}
 """Files on which each stage is timed alone, one thread."""
 
-AMBIENCE, EVERYTHING, DECODE, EIGHTH, IMAGEHASH, ORIGINAL = (
+AMBIENCE, EVERYTHING, APART, DECODE, EIGHTH, IMAGEHASH, ORIGINAL = (
     "Ambience",
     "Ambience, every kind",
+    "every kind by itself",
     "decode alone",
     "decode 1/8",
     "imagehash",
@@ -83,8 +87,20 @@ def compared_only() -> dict[str, dict[str, bool]]:
     return {kind: {"enabled": kind in COMPARED} for kind in registry.names(EXTRACTORS)}
 
 
+class Spent(NamedTuple):
+    """Seconds by the clock, and of the processor on all threads."""
+
+    wall: float
+    processor: float
+
+
 def add_all(paths: Sequence[Path], *, every_kind: bool = False) -> float:
-    """Seconds that a fresh library on disk takes to add a folder that holds just these files.
+    """Seconds that a fresh library on disk takes to add a folder that holds just these files."""
+    return spent_to_add(paths, every_kind=every_kind).wall
+
+
+def spent_to_add(paths: Sequence[Path], *, every_kind: bool = False) -> Spent:
+    """What that takes; with every kind, models are loaded and a small picture is added before.
 
     Raises:
         RuntimeError: not every file was added.
@@ -100,9 +116,13 @@ def add_all(paths: Sequence[Path], *, every_kind: bool = False) -> float:
             os.link(path, photos / path.name)
         settings = Settings(library=Path(scratch) / "library", kinds=kinds)
         with library.open(settings=settings, writer=True) as mine:
-            start = time.perf_counter()
+            if every_kind:
+                warm = Path(scratch) / "warm.png"
+                Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)).save(warm)
+                mine.add_paths([warm])
+            start, processor = time.perf_counter(), time.process_time()
             report = mine.add_paths([photos])
-            took = time.perf_counter() - start
+            took = Spent(time.perf_counter() - start, time.process_time() - processor)
     if report.added != len(paths):
         raise RuntimeError(f"{report.added} of {len(paths)} files were added; failed: {report.failed[:3]}")
     return took
@@ -191,11 +211,15 @@ def pool_seconds(pool: ProcessPoolExecutor, work: Callable[[Path], None], paths:
 Rates = dict[str, list[float]]
 """Candidate → pictures a second, one entry a turn."""
 
+Profiles = dict[str, dict[str, float]]
+"""Set of files → stage → milliseconds of processor time a picture."""
+
 
 def measure(files: dict[str, list[Path]], *, turns: int, share: int) -> dict[str, Rates]:
     """Rates of every candidate on every set, taken in turn."""
     need = needed_side()
     rates: dict[str, Rates] = {name: {} for name in files}
+    extractors = every_extractor()
     with ProcessPoolExecutor(cores(), mp_context=get_context("spawn"), initializer=start_peer) as pool:
         for wanted in SETS:
             paths = files[wanted.name]
@@ -204,6 +228,7 @@ def measure(files: dict[str, list[Path]], *, turns: int, share: int) -> dict[str
             candidates: list[tuple[str, int, Callable[[], float]]] = [
                 (AMBIENCE, len(paths), partial(add_all, paths)),
                 (EVERYTHING, len(few), partial(add_all, few, every_kind=True)),
+                (APART, len(few), partial(apart_seconds, extractors, few)),
                 (DECODE, len(paths), partial(decode_all, paths, factor)),
                 (EIGHTH, len(paths), partial(decode_all, paths, 8)),
                 (IMAGEHASH, len(few), partial(pool_seconds, pool, imagehash_one, few)),
@@ -250,9 +275,7 @@ def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
         spent[stage] = (time.process_time() - start) / len(inputs) * 1e3
         return found
 
-    start = time.process_time()
-    wall = add_all(paths, every_kind=True) / len(paths) * 1e3
-    whole = (time.process_time() - start) / len(paths) * 1e3
+    wall, whole = (each / len(paths) * 1e3 for each in spent_to_add(paths, every_kind=True))
     data = timed("read", lambda path: path.read_bytes(), paths[:profiled])
     timed("sha256", lambda each: hashlib.sha256(each).digest(), data)
     pictures = timed("decode", lambda each: decoder.decode(each, name="profiled"), data)
@@ -266,7 +289,7 @@ def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
 # --- report -----------------------------------------------------------------------------------------------
 
 
-def figures_of(rates: dict[str, Rates]) -> dict[str, Any]:
+def figures_of(rates: dict[str, Rates], profiles: Profiles, apart: Profiles) -> dict[str, Any]:
     """The one line at the end."""
     figures: dict[str, Any] = {}
     for key, to in (
@@ -278,36 +301,50 @@ def figures_of(rates: dict[str, Rates]) -> dict[str, Any]:
         for name, measured in rates.items():
             figures[f"{key}_{name}"] = round(ratio(measured, AMBIENCE, to), 3)
     for name, measured in rates.items():
+        figures[f"decode_once_over_per_kind_{name}"] = round(ratio(measured, EVERYTHING, APART), 3)
+        whole = [of[name]["whole"] for of in (apart, profiles)]
+        figures[f"decode_once_over_per_kind_{name}_processor"] = round(whole[0] / whole[1], 3)
+    for name, measured in rates.items():
         figures[f"rate_{name}"] = round(statistics.median(measured[AMBIENCE]), 1)
         figures[f"rate_every_kind_{name}"] = round(statistics.median(measured[EVERYTHING]), 1)
     return figures
 
 
 def tables_of(
-    rates: dict[str, Rates], profiles: dict[str, dict[str, float]], files: dict[str, list[Path]]
+    rates: dict[str, Rates], profiles: Profiles, apart: Profiles, files: dict[str, list[Path]]
 ) -> list[Table]:
     """Rates, ratios, and where the time goes."""
     titles = {wanted.name: _title(wanted, files[wanted.name]) for wanted in SETS}
-    names = (AMBIENCE, EVERYTHING, DECODE, EIGHTH, IMAGEHASH, ORIGINAL)
+    names = (AMBIENCE, EVERYTHING, APART, DECODE, EIGHTH, IMAGEHASH, ORIGINAL)
     medians = [
         [titles[name], *(f"{statistics.median(measured[each]):.1f}" for each in names)]
         for name, measured in rates.items()
     ]
     ratios = [
-        [titles[name], *(f"{ratio(measured, AMBIENCE, each):.2f}×" for each in names[1:]), _spread(measured)]
+        [
+            titles[name],
+            f"{ratio(measured, EVERYTHING, APART):.2f}×",
+            *(f"{ratio(measured, AMBIENCE, each):.2f}×" for each in names[3:]),
+            _spread(measured),
+        ]
         for name, measured in rates.items()
     ]
-    stages = list(next(iter(profiles.values())))
-    costs = [[titles[name], *(f"{spent[stage]:.2f}" for stage in stages)] for name, spent in profiles.items()]
     return [
         Table("Pictures a second, median of the turns", ("files", *names), medians),
-        Table("Ambience over each", ("files", *names[1:], "decode alone, range"), ratios),
         Table(
-            PROFILE,
-            ("files", *stages),
-            costs,
+            "Ambience over each: every kind over every kind by itself, then phash and color over the rest",
+            ("files", *names[2:], "decode alone, range"),
+            ratios,
         ),
+        _costs(PROFILE, profiles, titles),
+        _costs(APART_PROFILE, apart, titles),
     ]
+
+
+def _costs(title: str, profiles: Profiles, titles: dict[str, str]) -> Table:
+    stages = list(next(iter(profiles.values())))
+    rows = [[titles[name], *(f"{spent[stage]:.2f}" for stage in stages)] for name, spent in profiles.items()]
+    return Table(title, ("files", *stages), rows)
 
 
 def _spread(measured: Rates) -> str:
@@ -343,10 +380,12 @@ def main() -> None:
     files = {wanted.name: camera_files(wanted, sources, counts[wanted.name]) for wanted in SETS}
     rates = measure(files, turns=turns, share=SLOW_SHARE)
     profiles = {name: profile(paths, PROFILED[name]) for name, paths in files.items()}
+    extractors = every_extractor()
+    apart = {name: apart_profile(extractors, paths[: PROFILED[name]]) for name, paths in files.items()}
     report = Report(
         name="ingest",
         command=command_of("ingest", arguments.photos, is_quick=arguments.quick),
-        figures=figures_of(rates),
+        figures=figures_of(rates, profiles, apart),
         parameters={
             "files": counts,
             "turns": turns,
@@ -355,11 +394,11 @@ def main() -> None:
             "processes_and_threads": cores(),
         },
         packages=PACKAGES,
-        tables=tables_of(rates, profiles, files),
+        tables=tables_of(rates, profiles, apart, files),
         notes=[
             f"Crops of {len(sources)} photographs; {turns} turns; {cores()} cores; files in the page cache."
         ],
-        details={"rates": rates, "profiles_ms": profiles},
+        details={"rates": rates, "profiles_ms": profiles, "profiles_apart_ms": apart},
     )
     finish(report, update_docs=arguments.update_docs, json_file=arguments.json)
 

@@ -84,12 +84,12 @@ def test_sentences_are_where_the_reference_puts_them(installed: Installed, name:
     assert all("too long for the model" in note for note in made.notes[-3:])
 
 
-@pytest.mark.parametrize(("precision", "least"), [("bf16", 0.99), ("int8", 0.995)])
+@pytest.mark.parametrize(("precision", "least"), [("bf16", 0.999), ("int8", 0.998)])
 @pytest.mark.parametrize("name", DIM)
 def test_shorter_numbers_stay_near(installed: Installed, name: str, precision: str, least: float) -> None:
-    """Random weights of 64 numbers a layer are the worst case: errors of real, wide layers cancel out."""
-    made = installed.embedder(name, precision).embed_pictures(pictures()[:4])
-    assert (made * installed.golden[f"{name}/pictures"][:4]).sum(axis=1).min() > least
+    """Least of all seven, measured: 0.99988 and 0.9994; of ViT-B/32 and B/16 in their real sizes 0.99998."""
+    made = installed.embedder(name, precision).embed_pictures(pictures())
+    assert (made * installed.golden[f"{name}/pictures"]).sum(axis=1).min() > least
 
 
 @pytest.mark.reference

@@ -1,5 +1,6 @@
 """Rows of the catalog, for small networks of their architectures."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,9 +43,15 @@ def files(name: str, golden: Path = GOLDEN, prefix: str = "embeddings") -> dict[
     return made
 
 
-def put(folder: Path, name: str) -> ModelRow:
-    """A small network in a folder of models; its row says what its files are."""
-    row, made = tiny(name), files(name)
+def put(folder: Path, name: str, changed: Mapping[str, bytes] | None = None) -> ModelRow:
+    """A small network in a folder of models; its row says what its files are.
+
+    Args:
+        folder: of models.
+        name: of the row whose architecture it has.
+        changed: contents of files, where they are to be other ones.
+    """
+    row, made = tiny(name), files(name) | dict(changed or {})
     for file, data in made.items():
         place = folder / name / file
         place.parent.mkdir(parents=True, exist_ok=True)

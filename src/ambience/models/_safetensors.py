@@ -14,6 +14,9 @@ MAX_HEADER = 16 * 2**20
 
 MAX_DIMENSIONS = 16
 
+MAX_NUMBERS = 2**40
+"""Product of a tensor's sides at most, those of zero left out: of larger ones NumPy makes no empty array."""
+
 DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
     "I8": "|i1", "U8": "|u1", "BOOL": "|b1",
@@ -70,7 +73,10 @@ def _tensor(name: str, facts: Any, body: memoryview) -> tuple[NDArray[Any], int]
         dtype = np.dtype(DTYPES[kind])
     except (KeyError, TypeError, ValueError) as exc:
         raise CorruptModelError(f"a tensor {name:.60} that is not described, or of a type not read") from exc
-    if not is_right or not start <= end <= len(body) or end - start != math.prod(shape) * dtype.itemsize:
+    lies_within = (
+        is_right and start <= end <= len(body) and math.prod(side or 1 for side in shape) <= MAX_NUMBERS
+    )
+    if not lies_within or end - start != math.prod(shape) * dtype.itemsize:
         raise CorruptModelError(
             f"a tensor {name:.60} of shape {shape!s:.60} at {start:,} to {end:,} of {len(body):,} bytes"
             if is_right

@@ -56,7 +56,10 @@ class ProcessorEngine:
                 request.infer(fed, share_inputs=True, share_outputs=True)
             except RUNTIME_ERRORS as exc:
                 raise ModelError(f"OpenVINO cannot run {self._name}: {brief(exc)}") from exc
-            return np.array(request.get_output_tensor(0).data, np.float32)
+            answer = np.array(request.get_output_tensor(0).data, np.float32)
+        if len(answer) != len(inputs[0]):
+            raise ModelError(f"{self._name} makes {len(answer)} rows of {len(inputs[0])} examples")
+        return answer
 
     @contextmanager
     def _request(self) -> Iterator[Any]:
@@ -96,7 +99,24 @@ def compiled(graph: Any, settings: ModelSettings, precision: str) -> Any:
 
         shrink_weights(graph)
         options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = INT8_GROUP
+    if _has_confused_attention(graph):
+        options["SNIPPETS_MODE"] = "DISABLE"
     return imported_openvino().Core().compile_model(graph, "CPU", options)
+
+
+def _has_confused_attention(graph: Any) -> bool:
+    """Whether a graph of fixed sizes has an attention of as many tokens as heads.
+
+    OpenVINO 2026.4.1 then takes one for the other where it fuses the whole of it into one kernel, and what
+    comes out is another vector (cosine 0.4 to 0.8, in bf16 always, in float32 by how the inputs are laid
+    out). No network of the catalog is of such sizes. To be deleted when `test_processor.py` passes without.
+    """
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() in ("Softmax", "ScaledDotProductAttention"):
+            shape = node.input(0).get_partial_shape()
+            if shape.is_static and len(shape) == 4 and shape[1] == shape[2]:
+                return True
+    return False
 
 
 def _multiplies_bf16() -> bool:

@@ -43,6 +43,27 @@ def test_a_right_one_runs_in_batches_of_any_length(tmp_path: Path) -> None:
         assert np.allclose(made, 2 * PICTURES[:count].sum(axis=(2, 3)), atol=1e-4)
 
 
+def widened(rows: int) -> bytes:
+    """A network for any number of pictures, as it says, to which a plane is added for `rows` of them."""
+    nodes = [
+        node("Concat", ["pictures", "plane"], ["wide"], part(1, "axis") + part(3, 1) + part(20, 2)),
+        node("ReduceSum", ["wide", "axes"], ["made"], part(1, "keepdims") + part(3, 0) + part(20, 2)),
+    ]
+    tensors = [whole("axes", [2, 3]), floats("plane", [rows, 1, 8, 8], [1.0] * rows * 64)]
+    inputs, outputs = [value("pictures", ["batch", 3, 8, 8])], [value("made", ["batch", 4])]
+    return model(graph(nodes, tensors, inputs, outputs))
+
+
+def test_a_number_of_examples_that_an_exporter_wrote_into_it_is_seen(tmp_path: Path) -> None:
+    engine = onnx_engine(written(tmp_path, widened(1)), USE, SETTINGS)
+    made = engine.run([PICTURES])
+    assert isinstance(engine, OneByOne)
+    assert np.allclose(made[:, :3], PICTURES.sum(axis=(2, 3)), atol=1e-4)
+    assert made[:, 3].tolist() == [64.0] * 4
+    with pytest.raises(CorruptModelError, match=r"makes 2 rows of any number of examples"):
+        onnx_engine(written(tmp_path, widened(2)), USE, SETTINGS)
+
+
 def test_one_published_for_single_pictures_takes_several_where_it_can(tmp_path: Path) -> None:
     place = written(tmp_path, summing((1, 3, 8, 8)))
     assert read_onnx(place, USE)[1]

@@ -2,7 +2,8 @@
 
 Without `--photos` these are the real photographs that ship inside the scikit-image package. With `--once` a
 turned and re-encoded copy of one of them is searched for through the running server, then its colors, then a
-mirrored crop of it; the process ends with 0 only if all three first hits are right.
+mirrored crop of it, and of the shipped ones also three by words; the process ends with 0 only if all first hits
+are right.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ PHOTOGRAPHS = (
 )
 """The files of `skimage/data` that are photographs; the others are drawings, tables and test patterns."""
 
+WORDS = {"cat": "chelsea.png", "a cup of coffee": "coffee.png", "rocket": "rocket.jpg"}
+"""What to say to find which of them."""
+
 
 class DemoError(Exception):
     """The demo cannot go on; the message says why and what to do."""
@@ -58,7 +62,7 @@ def main() -> int:
     )
     parser.add_argument("--photos", type=Path, help="folder to add in place of the shipped photographs")
     parser.add_argument("--port", type=int, default=44444)
-    parser.add_argument("--once", action="store_true", help="search three times, print the answers, and end")
+    parser.add_argument("--once", action="store_true", help="search a few times, print the answers, and end")
     options = parser.parse_args()
     try:
         photos = options.photos.expanduser() if options.photos else None
@@ -91,7 +95,7 @@ def demo(photos: Path | None, port: int, *, once: bool) -> int:
         if added != 0:
             raise DemoError("the photographs could not be added; the reason is above")
         if once:
-            return _search_thrice(address)
+            return _search(address, words=WORDS if photos is None else {})
         print(f"\nAmbience shows your pictures at  {address}  (Ctrl-C ends it)", flush=True)
         print(f"from another terminal: {_said(_ambience(library, 'search', '…'))}", flush=True)
         signal.pause()
@@ -180,20 +184,26 @@ def _wait_until_ready(server: "subprocess.Popen[bytes]", address: str, log: Path
     raise DemoError(f"the server does not answer after {START_TIMEOUT_S:g} s; see {log}")
 
 
-def _search_thrice(address: str) -> int:
+def _search(address: str, *, words: Mapping[str, str]) -> int:
     with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
         image = _first_photograph(client)
         original = client.get(image["file"]).raise_for_status().content
         copy = _edited(original)
         print(f"\nthe question: {image['name']}, made smaller, turned by 90° and saved again as JPEG")
-        is_found = _ask(client, copy, image, by=None, title="reverse search")
-        has_colors = _ask(client, copy, image, by="color", title="color search")
+        are_right = [
+            _ask(client, copy, image, by=None, title="reverse search"),
+            _ask(client, copy, image, by="color", title="color search"),
+        ]
         print(f"\nthe next question: a fifth of {image['name']}, mirrored and saved again as JPEG")
-        has_part = _ask(client, _mirrored_part(original), image, by="local_features", title="part search")
-    if is_found and has_colors and has_part:
-        print("\nall three first hits are right")
+        part = _mirrored_part(original)
+        are_right.append(_ask(client, part, image, by="local_features", title="part search"))
+        if words:
+            print("\nthe last questions: words")
+        are_right += [_ask_words(client, text, name) for text, name in words.items()]
+    if all(are_right):
+        print(f"\nall {len(are_right)} first hits are right")
         return 0
-    print("\na first hit is wrong", file=sys.stderr)
+    print(f"\n{are_right.count(False)} of {len(are_right)} first hits are wrong", file=sys.stderr)
     return 1
 
 
@@ -249,6 +259,18 @@ def _ask(client: httpx.Client, data: bytes, image: dict[str, Any], *, by: str | 
     # A folder may hold the same file twice: its bytes count, not its id.
     first = client.get(f"/v1/images/{matches[0]['image_id']}").raise_for_status().json()
     return bool(first["sha256"] == image["sha256"])
+
+
+def _ask_words(client: httpx.Client, text: str, name: str) -> bool:
+    """Asks in words, prints what the server says, and tells whether the first hit is the picture meant."""
+    answer = client.get("/v1/search", params={"text": text, "k": 3}).raise_for_status().json()
+    print(f"\ntext search, {text!r}:")
+    for rank, match in enumerate(answer["matches"], start=1):
+        print(f"  {rank}  {match['image']['name']:<24} {match['score']:.2f}")
+    if not answer["matches"]:
+        print("  nothing found")
+        return False
+    return bool(answer["matches"][0]["image"]["name"] == name)
 
 
 if __name__ == "__main__":

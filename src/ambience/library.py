@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, UnusedFeatures, Verdict
 from ambience.errors import FeatureError, LibraryLockedError, ModelError
+from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
 from ambience.settings import Settings, load_settings
@@ -133,7 +134,9 @@ class Library(ReadingLibrary):
         draft, features = self._parts.ingest.extract(data, picture, name=name)
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
-        question = self._parts.questions.from_picture(picture, kinds=tuple(self.kinds))
+        # Kinds that never tell a copy would only be made to look at the picture a second time.
+        asked = tuple(kind for kind, extractor in self.kinds.items() if tells_copies(extractor.spec))
+        question = self._parts.questions.from_picture(picture, kinds=asked)
         answer = self._parts.gateway.search(question, k=self.settings.search.k, same_files=same_files)
         written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
         return AddedImage(

@@ -112,7 +112,7 @@ _ROWS = (
         parts=("efficientnet-lite0", "minilm"),
         note="Finds objects and scenes by plain English nouns. It cannot see people, actions, relations or "
         "written words, and counts nothing: a start, until a model trained on pictures and words is here.",
-        look_alike=0.2,
+        look_alike=0.1,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 Without `--photos` these are the real photographs that ship inside the scikit-image package. With `--once` a
 turned and re-encoded copy of one of them is searched for through the running server, then its colors, then a
-mirrored crop of it, and of the shipped ones also three by words; the process ends with 0 only if all first hits
+mirrored crop of it, and three of the shipped ones by words; the process ends with 0 only if all first hits
 are right.
 """
 

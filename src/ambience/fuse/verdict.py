@@ -12,7 +12,7 @@ Score = Callable[[float, FeatureSpec], float]
 
 
 def tells_copies(spec: FeatureSpec) -> bool:
-    """Whether a kind can say that two pictures show the same; like colors or a like look say nothing of it."""
+    """Whether a kind can say that two pictures show the same; colors and looks say nothing of it."""
     return any(STRENGTH[verdict] <= STRENGTH[Verdict.SAME_SCENE] for verdict, _ in spec.verdicts)
 
 

@@ -71,7 +71,7 @@ def test_a_flat_picture_is_still_found_by_its_bytes() -> None:
 
 
 def test_kinds_that_say_look_alike_count_together() -> None:
-    """By hand: 1 − 0.4·0.3 = 0.88, before 0.75 of one kind alone; a third kind that says nothing adds nothing."""
+    """By hand: 1 − 0.4·0.3 = 0.88, before 0.75 of one kind alone; another kind adds nothing."""
     look, meaning = (
         FeatureSpec(kind, kind, 8, "float16", "cosine", 1, port, verdicts=((Verdict.LOOK_ALIKE, 0.5),))
         for kind, port in (("look", 3), ("meaning", 4))

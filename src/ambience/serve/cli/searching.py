@@ -204,9 +204,7 @@ def _write_matches(
     leading = ["#", "id", *([] if is_worded else ["what it is"]), "score"]
     header = [*leading, *(kind.removesuffix("_features") for kind in kinds), "picture"]
     figured = range(len(leading), len(leading) + len(kinds))
-    write_table(
-        header, rows, right=frozenset({0, 1, len(leading) - 1, *figured}), spare=frozenset(figured)
-    )
+    write_table(header, rows, right=frozenset({0, 1, len(leading) - 1, *figured}), spare=frozenset(figured))
 
 
 def _figure(evidence: "Evidence") -> str:

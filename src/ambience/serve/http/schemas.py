@@ -153,7 +153,7 @@ class AddedSchema(BaseModel):
     duplicates: list[MatchSchema] = Field(description="Images that are the same picture.")
     kinds: dict[str, FeatureStateSchema]
     asked: list[KindStatusSchema] = Field(
-        description="How each kind that can tell copies fared when these were looked for; with one late, there "
+        description="How each kind that tells copies fared when these were looked for; with one late, there "
         "may be more."
     )
 

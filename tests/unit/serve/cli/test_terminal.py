@@ -66,7 +66,8 @@ def test_colors_are_for_terminals_that_want_them() -> None:
 FIGURES = """
 from ambience.serve.cli.output import write_table
 rows = [["1", "0.97", "0.1277", "119 places", "cut.jpg"]]
-write_table(["#", "score", "color", "local", "picture"], rows, right=frozenset({1, 2}), spare=frozenset({2, 3}))
+header = ["#", "score", "color", "local", "picture"]
+write_table(header, rows, right=frozenset({1, 2}), spare=frozenset({2, 3}))
 """
 
 

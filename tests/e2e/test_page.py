@@ -229,6 +229,7 @@ def test_words_find_pictures_and_the_address_says_what_was_asked(page: "sync_api
 
     hit.get_by_role("button", name="Find similar").click()
     sync_api.expect(page.locator("#ask-title")).to_have_text("chelsea.png")
+    assert page.locator("#words-note").is_hidden()  # what words cannot do is no matter of a picture alone
     page.get_by_label("Words for what to find").fill("a cup of coffee")
     page.get_by_label("without").fill("rocket")
     page.get_by_role("button", name="Search", exact=True).click()

@@ -227,7 +227,7 @@ function showQuery() {
   at("clear").hidden = query === null;
   at("preview").hidden = !query?.preview;
   at("preview").classList.remove("broken");
-  if (state.preview?.startsWith("blob:")) URL.revokeObjectURL(state.preview);
+  if (state.preview?.startsWith("blob:") && state.preview !== query?.preview) URL.revokeObjectURL(state.preview);
   state.preview = query?.preview ?? null;
   if (query?.preview) at("preview-image").src = query.preview;
   else at("preview-image").removeAttribute("src");
@@ -237,6 +237,7 @@ function showQuery() {
   at("text").placeholder = query?.picture ? "add words: at night" : "dog on a beach";
   if (!query) at("ask-hint").textContent = takesWords ? "Or drop a picture here, paste it with Ctrl+V, or" : "Drop it here, paste it with Ctrl+V, or";
   else at("ask-hint").textContent = query.picture ? "Drop or paste another picture, or" : "Drop or paste a picture, or";
+  at("words-note").hidden = !state.note || (query !== null && !hasWords(query)); // no matter of a picture alone
   document.title = query ? `${query.name} – Ambience` : "Ambience";
 }
 
@@ -515,7 +516,6 @@ async function showSummary() {
     at("words").hidden = !words;
     state.note = words?.note ?? "";
     at("words-note").textContent = state.note;
-    at("words-note").hidden = !state.note;
     showQuery();
   } catch (error) {
     tellError(error);

@@ -115,7 +115,8 @@ class LocalSearcher:
         self._keys = {record.image_id: record.sha256.hex() for record in records}
         images = [record.image_id for record in records]
         parts = self._library._parts
-        self._search, self._questions = parts.searches[KIND], parts.questions
+        view = parts.spaces.view
+        self._search, self._questions = view.spaces[KIND].search, view.questions
         ids = parts.store.records.feature_ids(self.spec.fingerprint, images)
         self._features = {self._keys[image]: int(id) for image, id in zip(images, ids, strict=True)}
         self._all = np.sort(ids[ids >= 0])

@@ -70,7 +70,8 @@ class Asking:
         from local_library import KIND
 
         self.parts = compose(replace(Settings(), library=folder), writer=False)
-        self._extractor, self._search = self.parts.extractors[KIND], self.parts.searches[KIND]
+        space = self.parts.spaces.in_use(KIND)
+        self._extractor, self._search = space.extractor, space.search
 
     def whole(self, data: bytes) -> Timed:
         """From bytes to the answer; there is none for a picture without keypoints."""
@@ -166,7 +167,7 @@ def main() -> None:
         "resident": after_first,
         "resident_after_whole": resident(folder),
         "profile_ms": profile(asking, [each for each in features if each][:PROFILED]),
-        "pending": asking.parts.live["local_features"].pending,
+        "pending": asking.parts.spaces.in_use("local_features").live.pending,
     }
     asking.parts.opened.close()
     print(json.dumps(answer))

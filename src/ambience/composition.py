@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from ambience import registry
+from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
@@ -16,6 +17,7 @@ from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import LiveIndex, Maintenance, Upkeep
+from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
 from ambience.search.base import KindSearch
 from ambience.search.embedding import EmbeddingSearch
@@ -31,12 +33,15 @@ from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
 from ambience.settings import KindSettings, Settings, count_or_cores, options_from
+from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
+MODEL = "model"
+"""Option of the kinds whose model can be chosen; empty leaves it to the library."""
 COMMON = tuple(row.name for row in fields(KindSettings))
 """Settings that every kind has."""
 
@@ -47,40 +52,30 @@ class Parts:
 
     Attributes:
         opened: ends in the right order whatever holds threads, processes or files.
-        extractors: by kind.
+        spaces: by kind, what makes features and what searches them.
         decoder: shared by all of them.
         store: the truth.
         kept: bytes that the library keeps itself.
         originals: the files behind images.
         uploads: adds and removes images with such bytes.
-        live: by kind, the index that follows the store.
         ingest: the write path.
         maintenance: background work.
         upkeep: inspection and repair.
-        searches: by kind, the read path.
-        questions: turn queries into features.
-        gateway: asks every kind at once.
-        comparer: compares two pictures.
-        figures: by kind, the read path as the original's clients know it.
+        changes: changes the models of kinds.
         repairs: what opening found broken and mended.
     """
 
     opened: ExitStack
-    extractors: Mapping[str, Extractor]
+    spaces: Spaces
     decoder: Decoder
     store: Store
     kept: KeptFiles
     originals: Originals
     uploads: Uploads
-    live: Mapping[str, LiveIndex]
     ingest: Ingest
     maintenance: Maintenance
     upkeep: Upkeep
-    searches: Mapping[str, KindSearch]
-    questions: Questions
-    gateway: Gateway
-    comparer: Comparer
-    figures: Mapping[str, OriginalFigures]
+    changes: ModelChanges
     repairs: tuple[Problem, ...]
 
 
@@ -100,50 +95,86 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         UnknownKindError: the settings name a kind that does not exist.
     """
     _use_one_blas_thread()
-    extractors = make_extractors(settings)
+    models = Models(settings.models)
+    extractors = make_extractors(settings, models)
     specs = {kind: extractor.spec for kind, extractor in extractors.items()}
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
-        live = {kind: _live_index(store, spec, settings, writer) for kind, spec in specs.items()}
-        found = [index.open() for index in live.values()]
-        store.on_commit.extend(index.catch_up for index in live.values())
         decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
         opened.callback(decoder.close)
         ingest = Ingest(store, decoder, extractors, settings)
         originals = Originals(store.records, kept, decoder)
-        searches = {
-            kind: _search(extractor, live[kind], store, originals, settings)
-            for kind, extractor in extractors.items()
-        }
-        gateway = Gateway(
-            searches, deadline_s=settings.search.deadline_s, threads=count_or_cores(settings.serve.workers)
-        )
+        threads = count_or_cores(settings.serve.workers)
+        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads)
         opened.callback(gateway.close)
-        maintenance = Maintenance(store, ingest, live, settings)
+        maker = _Maker(settings, models, store, decoder, originals, gateway)
+        spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
+        found = spaces.open()
+        store.on_commit.append(spaces.catch_up)
+        maintenance = Maintenance(
+            store,
+            ingest,
+            spaces.lives,
+            settings,
+            switch=lambda live, pending: spaces.switch(live, most_pending=pending),
+        )
         opened.callback(maintenance.stop)
         return Parts(
             opened=opened.pop_all(),
-            extractors=extractors,
+            spaces=spaces,
             decoder=decoder,
             store=store,
             kept=kept,
             originals=originals,
             uploads=Uploads(store, kept),
-            live=live,
             ingest=ingest,
             maintenance=maintenance,
-            upkeep=Upkeep(store, kept, ingest, live),
-            searches=searches,
-            questions=Questions(decoder, extractors, searches, originals),
-            gateway=gateway,
-            comparer=Comparer(
-                specs, {kind: _compare(extractors[kind], searches[kind]) for kind in extractors}
+            upkeep=Upkeep(store, kept, ingest, spaces.lives),
+            changes=ModelChanges(
+                store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
-            figures={kind: _figures(search) for kind, search in searches.items()},
-            repairs=(*store.repairs, *(problem for problem in found if problem is not None)),
+            repairs=(*store.repairs, *found),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes spaces and views of one library; see `SpaceMaker`."""
+
+    settings: Settings
+    models: Models
+    store: Store
+    decoder: Decoder
+    originals: Originals
+    gateway: Gateway
+
+    def chosen(self, kind: str) -> str:
+        return str(self.settings.kinds.get(kind, {}).get(MODEL, ""))
+
+    def space(self, kind: str, model: str = "") -> Space:
+        return self.of(make_extractor(self.settings, kind, self.models, model=model))
+
+    def of(self, extractor: Extractor) -> Space:
+        """The space of an extractor."""
+        self.decoder.require(extractor.need)
+        live = _live_index(self.store, extractor.spec, self.settings)
+        search = _search(extractor, live, self.store, self.originals, self.settings)
+        return Space(extractor, live, search, _figures(search), _compare(extractor, search))
+
+    def view(self, spaces: Mapping[str, Space]) -> View:
+        searches = {kind: space.search for kind, space in spaces.items()}
+        extractors = {kind: space.extractor for kind, space in spaces.items()}
+        return View(
+            spaces=spaces,
+            questions=Questions(self.decoder, extractors, searches, self.originals),
+            gateway=self.gateway.over(searches),
+            comparer=Comparer(
+                {kind: space.spec for kind, space in spaces.items()},
+                {kind: space.compare for kind, space in spaces.items()},
+            ),
         )
 
 
@@ -158,7 +189,7 @@ def _use_one_blas_thread() -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
-def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: bool) -> LiveIndex:
+def _live_index(store: Store, spec: FeatureSpec, settings: Settings) -> LiveIndex:
     name, options = engine_settings(settings, spec)
     engine = registry.load(ENGINES, name)
     return LiveIndex(
@@ -168,7 +199,7 @@ def _live_index(store: Store, spec: FeatureSpec, settings: Settings, writer: boo
         options_from(engine.options_class, options, where=f"kinds.{spec.kind}.index"),
         settings.library / "index" / spec.fingerprint,
         settings=settings.index,
-        is_writer=writer,
+        is_writer=store.is_writer,
     )
 
 
@@ -234,8 +265,12 @@ def _compare(extractor: Extractor, search: KindSearch) -> Compare:
     return partial(nearest_variant, extractor)
 
 
-def make_extractors(settings: Settings) -> dict[str, Extractor]:
+def make_extractors(settings: Settings, models: Models | None = None) -> dict[str, Extractor]:
     """Every kind that is switched on, made with its own settings: those of neither engine nor read path.
+
+    Args:
+        settings: all of them.
+        models: of this machine; by default those that the settings describe.
 
     Returns:
         Extractors by the name of their kind, sorted.
@@ -248,18 +283,33 @@ def make_extractors(settings: Settings) -> dict[str, Extractor]:
     for kind in settings.kinds:
         if kind not in names:
             raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
-    models = Models(settings.models)
-    made: dict[str, Extractor] = {}
-    for kind in names:
-        if not is_enabled(settings, kind):
-            continue
-        found = registry.load(EXTRACTORS, kind)
-        own = own_settings(settings, kind)
-        options = options_from(found.options_class, own, where=f"kinds.{kind}")
-        given = {"models": models} if getattr(found, "uses_models", False) else {}
-        made[kind] = found(options, exact=settings.decode.exact, **given)
+    models = models or Models(settings.models)
+    made = {kind: make_extractor(settings, kind, models) for kind in names if is_enabled(settings, kind)}
     if not made:
         raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
+    return made
+
+
+def make_extractor(settings: Settings, kind: str, models: Models, *, model: str = "") -> Extractor:
+    """One kind, made with its own settings.
+
+    Args:
+        settings: all of them.
+        kind: name of its file.
+        models: of this machine.
+        model: instead of the one that the settings name.
+
+    Returns:
+        The extractor.
+
+    Raises:
+        SettingsError: an option is unknown or out of range.
+    """
+    found = registry.load(EXTRACTORS, kind)
+    own = own_settings(settings, kind) | ({MODEL: model} if model else {})
+    options = options_from(found.options_class, own, where=f"kinds.{kind}")
+    given = {"models": models} if getattr(found, "uses_models", False) else {}
+    made: Extractor = found(options, exact=settings.decode.exact, **given)
     return made
 
 

@@ -538,6 +538,45 @@ class AddedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ComingModel:
+    """A model whose features are made beside those that are searched, to take their place once all are there.
+
+    Attributes:
+        model: name of its row.
+        done: images that have their feature.
+        pending: images that lack it still.
+        left_behind: images that have none and never will: their files are gone, or were never kept. They are
+            found until the model is changed, and again once it is changed back.
+    """
+
+    model: str
+    done: int
+    pending: int
+    left_behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What became of the wish that a kind uses a model.
+
+    Attributes:
+        kind: which.
+        model: name of its row.
+        before: the model in use before.
+        is_in_use: whether it is used by now; else it is coming.
+        left_behind: images without a file that have a feature of another model only.
+        pending: images that lack a feature of it still.
+    """
+
+    kind: str
+    model: str
+    before: str
+    is_in_use: bool
+    left_behind: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class KindInfo:
     """How far one kind is.
 
@@ -546,12 +585,17 @@ class KindInfo:
         engine: name of its index engine.
         entries: vectors in the index.
         states: images by state of their feature.
+        coming: the model that is to take the place of the one in use.
+        left_behind: images without a file that have a feature of another model only, so that this kind does
+            not find them.
     """
 
     spec: FeatureSpec
     engine: str
     entries: int
     states: Mapping[FeatureState, int] = field(default_factory=dict)
+    coming: ComingModel | None = None
+    left_behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ AmbienceError
 ├── StoreError                 the library's truth on disk
 │   ├── UnknownImageError          no such image (or no such feature of it)
 │   ├── ImageIdTakenError          the id belongs to other bytes, or the feature exists already
+│   ├── OutdatedFeatureError       made with a model that is no longer the one in use
 │   ├── LibraryLockedError         another process holds the library
 │   ├── NewerLibraryError          made by a newer version of Ambience
 │   ├── DamagedStoreError          files of the library are broken; says what was done about it
@@ -153,6 +154,12 @@ class ImageIdTakenError(StoreError):
     """The id belongs to other bytes, or the feature exists already."""
 
     code = "image_id_taken"
+
+
+class OutdatedFeatureError(StoreError):
+    """A feature was made with a model that was in use then and is not any more: it has to be made again."""
+
+    code = "feature_outdated"
 
 
 class LibraryLockedError(StoreError):

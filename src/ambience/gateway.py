@@ -26,9 +26,27 @@ class Gateway:
     def __init__(self, searches: Mapping[str, KindSearch], *, deadline_s: float, threads: int) -> None:
         self._searches = searches
         self._deadline_s = deadline_s
-        self._pools = {
-            kind: ThreadPoolExecutor(threads, thread_name_prefix=f"gateway-{kind}") for kind in searches
-        }
+        self._threads = threads
+        self._pools = {kind: self._pool(kind) for kind in searches}
+
+    def _pool(self, kind: str) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix=f"gateway-{kind}")
+
+    def over(self, searches: Mapping[str, KindSearch]) -> "Gateway":
+        """A gateway that asks other searches in the threads of this one, whose closing ends them.
+
+        Args:
+            searches: by kind.
+
+        Returns:
+            Another gateway.
+        """
+        for kind in searches:
+            if kind not in self._pools:
+                self._pools[kind] = self._pool(kind)
+        other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads)
+        other._searches, other._pools = searches, self._pools
+        return other
 
     def search(
         self,

@@ -1,12 +1,13 @@
 """A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ambience.datatypes import AddedImage, FeatureState, UnusedFeatures, Verdict
-from ambience.errors import FeatureError, LibraryLockedError, ModelError
+from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
+from ambience.errors import FeatureError, LibraryLockedError, ModelError, OutdatedFeatureError
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
@@ -134,11 +135,17 @@ class Library(ReadingLibrary):
         draft, features = self._parts.ingest.extract(data, picture, name=name)
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
+        view = self._parts.spaces.view
         # Kinds that never tell a copy would only be made to look at the picture a second time.
-        asked = tuple(kind for kind, extractor in self.kinds.items() if tells_copies(extractor.spec))
-        question = self._parts.questions.from_picture(picture, kinds=asked)
-        answer = self._parts.gateway.search(question, k=self.settings.search.k, same_files=same_files)
-        written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
+        asked = tuple(kind for kind, space in view.spaces.items() if tells_copies(space.spec))
+        question = view.questions.from_picture(picture, kinds=asked)
+        answer = view.gateway.search(question, k=self.settings.search.k, same_files=same_files)
+        while True:
+            try:
+                written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
+                break
+            except OutdatedFeatureError:  # a model was changed meanwhile
+                _, features = self._parts.ingest.extract(data, picture, name=name)
         return AddedImage(
             written.image_id,
             same_files,
@@ -173,15 +180,17 @@ class Library(ReadingLibrary):
         check_id(image_id)
         name = name or f"{image_id}.online"
         picture = self._parts.decoder.decode(data, name=name)
-        draft, features = self._parts.ingest.extract(data, picture, name=name, kinds=[kind])
-        made = features[kind]
-        if made.state is FeatureState.FAILED:
-            raise FeatureError(made.reason)
-        if made.state is FeatureState.PENDING:  # nobody could come back to it: no bytes are kept
-            raise ModelError(made.reason)
-        draft = replace(draft, path=None, mtime_ns=None)
-        self._parts.store.submit(PutFeatures(image_id, features, draft=draft))
-        return made.state, made.reason
+        while True:
+            draft, features = self._parts.ingest.extract(data, picture, name=name, kinds=[kind])
+            made = features[kind]
+            if made.state is FeatureState.FAILED:
+                raise FeatureError(made.reason)
+            if made.state is FeatureState.PENDING:  # no file is kept of which it could be made later
+                raise ModelError(made.reason)
+            draft = replace(draft, path=None, mtime_ns=None)
+            with contextlib.suppress(OutdatedFeatureError):  # a model was changed meanwhile
+                self._parts.store.submit(PutFeatures(image_id, features, draft=draft, is_current=True))
+                return made.state, made.reason
 
     def remove(self, image_id: int, *, purge: bool = False) -> None:
         """Forgets an image. Files that were added in place are never touched.
@@ -268,6 +277,40 @@ class Library(ReadingLibrary):
             UnknownKindError: no such kind.
         """
         self.rebuild([kind], on_progress=on_progress, stop=stop)
+
+    def use_model(
+        self,
+        model: str,
+        kind: str = "",
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> ModelUse:
+        """Has a kind use another model, and waits until it does.
+
+        Features of that model are made beside the old ones, which are searched until all new ones are there.
+        Going back is done at once where the features of the model before are all there still.
+
+        Args:
+            model: by its name in the catalog.
+            kind: "" takes the kind that the model is made for.
+            on_progress: told (kind, images done, images in all).
+            stop: ends the waiting; the change goes on in the background, and in the next process that opens
+                the library for writing.
+
+        Returns:
+            Whether the model is in use by now, and how many images it leaves behind.
+
+        Raises:
+            LibraryLockedError: opened for reading.
+            MissingModelError: the model is not installed; the message says how it is.
+            ModelError: there is no such model, or it does not fit.
+            SettingsError: settings name the model of this kind, and win.
+            StoreError: another model was chosen meanwhile, or features cannot be made at present.
+            UnknownKindError: no such kind.
+        """
+        self._require_writer()
+        return self._parts.changes.use(model, kind, on_progress=on_progress, stop=stop or threading.Event())
 
     def clean(self, *, stop: threading.Event | None = None) -> list[UnusedFeatures]:
         """Deletes features and indexes that no kind uses any more, as `info` names them.

@@ -32,9 +32,12 @@ from ambience.errors import (
     UnknownImageError,
     UnknownKindError,
 )
+from ambience.extract.base import Extractor
 from ambience.search.combination import answering, settled, terms
 from ambience.settings import Settings
+from ambience.spaces import View
 from ambience.store.base import Job, Problem
+from ambience.store.carrying import left_behind
 from ambience.store.files import own_bytes
 from ambience.store.lock import WriterLock
 
@@ -55,7 +58,6 @@ class ReadingLibrary:
     Attributes:
         folder: where it lives.
         settings: as opened.
-        kinds: every extractor, by the name of its kind.
         repairs: what opening found broken and mended.
         lock: the writer lock, or None where opened for reading.
     """
@@ -66,9 +68,13 @@ class ReadingLibrary:
         self.settings = settings
         self.lock = lock
         self._parts = compose(settings, writer=lock is not None)
-        self.kinds = self._parts.extractors
         self.repairs = self._parts.repairs
         self._thumbnails = ThumbnailCache(THUMBNAIL_CACHE_BYTES)
+
+    @property
+    def kinds(self) -> dict[str, Extractor]:
+        """Every extractor, by the name of its kind, as of now: the model of a kind may be changed."""
+        return {kind: space.extractor for kind, space in self._parts.spaces.view.spaces.items()}
 
     @property
     def is_writer(self) -> bool:
@@ -197,11 +203,11 @@ class ReadingLibrary:
         kinds = tuple(by) if by else answering({name: each.spec for name, each in self.kinds.items()}, query)
         for kind in kinds:
             self._check_kind(kind)
-        self._follow()
-        question, sha256 = self._parts.questions.of(query, kinds=kinds)
+        view = self._now()
+        question, sha256 = view.questions.of(query, kinds=kinds)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
-        answer = self._parts.gateway.search(question, k=k + len(named), same_files=same_files)
+        answer = view.gateway.search(question, k=k + len(named), same_files=same_files)
         kept = (
             match
             for match in answer.matches
@@ -217,8 +223,9 @@ class ReadingLibrary:
         Args:
             by: kinds to make ready; all by default.
         """
-        question = self._parts.questions.of_nothing(kinds=tuple(by) if by else tuple(self.kinds))
-        self._parts.gateway.search(question, k=1, same_files=())
+        view = self._now()
+        question = view.questions.of_nothing(kinds=tuple(by) if by else tuple(view.spaces))
+        view.gateway.search(question, k=1, same_files=())
 
     def search_kind(
         self,
@@ -249,10 +256,9 @@ class ReadingLibrary:
             UnknownKindError: no such kind.
         """
         self._check_kind(kind)
-        self._follow()
-        query = self._checked(query)
-        variants, picture = self._variants(kind, query, turned=turned)
-        return self._parts.searches[kind].by_variants(
+        view, query = self._now(), self._checked(query)
+        variants, picture = self._variants(view, kind, query, turned=turned)
+        return view.spaces[kind].search.by_variants(
             variants, k=k, radius=radius, picture=picture, expansion=query.expansion
         )
 
@@ -266,7 +272,7 @@ class ReadingLibrary:
             UnknownKindError: no such kind.
         """
         self._check_kind(kind)
-        return self._parts.figures[kind].knobs
+        return self._parts.spaces.view.spaces[kind].figures.knobs
 
     def search_original(self, kind: str, query: Query, knobs: Any, *, turned: bool) -> OriginalAnswer:
         """Asks one kind as the original's endpoints do.
@@ -284,12 +290,12 @@ class ReadingLibrary:
             AmbienceError: as `search_kind` does.
         """
         self._check_kind(kind)
-        self._follow()
+        view = self._now()
         try:
-            variants, _ = self._variants(kind, self._checked(query), turned=turned)
+            variants, _ = self._variants(view, kind, self._checked(query), turned=turned)
         except EmptyFeatureError:
             variants = ()
-        return self._parts.figures[kind].answer(variants, knobs)
+        return view.spaces[kind].figures.answer(variants, knobs)
 
     def match(self, query: Query, image: Query) -> Comparison:
         """Compares two pictures with each other, by every kind that can tell copies.
@@ -306,12 +312,13 @@ class ReadingLibrary:
             QueryError: one of them is no picture but words, or nothing.
             UnknownImageError: no such image, its file is gone, or only features of it are kept.
         """
-        read = self._parts.questions.data
+        view = self._parts.spaces.view
+        read = view.questions.data
         (first, query_name), (second, image_name) = read(self._checked(query)), read(self._checked(image))
         decode = self._parts.decoder.decode
         one = decode(first, name=query_name, longest_side=COMPARED_SIDE)
         other = decode(second, name=image_name, longest_side=COMPARED_SIDE)
-        found, geometry, notes = self._parts.comparer.compare(one, other, is_same_file=first == second)
+        found, geometry, notes = view.comparer.compare(one, other, is_same_file=first == second)
         one, other = reduced(one, COMPARED_SIDE), reduced(other, COMPARED_SIDE)
         return Comparison(one, other, query_name, image_name, found, geometry, notes)
 
@@ -321,17 +328,18 @@ class ReadingLibrary:
         Returns:
             Counts as of now; in a reading process, what the writer has committed so far.
         """
-        self._follow()
-        records = self._parts.store.records
+        spaces, records = self._now().spaces, self._parts.store.records
         counts = records.counts()
         kinds = {
             kind: KindInfo(
-                extractor.spec,
-                self._parts.live[kind].engine,
-                len(self._parts.live[kind]),
+                space.spec,
+                space.live.engine,
+                len(space.live),
                 counts.get(kind, {}),
+                self._parts.changes.coming(kind),
+                left_behind(records, space.spec),
             )
-            for kind, extractor in self.kinds.items()
+            for kind, space in spaces.items()
         }
         return LibraryInfo(
             folder=self.folder,
@@ -411,22 +419,25 @@ class ReadingLibrary:
                 raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
 
-    def _follow(self) -> None:
-        """A reading process applies what the writer committed since; the writer's indexes are up to date."""
+    def _now(self) -> View:
+        """What answers one question, from its beginning to its end.
+
+        A reading process applies what the writer committed since; the writer's indexes are up to date.
+        """
         if not self.is_writer:
-            for live in self._parts.live.values():
-                live.catch_up()
+            self._parts.spaces.follow()
+        return self._parts.spaces.view
 
     def _variants(
-        self, kind: str, query: Query, *, turned: bool
+        self, view: View, kind: str, query: Query, *, turned: bool
     ) -> tuple[Sequence[QueryVariant], Picture | None]:
         """What one kind searches with, and the query's pixels where they were decoded."""
         if query.image_id is not None and not turned:
             state, _ = self.image(query.image_id).features.get(kind, (FeatureState.PENDING, ""))
             if state is FeatureState.EMPTY:
                 raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
-            return [self._parts.searches[kind].stored_variant(query.image_id)], None
-        question, _ = self._parts.questions.of(query, kinds=[kind])
+            return [view.spaces[kind].search.stored_variant(query.image_id)], None
+        question, _ = view.questions.of(query, kinds=[kind])
         variants = question.variants[kind]
         if isinstance(variants, AmbienceError):
             raise variants

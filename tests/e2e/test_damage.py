@@ -429,7 +429,7 @@ def test_a_snapshot_that_finds_no_room_leaves_the_one_before(small_disk: Path, p
     settings = Settings(library=small_disk / "library", index=IndexSettings(snapshot_interval_s=3600))
     with ambience.open(settings=settings, writer=True) as library:
         library.add_paths([photos])
-        live = library._parts.live["color"]
+        live = library._parts.spaces.in_use("color").live
         live.snapshot()
         before = live._snapshots.found()
         library.add_image(picture(600), name="600.png")

@@ -275,7 +275,7 @@ def assert_points_agree(library: Library, kind: str, ids: Ids, draw: random.Rand
 
     Trained, the index estimates distances: which of many equal ones it names, and in what order, is its own.
     """
-    live, features = library._parts.live[kind], library._parts.store.features
+    live, features = library._parts.spaces.in_use(kind).live, library._parts.store.features
     blobs = features.get(library.kinds[kind].spec, ids)[0]
     fresh = DescriptorIndex(live.spec, DescriptorOptions(train_from=10**9))
     fresh.add(ids, blobs)

@@ -90,7 +90,7 @@ class Workshop:
 
     def maintenance(self) -> Maintenance:
         """Background work over the indexes made so far; not yet started."""
-        return Maintenance(self.store, self.ingest, self.live, self.settings)
+        return Maintenance(self.store, self.ingest, lambda: list(self.live.values()), self.settings)
 
     def close(self) -> None:
         self.store.close()

@@ -329,7 +329,8 @@ def test_at_least_one_kind_is_on(settings: Settings) -> None:
 
 def test_warming_up_asks_every_kind_of_an_empty_library_and_leaves_nothing(settings: Settings) -> None:
     with ambience.open(settings=settings, writer=True) as library:
-        question = library._parts.questions.from_picture(picture_of_nothing(), kinds=tuple(library.kinds))
+        questions = library._parts.spaces.view.questions
+        question = questions.from_picture(picture_of_nothing(), kinds=tuple(library.kinds))
         assert all(not isinstance(found, Exception) for found in question.variants.values())
         library.warm_up()
         assert library.info().images == 0

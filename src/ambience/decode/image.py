@@ -29,6 +29,11 @@ class Decoder:
         self._lock = threading.Lock()
         self._workers: WorkerPool | None = None
 
+    def require(self, need: PixelNeed) -> None:
+        """From now on pictures satisfy this need as well; nothing where they do already."""
+        if self._need is not None:
+            self._need = None if need.longest_side is None else max(self._need, need.longest_side)
+
     def decode(self, data: bytes, *, name: str, longest_side: int = 0) -> Picture:
         """Pixels that satisfy every need; thread-safe.
 

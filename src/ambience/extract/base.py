@@ -3,7 +3,9 @@
 A kind is one file of this folder: a frozen options dataclass (fields made by `settings.setting`), a
 `FeatureSpec`, one class that follows `Extractor`, and `__all__` with that class alone. Its service,
 endpoints, table, index and command-line name follow from the declaration. A class that says `uses_models =
-True` is given the models of this machine as well, `models=`, and names the one that it uses in its spec.
+True` is given the models of this machine as well, `models=`, and names the one that it uses in its spec. One
+whose model can be chosen has an option `model`, empty by default, and says in `model_tasks` what models it
+takes, the task that it is made for first.
 """
 
 from collections.abc import Sequence

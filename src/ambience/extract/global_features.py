@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, Verdict
 from ambience.extract._embeddings import LONGEST_SIDE, embedded, row_for
+from ambience.models.catalog import Task
 from ambience.models.runtime import Models
 from ambience.settings import setting
 
@@ -24,7 +25,10 @@ class GlobalFeaturesOptions:
     """Settings of the embedding."""
 
     model: str = setting(
-        "", "", "Model that embeds pictures, of those that `ambience models list` names; empty: the default."
+        "",
+        "",
+        "Model that embeds pictures, of those that `ambience models list` names; empty: the one chosen by "
+        "`ambience models use`, else the default.",
     )
 
 
@@ -40,13 +44,12 @@ class GlobalFeatures:
 
     options_class: ClassVar[type[GlobalFeaturesOptions]] = GlobalFeaturesOptions
     uses_models: ClassVar[bool] = True
+    model_tasks: ClassVar[tuple[Task, ...]] = ("image_embedding", "image_text_embedding")
 
     def __init__(
         self, options: GlobalFeaturesOptions, *, exact: bool = False, models: Models | None = None
     ) -> None:
-        row = row_for(
-            "global_features", options.model or DEFAULT, ("image_embedding", "image_text_embedding")
-        )
+        row = row_for("global_features", options.model or DEFAULT, self.model_tasks)
         self._models = models or Models()
         self.spec = FeatureSpec(
             kind="global_features",

@@ -10,6 +10,7 @@ from typing import ClassVar
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, Verdict
 from ambience.extract._embeddings import LONGEST_SIDE, embedded, row_for, stored
 from ambience.extract.base import TextFeature
+from ambience.models.catalog import Task
 from ambience.models.runtime import Models
 from ambience.settings import setting
 
@@ -27,7 +28,7 @@ class ImageTextFeaturesOptions:
         "",
         "",
         "Model that embeds pictures and sentences, of those that `ambience models list` names; empty: the "
-        "default.",
+        "one chosen by `ambience models use`, else the default.",
     )
 
 
@@ -43,11 +44,12 @@ class ImageTextFeatures:
 
     options_class: ClassVar[type[ImageTextFeaturesOptions]] = ImageTextFeaturesOptions
     uses_models: ClassVar[bool] = True
+    model_tasks: ClassVar[tuple[Task, ...]] = ("image_text_embedding",)
 
     def __init__(
         self, options: ImageTextFeaturesOptions, *, exact: bool = False, models: Models | None = None
     ) -> None:
-        row = row_for("image_text_features", options.model or DEFAULT, ("image_text_embedding",))
+        row = row_for("image_text_features", options.model or DEFAULT, self.model_tasks)
         self._models = models or Models()
         self.spec = FeatureSpec(
             kind="image_text_features",

@@ -40,7 +40,9 @@ class AddRun:
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
         self._roots, self._ids_from_names = roots, ids_from_names
         self._tally = Tally()
-        self._committer = Committer(store, settings, self._tally, ids_from_names=ids_from_names)
+        self._committer = Committer(
+            store, settings, self._tally, extract=self._extract_anew, ids_from_names=ids_from_names
+        )
         self._scan = Scan(
             roots, hidden=settings.hidden, library=store.folder, is_explicit=is_explicit, stop=stop
         )
@@ -82,6 +84,9 @@ class AddRun:
 
     def _work(self, tasks: list[Task]) -> list[Outcome]:
         return self._extraction.run(tasks, self._stop)
+
+    def _extract_anew(self, tasks: Sequence[Task]) -> list[Outcome]:
+        return self._extraction.run(tasks, threading.Event(), redo=True)
 
     # --- in the scanning thread ------------------------------------------------------------------------
 

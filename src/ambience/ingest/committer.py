@@ -5,13 +5,13 @@ lost its file: then that image moved.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ambience.datatypes import ImageRecord
-from ambience.errors import StoreError
-from ambience.ingest.extraction import Extracted, Failure, Outcome
+from ambience.errors import OutdatedFeatureError, StoreError
+from ambience.ingest.extraction import Extracted, Failure, Outcome, Task
 from ambience.ingest.scan import failed_file, is_absent
 from ambience.settings import IngestSettings
 from ambience.store.base import FailedFile, MarkMissing, MoveImage, PutImage, Write
@@ -63,10 +63,26 @@ def id_from_name(name: str) -> int | None:
 
 
 class Committer:
-    """Collects what the workers made and commits it by number and by time."""
+    """Collects what the workers made and commits it by number and by time.
 
-    def __init__(self, store: Store, settings: IngestSettings, tally: Tally, *, ids_from_names: bool) -> None:
-        self._store, self._settings, self._tally = store, settings, tally
+    Args:
+        store: open for writing.
+        settings: how much one commit holds.
+        tally: figures of the run.
+        extract: makes features of files anew, where a model was changed before they were committed.
+        ids_from_names: the id of an image is the number that its file's name begins with.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: IngestSettings,
+        tally: Tally,
+        *,
+        extract: Callable[[Sequence[Task]], list[Outcome]],
+        ids_from_names: bool,
+    ) -> None:
+        self._store, self._settings, self._tally, self._extract = store, settings, tally, extract
         self._ids_from_names = ids_from_names
         self._fresh: list[Extracted] = []
         self._others: list[tuple[Write, Effect, str]] = []
@@ -136,11 +152,21 @@ class Committer:
 
     def _commit(self, writes: Sequence[tuple[Write, Effect, str]]) -> None:
         outcomes = self._store.commit([write for write, _, _ in writes])
-        for (_, effect, path), outcome in zip(writes, outcomes, strict=True):
-            if isinstance(outcome, StoreError):
+        for (write, effect, path), outcome in zip(writes, outcomes, strict=True):
+            if isinstance(outcome, OutdatedFeatureError):  # a model changed between extraction and commit
+                self._commit_anew(write, effect, path)
+            elif isinstance(outcome, StoreError):
                 self._tally.failed.append(failed_file(path, outcome.code, outcome))
             elif effect != "back":
                 setattr(self._tally, effect, getattr(self._tally, effect) + 1)
+
+    def _commit_anew(self, write: Write, effect: Effect, path: str) -> None:
+        assert isinstance(write, PutImage)
+        (again,) = self._extract([Task(path)])
+        if isinstance(again, Failure):
+            self._note(again)
+        else:
+            self._commit([(replace(write, draft=again.draft, features=again.features), effect, path)])
 
     def _placed(self, fresh: Sequence[Extracted]) -> list[tuple[Write, Effect, str]]:
         """What to write for files that no image was known at."""
@@ -167,7 +193,7 @@ class Committer:
             if draft.sha256 in seen:
                 self._tally.same_file += 1
             seen.add(draft.sha256)
-            writes.append((PutImage(draft, each.features, wanted), "added", path))
+            writes.append((PutImage(draft, each.features, wanted, is_current=True), "added", path))
         return writes
 
     def _moved(
@@ -185,4 +211,5 @@ def _of_known(outcome: Extracted) -> tuple[Write, Effect, str]:
     task, draft = outcome.task, outcome.draft
     if outcome.is_unchanged:
         return MoveImage(task.image_id, task.path, draft.name, draft.mtime_ns or 0), "touched", task.path
-    return PutImage(draft, outcome.features, task.image_id, replaces=True), "updated", task.path
+    write = PutImage(draft, outcome.features, task.image_id, replaces=True, is_current=True)
+    return write, "updated", task.path

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ambience.datatypes import FeatureState, ImageDraft, Picture
@@ -80,11 +80,19 @@ class Failure:
 Outcome = Extracted | Failure
 
 
-class Extraction:
-    """Reads, decodes and extracts; called from many threads at a time."""
+Extractors = Mapping[str, Sequence[Extractor]]
+"""By kind: that of the model in use first, then that of the model that is coming, where there is one."""
 
-    def __init__(self, decoder: Decoder, extractors: Mapping[str, Extractor]) -> None:
-        self._decoder, self._extractors = decoder, dict(extractors)
+
+class Extraction:
+    """Reads, decodes and extracts; called from many threads at a time.
+
+    Attributes:
+        extractors: what is made of a picture unless told otherwise; replaced as a whole.
+    """
+
+    def __init__(self, decoder: Decoder, extractors: Extractors) -> None:
+        self._decoder, self.extractors = decoder, extractors
         self._budget = ByteBudget(BUDGET_BYTES)
 
     def run(
@@ -92,7 +100,7 @@ class Extraction:
         tasks: Sequence[Task],
         stop: threading.Event,
         *,
-        kinds: Sequence[str] | None = None,
+        extractors: Extractors | None = None,
         redo: bool = False,
     ) -> list[Outcome]:
         """What became of files, in no order; those that `stop` cut off are left out.
@@ -100,7 +108,7 @@ class Extraction:
         Args:
             tasks: files.
             stop: ends it after the picture in hand.
-            kinds: all by default.
+            extractors: all by default.
             redo: extracts even where the bytes are those that the library holds.
 
         Returns:
@@ -119,16 +127,18 @@ class Extraction:
             waiting.append((task, *opened))
             pixel_bytes += opened[1].rgb.nbytes
             if pixel_bytes >= GROUP_PIXEL_BYTES:
-                outcomes += self._finish(waiting, kinds)
+                outcomes += self._finish(waiting, extractors)
                 waiting, pixel_bytes = [], 0
-        return outcomes + self._finish(waiting, kinds)
+        return outcomes + self._finish(waiting, extractors)
 
     def drafts(
         self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
     ) -> tuple[ImageDraft, Drafts]:
         """One picture from bytes; see `Ingest.extract`."""
         draft = _draft(picture, hashlib.sha256(data).digest(), len(data), name)
-        return draft, self._features([picture], kinds)[0]
+        every = self.extractors
+        chosen = every if kinds is None else {kind: every[kind] for kind in kinds}
+        return draft, self._features([picture], chosen)[0]
 
     def _open(self, task: Task, redo: bool) -> tuple[ImageDraft, Picture] | Outcome:
         """Draft and pixels of one file, or why there are none."""
@@ -160,22 +170,24 @@ class Extraction:
         raise OSError(f"{path} is being written: it changed twice while it was read; add it again later")
 
     def _finish(
-        self, waiting: Sequence[tuple[Task, ImageDraft, Picture]], kinds: Sequence[str] | None
+        self, waiting: Sequence[tuple[Task, ImageDraft, Picture]], extractors: Extractors | None
     ) -> list[Outcome]:
-        features = self._features([picture for _, _, picture in waiting], kinds)
+        features = self._features([picture for _, _, picture in waiting], extractors)
         return [
             Extracted(task, draft, made) for (task, draft, _), made in zip(waiting, features, strict=True)
         ]
 
-    def _features(self, pictures: Sequence[Picture], kinds: Sequence[str] | None) -> list[Drafts]:
+    def _features(self, pictures: Sequence[Picture], extractors: Extractors | None) -> list[Drafts]:
         """Drafts of each picture by kind, in the order of the pictures."""
         drafts: list[Drafts] = [{} for _ in pictures]
         if not pictures:
             return drafts
-        for kind in self._extractors if kinds is None else kinds:
-            extractor = self._extractors[kind]
-            for made, draft in zip(drafts, _of_kind(extractor, pictures), strict=True):
+        for kind, (first, *others) in (self.extractors if extractors is None else extractors).items():
+            for made, draft in zip(drafts, _of_kind(first, pictures), strict=True):
                 made[kind] = draft
+            for other in others:
+                for made, draft in zip(drafts, _of_kind(other, pictures), strict=True):
+                    made[kind] = replace(made[kind], beside=draft)
         return drafts
 
 

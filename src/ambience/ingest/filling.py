@@ -3,9 +3,11 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from ambience.datatypes import FeatureState, ImageRecord
 from ambience.errors import ModelError, StoreError
+from ambience.extract.base import Extractor
 from ambience.ingest.extraction import Extraction, Failure, Outcome, Task
 from ambience.ingest.known import is_below
 from ambience.ingest.pipeline import Pipeline
@@ -19,12 +21,27 @@ PAGE_IMAGES = 1000
 BATCH_FILES = 16
 
 
+class Filled(NamedTuple):
+    """What one pass over pending images did.
+
+    Attributes:
+        done: images that have now what they lacked, or are known to have nothing to give.
+        failed: images whose file gave nothing.
+        left: of these, images that stay pending, since their file is only away.
+    """
+
+    done: int = 0
+    failed: int = 0
+    left: int = 0
+
+
 class FillRun:
     """One pass over the images that lack a feature of one kind.
 
     Attributes:
         done: images that have now what they lacked, or are known to have nothing to give.
-        failed: images whose file gave nothing; those whose file is only away stay pending.
+        failed: images whose file gave nothing.
+        left: of these, images that stay pending, since their file is only away.
     """
 
     def __init__(
@@ -33,25 +50,26 @@ class FillRun:
         extraction: Extraction,
         settings: IngestSettings,
         *,
-        kind: str,
-        fingerprint: str,
+        extractor: Extractor,
         stop: threading.Event,
         is_beside: bool = False,
     ) -> None:
         self._is_beside = is_beside
         self.done = 0
         self.failed = 0
+        self.left = 0
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
-        self._kind, self._fingerprint = kind, fingerprint
+        self._kind, self._fingerprint = extractor.spec.kind, extractor.spec.fingerprint
+        self._extractors = {self._kind: (extractor,)}
 
-    def run(self, on_progress: Callable[[int, int], None] | None) -> tuple[int, int]:
+    def run(self, on_progress: Callable[[int, int], None] | None) -> Filled:
         """Works until all have been tried once, or `stop` is set.
 
         Args:
             on_progress: called with how many are done (or failed), and how many there are.
 
         Returns:
-            How many were done, and how many failed.
+            How many were done, how many failed, and how many of these were left as they were.
 
         Raises:
             ModelError: the kind's model is missing or unusable, so that no picture can be done.
@@ -73,10 +91,10 @@ class FillRun:
         self._commit(waiting)
         if on_progress is not None:
             on_progress(self.done + self.failed, total)
-        return self.done, self.failed
+        return Filled(self.done, self.failed, self.left)
 
     def _work(self, tasks: list[Task]) -> list[Outcome]:
-        return self._extraction.run(tasks, self._stop, kinds=[self._kind], redo=True)
+        return self._extraction.run(tasks, self._stop, extractors=self._extractors, redo=True)
 
     def _batches(self) -> Iterator[list[Task]]:
         after = -1
@@ -105,7 +123,10 @@ class FillRun:
             self.failed += 1
             if outcome.is_gone and is_absent(task.path):
                 return MarkMissing(task.image_id)
-            return self._refusal(task.image_id, outcome.file.reason) if outcome.is_lasting else None
+            if outcome.is_lasting:
+                return self._refusal(task.image_id, outcome.file.reason)
+            self.left += 1
+            return None
         draft = outcome.features.get(self._kind)
         if draft is not None and draft.state is FeatureState.PENDING:
             raise ModelError(draft.reason)

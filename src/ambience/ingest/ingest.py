@@ -9,8 +9,8 @@ from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
 from ambience.ingest.adding import AddRun
-from ambience.ingest.extraction import Extraction
-from ambience.ingest.filling import FillRun
+from ambience.ingest.extraction import Extraction, Extractors
+from ambience.ingest.filling import Filled, FillRun
 from ambience.ingest.known import is_below
 from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.ingest.scan import absolute, is_filled
@@ -30,9 +30,16 @@ class Ingest:
         self, store: Store, decoder: Decoder, extractors: Mapping[str, Extractor], settings: Settings
     ) -> None:
         self._store, self._settings = store, settings
-        self._extractors = dict(extractors)
-        self._extraction = Extraction(decoder, extractors)
+        self._extraction = Extraction(decoder, {kind: (each,) for kind, each in extractors.items()})
         self._filling = {kind: threading.Lock() for kind in extractors}
+
+    def use(self, extractors: Extractors) -> None:
+        """From now on these make the features of pictures.
+
+        Args:
+            extractors: of the same kinds as before; of a kind that changes its model, both.
+        """
+        self._extraction.extractors = extractors
 
     def extract(
         self, data: bytes, picture: Picture, *, name: str, kinds: Sequence[str] | None = None
@@ -52,7 +59,7 @@ class Ingest:
             UnknownKindError: a kind is none of those made.
         """
         for kind in kinds or ():
-            self._known_kind(kind)
+            self._extractor(kind)
         return self._extraction.drafts(data, picture, name=name, kinds=kinds)
 
     def add_paths(
@@ -131,33 +138,35 @@ class Ingest:
         self,
         kind: str,
         *,
+        fingerprint: str = "",
         on_progress: Callable[[int, int], None] | None = None,
         stop: threading.Event | None = None,
         is_beside: bool = False,
-    ) -> tuple[int, int]:
+    ) -> Filled:
         """Makes the features of one kind that images still lack, from their files.
 
         Args:
             kind: which.
+            fingerprint: of the space that is filled; by default the one in use.
             on_progress: called with how many are through, and how many there are.
             stop: ends it after the pictures in hand.
             is_beside: whether one core is left to searches, unless the settings name a number of threads.
 
         Returns:
             How many images have theirs now, and how many gave none, by this call: where another one is at
-            work, it waits for that one. An image whose file is away stays pending.
+            work, it waits for that one. An image whose file is away is left pending.
 
         Raises:
-            UnknownKindError: no such kind was made.
+            UnknownKindError: no such kind was made, or its models are others by now.
             StoreFullError: the disk is full.
         """
-        fingerprint, stop = self._known_kind(kind).spec.fingerprint, stop or threading.Event()
+        extractor, stop = self._extractor(kind, fingerprint), stop or threading.Event()
+        fingerprint = extractor.spec.fingerprint
         run = FillRun(
             self._store,
             self._extraction,
             self._settings.ingest,
-            kind=kind,
-            fingerprint=fingerprint,
+            extractor=extractor,
             stop=stop,
             is_beside=is_beside,
         )
@@ -165,7 +174,7 @@ class Ingest:
         lock = self._filling[kind]
         while not lock.acquire(timeout=WAITING_S):
             if stop.is_set():
-                return 0, 0
+                return Filled()
             if on_progress is not None:
                 left = self._store.records.pending_count(fingerprint)
                 on_progress(max(0, total - left), max(total, left))
@@ -187,7 +196,11 @@ class Ingest:
             is_explicit=is_explicit,
         )
 
-    def _known_kind(self, kind: str) -> Extractor:
-        if kind not in self._extractors:
-            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(sorted(self._extractors)) or 'none'}")
-        return self._extractors[kind]
+    def _extractor(self, kind: str, fingerprint: str = "") -> Extractor:
+        made = self._extraction.extractors
+        if kind not in made:
+            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(sorted(made)) or 'none'}")
+        for each in made[kind]:
+            if fingerprint in ("", each.spec.fingerprint):
+                return each
+        raise UnknownKindError(f"{kind} does not make {fingerprint} any more; its model was changed")

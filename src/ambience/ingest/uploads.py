@@ -44,12 +44,13 @@ class Uploads:
 
         Raises:
             ImageIdTakenError: `image_id` exists.
+            OutdatedFeatureError: a model was changed meanwhile; make the features again.
             StoreFullError: the disk is full; nothing was added.
         """
         with self._kept.holding(draft.sha256):
             is_new = self._kept.put(draft.sha256, data)
             try:
-                written = self._store.submit(PutImage(draft, features, image_id=image_id, tags=tuple(tags)))
+                written = self._store.submit(_put(draft, features, image_id, tags))
             except BaseException:
                 if is_new:
                     self._take_back(draft.sha256)
@@ -89,3 +90,9 @@ class Uploads:
         for record in records.images(records.same_file(sha256)).values():
             if record.is_upload and record.state is ImageState.MISSING:
                 self._store.submit(MarkMissing(record.image_id, is_missing=False))
+
+
+def _put(
+    draft: ImageDraft, features: Mapping[str, FeatureDraft], image_id: int | None, tags: Sequence[str]
+) -> PutImage:
+    return PutImage(draft, features, image_id=image_id, tags=tuple(tags), is_current=True)

@@ -115,6 +115,20 @@ class Building:
         chosen = np.sort(np.random.default_rng(0).permutation(held)[:RECALL_QUERIES])
         return replica.engine.recall(self._source.vectors(chosen)[1]) if len(chosen) else 1.0
 
+    def shortfall(self, replica: Replica, least: float) -> str:
+        """What is wrong with an engine that finds too little of what an exact search finds.
+
+        Returns:
+            A sentence for people; "" where it finds `least` or more.
+        """
+        recall = self.recall(replica)
+        if recall >= least:
+            return ""
+        return (
+            f"the new index of {self._source.spec.kind} finds {recall:.2f} of what an exact search finds; "
+            f"index.min_recall asks for {least:g}"
+        )
+
     def finish(self) -> None:
         """Removes what was kept of an engine that is complete by now."""
         if self._is_writer:

@@ -414,23 +414,33 @@ class LiveIndex:
                 self._unverified = None
         return True
 
+    def require_recall(self) -> None:
+        """Measures what searches find of what exact ones would, on a sample.
+
+        Raises:
+            IndexRecallError: less than `index.min_recall`.
+        """
+        with self._changing:  # searches go on, changes wait
+            said = self._building.shortfall(self._replica, self._settings.min_recall)
+        if said:
+            raise IndexRecallError(f"{said}. The model before is searched; {self._remedy}")
+
     def _require_recall(self, replica: Replica) -> None:
         """Refuses an engine that finds too little, unless nothing else is there to answer."""
-        recall, least = self._building.recall(replica), self._settings.min_recall
-        if recall >= least:
-            return
-        message = (
-            f"the new index of {self.spec.kind} finds {recall:.2f} of what an exact search finds; "
-            f"index.min_recall asks for {least:g}"
-        )
-        if self._needs_rebuild:
-            _log.warning("%s; it is used, since there is no other", message)
-            return
-        self._building.refuse(len(replica.engine))
-        self._building.finish()
-        raise IndexRecallError(
-            f"{message}. The index that served before is kept; set kinds.{self.spec.kind}.index_* to search "
-            f"more thoroughly, or index.min_recall lower, and run `ambience train {self.spec.kind}`"
+        said = self._building.shortfall(replica, self._settings.min_recall)
+        if said and self._needs_rebuild:
+            _log.warning("%s; it is used, since there is no other", said)
+        elif said:
+            self._building.refuse(len(replica.engine))
+            self._building.finish()
+            raise IndexRecallError(f"{said}. The index that served before is kept; {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        kind = self.spec.kind
+        return (
+            f"set kinds.{kind}.index_* to search more thoroughly, or index.min_recall lower, and run "
+            f"`ambience train {kind}`"
         )
 
     def _empty(self) -> Index:

@@ -9,11 +9,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ambience.errors import AmbienceError
+from ambience.errors import AmbienceError, IndexRecallError, StoreError
 from ambience.ingest import Ingest
 from ambience.maintain.live_index import LiveIndex
 from ambience.settings import Settings
@@ -23,6 +23,9 @@ from ambience.store.commit import Store
 LOOK_EVERY_S = 5.0
 RETRY_EVERY_S = 300.0
 """What could not be done (an unreadable file, a full disk) is tried again after so long, or when woken."""
+TRIES = 2
+"""Passes over pictures that cannot be read, after which a change of models waits for them no longer."""
+NEVER = float("-inf")
 TELL_EVERY_S = 0.5
 TENDING, FILLING = frozenset({"rebuild", "train", "verify"}), frozenset({"extract"})
 """Names of the jobs of either thread."""
@@ -32,25 +35,57 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 
 
+Switch = Callable[[LiveIndex, int], bool]
+"""Makes the index of a model that was coming the one that is searched, though so many images lack a feature
+that nothing can make at present; answers whether it was done."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one index is, by this process.
+
+    Attributes:
+        snapshot_at: when its last snapshot was due.
+        extract_at: when what is pending was last tried.
+        left: images that lacked their feature after that.
+        fruitless: passes in a row that ended with images left.
+        refused_at: when it was last refused to take the place of another.
+    """
+
+    snapshot_at: float = NEVER
+    extract_at: float = NEVER
+    left: int = 0
+    fruitless: int = 0
+    refused_at: float = NEVER
+
+
 class Maintenance:
     """Catch-up, rebuilding, training, snapshots, forgetting in one thread; missing features in another."""
 
     def __init__(
-        self, store: Store, ingest: Ingest, live: Mapping[str, LiveIndex], settings: Settings
+        self,
+        store: Store,
+        ingest: Ingest,
+        lives: Callable[[], Sequence[LiveIndex]],
+        settings: Settings,
+        *,
+        switch: Switch = lambda live, pending: False,
+        retry_every_s: float = RETRY_EVERY_S,
     ) -> None:
         """Prepares; nothing runs before `start`.
 
         Args:
-            store: open for writing.
+            store: open for writing; its records say which spaces are coming.
             ingest: extracts what is pending.
-            live: index of each kind, opened.
+            lives: the indexes that are kept up to date, opened; others at another time.
             settings: all of them.
+            switch: called for an index that is coming once it is complete.
+            retry_every_s: what could not be done is tried again after so long.
         """
-        self._store, self._ingest, self._live, self._settings = store, ingest, dict(live), settings
+        self._store, self._ingest, self._lives, self._settings = store, ingest, lives, settings
+        self._switch, self._retry_every_s = switch, retry_every_s
         self._stop, self._wake, self._lack = threading.Event(), threading.Event(), threading.Event()
-        self._snapshot_at = dict.fromkeys(self._live, float("-inf"))
-        self._extract_at = dict.fromkeys(self._live, float("-inf"))
-        self._left = dict.fromkeys(self._live, 0)
+        self._progress: dict[str, _Progress] = {}
         self._threads = [
             threading.Thread(target=self._run, name="ambience-maintenance", daemon=True),
             threading.Thread(target=self._run_filling, name="ambience-filling", daemon=True),
@@ -58,10 +93,15 @@ class Maintenance:
 
     def start(self) -> None:
         """Begins, with whatever an earlier process left unfinished."""
-        for live in self._live.values():
-            live.source.on_distrust = self._wake.set
         for thread in self._threads:
             thread.start()
+
+    def wake(self) -> None:
+        """Looks at once at what there is to do, what failed lately included."""
+        for progress in list(self._progress.values()):
+            progress.extract_at = progress.refused_at = NEVER
+        self._wake.set()
+        self._lack.set()
 
     def stop(self, timeout_s: float = 30) -> bool:
         """Ends the step in hand, writes final snapshots where something changed, and ends the thread.
@@ -89,17 +129,18 @@ class Maintenance:
         left_over = self._left_over(TENDING)
         while not self._stop.is_set():
             self._wake.clear()
-            for kind, live in self._live.items():
-                with self._reported(f"the index of {kind}"):
-                    self._tend(kind, live)
+            for live in self._lives():
+                with self._reported(f"the index of {self._subject(live)}"):
+                    self._tend(live)
+                    self._switch_if_complete(live)
             with self._reported("the copy of the records"):
                 self._store.back_up()
             self._close_jobs(left_over)
             left_over = frozenset()
             self._wake.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
         self._threads[1].join()  # what it committed last belongs into the last snapshots
-        for kind, live in self._live.items():
-            with self._reported(f"the last snapshot of {kind}"):
+        for live in self._lives():
+            with self._reported(f"the last snapshot of {self._subject(live)}"):
                 live.catch_up()
                 if live.is_changed:
                     live.snapshot()
@@ -111,19 +152,33 @@ class Maintenance:
         left_over = self._left_over(FILLING)
         looked_at_seq = -1
         while not self._stop.is_set():
+            was_woken = self._lack.is_set()  # what is coming may be known only after its change was seen
             self._lack.clear()
             seq = self._store.records.last_seq()
-            for kind, live in self._live.items():
-                if self._store.records.last_seq() != looked_at_seq or self._is_due(kind):
-                    with self._reported(f"pictures without {kind}"):
-                        self._fill(kind, live)
+            for live in self._lives():
+                if was_woken or self._store.records.last_seq() != looked_at_seq or self._is_due(live):
+                    with self._reported(f"pictures without {self._subject(live)}"):
+                        self._fill(live)
             looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
             self._close_jobs(left_over)
             left_over = frozenset()
             self._lack.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
 
-    def _is_due(self, kind: str) -> bool:
-        return bool(self._left[kind]) and time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
+    def _of(self, live: LiveIndex) -> _Progress:
+        return self._progress.setdefault(live.spec.fingerprint, _Progress())
+
+    def _is_coming(self, live: LiveIndex) -> bool:
+        return live.spec in self._store.records.coming.values()
+
+    def _subject(self, live: LiveIndex) -> str:
+        """What a job is about: the kind; of a space that is coming, also its model."""
+        return f"{live.spec.kind} ({live.spec.model})" if self._is_coming(live) else live.spec.kind
+
+    def _is_late(self, since: float) -> bool:
+        return time.monotonic() - since >= self._retry_every_s
+
+    def _is_due(self, live: LiveIndex) -> bool:
+        return bool(self._of(live).left) and self._is_late(self._of(live).extract_at)
 
     @contextlib.contextmanager
     def _reported(self, what: str) -> Iterator[None]:
@@ -135,50 +190,86 @@ class Maintenance:
         except Exception:  # noqa: BLE001 - a fault in one kind must not end the thread that tends all of them
             _log.exception("%s", what)
 
-    def _tend(self, kind: str, live: LiveIndex) -> None:
+    def _tend(self, live: LiveIndex) -> None:
+        live.source.on_distrust = self._wake.set
         if live.mend():
             self._lack.set()
         if (problem := live.verify_rest(self._stop)) is not None:
             _log.warning("%s", problem.message)
         if live.needs_rebuild:
-            with self._job("rebuild", kind) as tell:
-                live.rebuild(self._writing_others(kind, tell), stop=self._stop)
+            with self._job("rebuild", self._subject(live)) as tell:
+                live.rebuild(self._writing_others(live, tell), stop=self._stop)
         live.catch_up()
         if not self._stop.is_set() and live.is_outgrown():
-            with self._job("train", kind) as tell:
-                live.rebuild(self._writing_others(kind, tell), stop=self._stop)
-        self._write_if_due(kind, live)
+            with self._job("train", self._subject(live)) as tell:
+                live.rebuild(self._writing_others(live, tell), stop=self._stop)
+        self._write_if_due(live)
 
-    def _write_if_due(self, kind: str, live: LiveIndex) -> None:
-        is_due = time.monotonic() - self._snapshot_at[kind] >= self._settings.index.snapshot_interval_s
+    def _write_if_due(self, live: LiveIndex) -> None:
+        progress, interval_s = self._of(live), self._settings.index.snapshot_interval_s
+        is_due = time.monotonic() - progress.snapshot_at >= interval_s
         if is_due and live.is_changed and not self._stop.is_set():
-            self._snapshot_at[kind] = time.monotonic()
+            progress.snapshot_at = time.monotonic()
             live.snapshot()
             live.forget_removed()
 
-    def _writing_others(self, kind: str, tell: Progress) -> Progress:
+    def _writing_others(self, made: LiveIndex, tell: Progress) -> Progress:
         """Progress of an index that takes long to make, and snapshots of the others while it is made."""
 
         def told(done: int, total: int) -> None:
             tell(done, total)
-            for other, live in self._live.items():
-                if other != kind:
-                    with self._reported(f"the index of {other}"):
-                        self._write_if_due(other, live)
+            for live in self._lives():
+                if live is not made:
+                    with self._reported(f"the index of {self._subject(live)}"):
+                        self._write_if_due(live)
 
         return told
 
-    def _fill(self, kind: str, live: LiveIndex) -> None:
+    def _fill(self, live: LiveIndex) -> None:
         """Extracts what is pending, unless the last pass left exactly that and no time has passed since."""
-        pending = self._store.records.pending_count(live.spec.fingerprint)
-        is_new = pending > self._left[kind] or time.monotonic() - self._extract_at[kind] >= RETRY_EVERY_S
+        kind, fingerprint, progress = live.spec.kind, live.spec.fingerprint, self._of(live)
+        pending = self._store.records.pending_count(fingerprint)
+        is_new = pending > progress.left or self._is_late(progress.extract_at)
         if not pending or not is_new or self._stop.is_set():
-            self._left[kind] = min(pending, self._left[kind])
+            progress.left = min(pending, progress.left)
             return
-        self._extract_at[kind] = time.monotonic()
-        with self._job("extract", kind, total=pending) as tell:
-            self._ingest.fill_pending(kind, on_progress=tell, stop=self._stop, is_beside=True)
-        self._left[kind] = self._store.records.pending_count(live.spec.fingerprint)
+        progress.extract_at = time.monotonic()
+        with self._job("extract", self._subject(live), total=pending) as tell:
+
+            def told(done: int, total: int) -> None:
+                tell(done, total)
+                if live not in self._lives():
+                    raise StoreError(f"given up: {live.spec.model} is not to be used for {kind} any more")
+
+            progress.left = pending  # as long as it is not known better: a model may be missing
+            filled = self._ingest.fill_pending(
+                kind, fingerprint=fingerprint, on_progress=told, stop=self._stop, is_beside=True
+            )
+            progress.left = filled.left  # what came meanwhile is none of it, and is looked at again
+        progress.fruitless = progress.fruitless + 1 if progress.left else 0
+        if self._is_coming(live):
+            self._wake.set()
+
+    # --- changing the model of a kind ------------------------------------------------------------------
+
+    def _switch_if_complete(self, live: LiveIndex) -> None:
+        """Has an index that is coming take the place of the one in use, once it finds all that it ever will.
+
+        Images whose file is gone are not waited for, and those that cannot be read at present no longer than
+        for a second try, as long as they are the smaller part.
+        """
+        progress = self._of(live)
+        if not self._is_coming(live) or self._stop.is_set() or not self._is_late(progress.refused_at):
+            return
+        pending = self._store.records.pending_count(live.spec.fingerprint)
+        is_given_up = progress.fruitless >= TRIES and pending <= progress.left
+        if pending and not (is_given_up and 2 * pending <= self._store.records.count()):
+            return
+        try:
+            self._switch(live, pending)
+        except IndexRecallError:
+            progress.refused_at = time.monotonic()
+            raise
 
     # --- the table of jobs -----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Whatever `inspect` names, its message says how to mend; for what needs no person
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ambience.errors import StoreError
 from ambience.ingest import Ingest
@@ -18,10 +18,19 @@ Progress = Callable[[str, int, int], None]
 
 
 class Upkeep:
-    """Inspection and repair of one library."""
+    """Inspection and repair of one library.
 
-    def __init__(self, store: Store, kept: KeptFiles, ingest: Ingest, live: Mapping[str, LiveIndex]) -> None:
-        self._store, self._kept, self._ingest, self._live = store, kept, ingest, dict(live)
+    Args:
+        store: open for writing, where anything is to be mended.
+        kept: bytes that the library keeps itself.
+        ingest: extracts what is pending.
+        lives: the indexes that are kept up to date, those in use first.
+    """
+
+    def __init__(
+        self, store: Store, kept: KeptFiles, ingest: Ingest, lives: Callable[[], Sequence[LiveIndex]]
+    ) -> None:
+        self._store, self._kept, self._ingest, self._lives = store, kept, ingest, lives
 
     def inspect(
         self, *, deep: bool, on_subject: Callable[[str], None], stop: threading.Event
@@ -51,9 +60,9 @@ class Upkeep:
     ) -> Iterator[Problem]:
         on_subject("records and features")
         yield from self._store.check(deep=deep, stop=stop)
-        for kind, live in self._live.items():
+        for live in self._lives():
             if not stop.is_set():
-                on_subject(f"index of {kind}")
+                on_subject(f"index of {live.spec.kind}")
                 yield from live.check()
         on_subject("files")
         yield from check_files(self._store.records, self._kept, deep=deep, stop=stop)
@@ -78,11 +87,12 @@ class Upkeep:
             self._store.repair()
             self._kept.sweep_orphans(self._store.records)
         for kind in kinds:
-            live = self._live[kind]
+            live = next(each for each in self._lives() if each.spec.kind == kind)
+            fingerprint = live.spec.fingerprint
             tell = None if on_progress is None else _about(kind, on_progress)
             if features:
                 live.mend_all(stop)
-                self._ingest.fill_pending(kind, on_progress=tell, stop=stop)
+                self._ingest.fill_pending(kind, fingerprint=fingerprint, on_progress=tell, stop=stop)
             if stop.is_set() or not live.rebuild(tell, stop=stop):
                 raise StoreError(f"stopped before {kind} was made anew; run it again")
             live.snapshot()

@@ -102,6 +102,10 @@ class Questions:
         record = self._originals.record(query.image_id)
         try:
             question = self.from_bytes(self._originals.data(record), name=record.name, kinds=kinds)
+            variants = {
+                kind: self._or_stored(kind, record.image_id, question.variants[kind]) for kind in kinds
+            }
+            question = replace(question, variants=variants)
         except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
             question = self.from_store(query.image_id, kinds=kinds)
         return replace(question, expansion=query.expansion), record.sha256
@@ -247,6 +251,17 @@ class Questions:
         vector = combined(vectors, [part.weight for part in parts]).astype(spec.dtype)
         quality = min(feature.quality for feature in ordered)
         return [QueryVariant(Feature(vector, quality))], "; ".join(dict.fromkeys(notes))
+
+    def _or_stored(
+        self, kind: str, image_id: int, found: Sequence[QueryVariant] | AmbienceError
+    ) -> Sequence[QueryVariant] | AmbienceError:
+        """What is stored of an image, where the model that made it is not there any more."""
+        if not isinstance(found, ModelError):
+            return found
+        try:
+            return [self._searches[kind].stored_variant(image_id)]
+        except (UnknownImageError, FeatureError):
+            return found
 
     def _stored(self, kind: str, image_id: int) -> Feature:
         """The feature of a stored image: as it is stored, or made of its file where it is not yet."""

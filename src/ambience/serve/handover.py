@@ -19,6 +19,7 @@ from ambience.datatypes import (
     Comparison,
     ImageRecord,
     LibraryInfo,
+    ModelUse,
     Query,
     Ranking,
     UnusedFeatures,
@@ -105,6 +106,18 @@ class Handover:
     ) -> None:
         """As `Library.train`."""
         self._run("train", {"kind": kind}, on_event=on_progress, stop=stop)
+
+    def use_model(
+        self,
+        model: str,
+        kind: str = "",
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> ModelUse:
+        """As `Library.use_model`."""
+        arguments = {"model": model, "kind": kind}
+        return cast(ModelUse, self._run("use_model", arguments, on_event=on_progress, stop=stop))
 
     def clean(self, *, stop: threading.Event | None = None) -> list[UnusedFeatures]:
         """As `Library.clean`."""

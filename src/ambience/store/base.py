@@ -20,13 +20,23 @@ class FeatureDraft:
         state: DONE with a feature; EMPTY, FAILED or PENDING without.
         feature: present where the state is DONE.
         reason: why there is none.
+        beside: what the model that is coming made of the same picture, where the kind changes its model.
     """
 
     fingerprint: str
     state: FeatureState
     feature: Feature | None = None
     reason: str = ""
+    beside: "FeatureDraft | None" = None
 
+    @property
+    def all(self) -> "tuple[FeatureDraft, ...]":
+        """This one and what was made beside it."""
+        return (self,) if self.beside is None else (self, self.beside)
+
+
+REMOVED = "removed on request"
+"""Reason of a feature that people removed: it is not made again, though the picture is there."""
 
 Features = Mapping[str, FeatureDraft]
 """Kind → what was made."""
@@ -47,6 +57,8 @@ class PutImage:
         replaces: the existing image `image_id` gets these bytes: its old features become tombstones; tags and
             decisions stay.
         tags: added under the source "user".
+        is_current: whether the features must be of the models that are in use when this is written; else it
+            is an OutdatedFeatureError.
     """
 
     draft: ImageDraft
@@ -54,6 +66,7 @@ class PutImage:
     image_id: int | None = None
     replaces: bool = False
     tags: tuple[str, ...] = ()
+    is_current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +80,14 @@ class PutFeatures:
             ImageIdTakenError. None: the image must exist.
         renews: whether an existing DONE or EMPTY feature of the same fingerprint is replaced; else it is an
             ImageIdTakenError.
+        is_current: as of `PutImage`.
     """
 
     image_id: int
     features: Features
     draft: ImageDraft | None = None
     renews: bool = False
+    is_current: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,19 @@ class Problem:
     image_id: int | None = None
     kind: str | None = None
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """The models of one kind, by their names.
+
+    Attributes:
+        model: whose features are searched.
+        coming: whose features are made beside, to take the place of the other; "" where none is.
+    """
+
+    model: str
+    coming: str = ""
 
 
 @dataclass(frozen=True, slots=True)

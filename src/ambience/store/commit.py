@@ -5,6 +5,7 @@ between the two leaves features that no row names; their ids are above the last 
 sweeps them.
 """
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +139,20 @@ class Store:
             raise outcome
         return outcome
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nothing is committed for as long as this is held; keep it short, and commit nothing inside.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            StoreError: opened for reading, or closed.
+        """
+        with self._lock:
+            self._must_be_open()
+            yield
+
     def close(self) -> None:
         """Finishes what was submitted, closes the files, and notes that they were closed cleanly."""
         self._group.stop()
@@ -190,7 +205,7 @@ class Store:
         """
         with self._lock:
             self._must_be_open()
-            if fingerprint in {spec.fingerprint for spec in self.records.kinds.values()}:
+            if fingerprint in {*self.records.specs(), *self.records.kept}:
                 raise StoreError(f"{fingerprint} is in use; `ambience info` names what is not")
             return delete_unused(self.records, self.features, fingerprint)
 
@@ -259,7 +274,8 @@ class Store:
     def _commit(self, writes: Sequence[Write]) -> tuple[list[Written | StoreError], bool]:
         outcomes: list[Written | StoreError] = []
         with self.records.database.writing() as connection:
-            plan = Plan(self.records.kinds, plan_rows.load(connection, *concerned(writes)))
+            stored = plan_rows.load(connection, *concerned(writes))
+            plan = Plan(self.records.kinds, stored, coming=self.records.coming)
             for write in writes:
                 try:
                     outcomes.append(plan.apply(write))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from ambience.errors import StoreError
 from ambience.store import schema
-from ambience.store.base import FailedFile, Job
+from ambience.store.base import FailedFile, Job, ModelChoice
 from ambience.store.database import Database
 from ambience.store.schema import clamped, decoded, encoded
 
@@ -34,6 +34,7 @@ class Notes:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._has_models = False
 
     def failed_files(self, root: str | None = None) -> list[FailedFile]:
         """Files that are no pictures for us, by path; all of them, or those at or below `root`.
@@ -107,6 +108,36 @@ class Notes:
         table = schema.snapshots
         with self.database.reading() as connection:
             return {row.fingerprint: row.seq for row in connection.execute(sa.select(table))}
+
+    def models(self) -> dict[str, ModelChoice]:
+        """Kind → its models; a kind without an entry uses its own default.
+
+        Returns:
+            Empty as well where a library of the version before was never opened for writing by this one.
+        """
+        table = schema.models_in_use
+        with self.database.reading() as connection:
+            if not self._has_models:
+                self._has_models = connection.dialect.has_table(connection, table.name)
+            if not self._has_models:
+                return {}
+            return {
+                row.kind: ModelChoice(row.model, row.coming) for row in connection.execute(sa.select(table))
+            }
+
+    def note_models(self, kind: str, choice: ModelChoice) -> None:
+        """Remembers the models of a kind; counts as a change of the library, so that copies are made of it.
+
+        Raises:
+            StoreFullError: the disk is full; the choice before stays.
+        """
+        table, numbers = schema.models_in_use, schema.sequences
+        here, values = table.c.kind == kind, {"model": choice.model, "coming": choice.coming}
+        with self.database.writing() as connection:
+            if not connection.execute(sa.update(table).where(here).values(values)).rowcount:
+                connection.execute(sa.insert(table), [{"kind": kind, **values}])
+            is_seq = numbers.c.name == "seq"
+            connection.execute(sa.update(numbers).where(is_seq).values(last=numbers.c.last + 1))
 
     def add_job(self, name: str, subject: str, total: int = 0) -> Job:
         """A job in the state "waiting".

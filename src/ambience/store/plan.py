@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ambience.datatypes import MAX_IMAGE_ID, Feature, FeatureSpec, FeatureState, ImageDraft, ImageState
-from ambience.errors import ImageIdTakenError, StoreError, UnknownImageError
+from ambience.errors import ImageIdTakenError, OutdatedFeatureError, StoreError, UnknownImageError
 from ambience.store.base import (
+    REMOVED,
     FeatureDraft,
     Features,
     MarkMissing,
@@ -39,8 +40,6 @@ from ambience.store.validation import (
 
 MAX_ASSIGNED_ID: Final = 2**52 - 1
 """Ids that the library gives end here; ids above, given by a caller, never move the sequence to its end."""
-
-REMOVED: Final = "removed on request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +102,15 @@ class Stored:
 class Plan:
     """The effect of a group of writes."""
 
-    def __init__(self, kinds: Mapping[str, FeatureSpec], stored: Stored) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, FeatureSpec],
+        stored: Stored,
+        *,
+        coming: Mapping[str, FeatureSpec] | None = None,
+    ) -> None:
         self.kinds = kinds
+        self._coming = coming or {}
         self._fingerprints = {kind: spec.fingerprint for kind, spec in kinds.items()}
         self.before = stored.entries
         self.entries = {each: _copy(entry) for each, entry in stored.entries.items()}
@@ -167,7 +173,7 @@ class Plan:
     def _put_image(self, write: PutImage) -> Written:
         image_id, draft = write.image_id, write.draft
         values = image_values(draft)
-        self._check_features(write.features)
+        self._check_features(write.features, is_current=write.is_current)
         tags = [stored_tag(tag) for tag in write.tags]
         if write.replaces:
             entry = self._entry(image_id)
@@ -192,7 +198,7 @@ class Plan:
 
     def _put_features(self, write: PutFeatures) -> Written:
         image_id, draft = checked_id(write.image_id), write.draft
-        self._check_features(write.features)
+        self._check_features(write.features, is_current=write.is_current)
         if not write.features:
             raise StoreError(f"no feature is given for image {image_id}; name one kind at least")
         entry = self.entries.get(image_id)
@@ -211,11 +217,12 @@ class Plan:
                 f"given {draft.sha256.hex()}); give another id"
             )
         for kind, made in write.features.items():
-            row = entry.rows.get(self._spaces.get(made.fingerprint, (-1, ""))[0])
-            if row is not None and not write.renews and row.state in (FeatureState.DONE, FeatureState.EMPTY):
+            if not write.renews and self._has_row(entry, made):
                 raise ImageIdTakenError(f"image {image_id} has its {kind} feature already; remove it first")
         for kind, made in write.features.items():
             self._put_row(image_id, kind, made)
+            if made.beside is not None and (write.renews or not self._has_row(entry, made.beside)):
+                self._put_row(image_id, kind, made.beside)
         return Written(image_id, self._next_seq())
 
     def _move_image(self, write: MoveImage) -> Written:
@@ -269,6 +276,9 @@ class Plan:
                 return self._remove_image(write.image_id)
         else:
             # Without a row the feature would count as pending and be extracted again from the file.
+            coming = self._coming.get(write.kind)
+            if coming is not None:
+                gone.append(self.space_id(coming.fingerprint, write.kind))
             for space_id in gone:
                 entry.rows[space_id] = FeatureRow(
                     FeatureState.FAILED, None, self._next_seq(), REMOVED.encode()
@@ -294,7 +304,8 @@ class Plan:
     def _fill(self, image_id: int, features: Features) -> None:
         """Rows of the features given, and PENDING rows of the other kinds where there is a file to read."""
         for kind, made in features.items():
-            self._put_row(image_id, kind, made)
+            for each in made.all:
+                self._put_row(image_id, kind, each)
         entry = self.entries[image_id]
         if entry.state == ImageState.FEATURES_ONLY:
             return
@@ -318,19 +329,31 @@ class Plan:
         if row is not None and row.feature_id is not None and row.feature is None:
             self.tombstones.append(Tombstone(self._next_seq(), space_id, row.feature_id, image_id))
 
-    def _check_features(self, features: Features) -> None:
-        if len({made.fingerprint for made in features.values()}) < len(features):
+    def _check_features(self, features: Features, *, is_current: bool) -> None:
+        drafts = [(kind, each) for kind, made in features.items() for each in made.all]
+        if len({made.fingerprint for _, made in drafts}) < len(drafts):
             raise StoreError(f"two of the kinds {', '.join(features)} have the same fingerprint")
-        for kind, made in features.items():
-            spec = self.kinds.get(kind)
-            if spec is None:
+        for kind, made in drafts:
+            if kind not in self.kinds:
                 raise StoreError(f"no kind {kind!r}; have {', '.join(sorted(self.kinds)) or 'none'}")
             check_draft(kind, made)
-            if made.feature is not None and made.fingerprint == self._fingerprints[kind]:
-                check_vector(spec, made.feature)
+            for spec in (self.kinds[kind], self._coming.get(kind)):
+                if spec is not None and made.feature is not None and made.fingerprint == spec.fingerprint:
+                    check_vector(spec, made.feature)
             owner = self._spaces.get(made.fingerprint, (0, kind))[1]
             if owner != kind:
                 raise StoreError(f"the fingerprint {made.fingerprint!r} is of {owner}, not of {kind}")
+        for kind, made in features.items() if is_current else ():
+            current = self._fingerprints[kind]
+            if current not in [each.fingerprint for each in made.all]:
+                raise OutdatedFeatureError(
+                    f"the {kind} feature was made as {made.fingerprint}, but {current} is in use by now; "
+                    "make it again"
+                )
+
+    def _has_row(self, entry: Entry, made: FeatureDraft) -> bool:
+        row = entry.rows.get(self._spaces.get(made.fingerprint, (-1, ""))[0])
+        return row is not None and row.state in (FeatureState.DONE, FeatureState.EMPTY)
 
     def _entry(self, image_id: int | None) -> Entry:
         if image_id is None:

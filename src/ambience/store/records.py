@@ -23,7 +23,13 @@ _KNOWN_PAGE = 5_000
 
 
 class Records(Notes):
-    """What the library knows; every method is one consistent view."""
+    """What the library knows; every method is one consistent view.
+
+    Attributes:
+        kinds: kind → spec whose fingerprint is the current one; replaced as a whole.
+        coming: the same of the models that are to take the place of those.
+        kept: further fingerprints that are in use, though not by this process.
+    """
 
     def __init__(self, database: Database, kinds: Mapping[str, FeatureSpec]) -> None:
         """Reads from a database whose tables exist.
@@ -34,6 +40,8 @@ class Records(Notes):
         """
         super().__init__(database)
         self.kinds = dict(kinds)
+        self.coming: Mapping[str, FeatureSpec] = {}
+        self.kept: frozenset[str] = frozenset()
         self._space_ids: dict[str, int] = {}
 
     def image(self, image_id: int) -> ImageRecord:
@@ -183,14 +191,15 @@ class Records(Notes):
         with self.database.reading() as connection:
             return int(connection.execute(query).scalar() or 0)
 
-    def counts(self) -> dict[str, dict[FeatureState, int]]:
-        """Kind → state → rows of the kind's current fingerprint; every kind and every state is named.
+    def counts(self, specs: Mapping[str, FeatureSpec] | None = None) -> dict[str, dict[FeatureState, int]]:
+        """Kind → state → rows, of the current spaces or those given by `specs`; every state is named.
 
         Returns:
             Counts, zeros included.
         """
-        counted = {kind: dict.fromkeys(FeatureState, 0) for kind in self.kinds}
-        current = {spec.fingerprint: kind for kind, spec in self.kinds.items()}
+        specs = self.kinds if specs is None else specs
+        counted = {kind: dict.fromkeys(FeatureState, 0) for kind in specs}
+        current = {spec.fingerprint: kind for kind, spec in specs.items()}
         query = (
             sa.select(schema.spaces.c.fingerprint, schema.tallies.c.feature_state, schema.tallies.c.number)
             .join(schema.spaces, schema.spaces.c.space_id == schema.tallies.c.space_id)
@@ -200,6 +209,10 @@ class Records(Notes):
             for fingerprint, state, number in connection.execute(query):
                 counted[current[fingerprint]][FeatureState(state)] += number
         return counted
+
+    def specs(self) -> dict[str, FeatureSpec]:
+        """Fingerprint → spec of every space that is in use or coming."""
+        return {spec.fingerprint: spec for spec in (*self.kinds.values(), *self.coming.values())}
 
     def last_seq(self) -> int:
         """The newest change number; 0 in a new library."""

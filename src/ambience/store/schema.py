@@ -132,6 +132,15 @@ snapshots = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
+models_in_use = Table(
+    "models_in_use",
+    metadata,
+    Column("kind", String(64), primary_key=True),
+    Column("model", String(255), nullable=False),
+    Column("coming", String(255), nullable=False),
+    comment="a kind without a row uses the model that is its own default",
+)
+
 failed_files = Table(
     "failed_files",
     metadata,

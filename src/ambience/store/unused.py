@@ -19,13 +19,13 @@ def unused_features(records: Records, features: Features) -> list[UnusedFeatures
     """What is stored under fingerprints that are no kind's current one.
 
     Args:
-        records: whose kinds say what is current.
+        records: which know what is in use, and what is coming.
         features: the vectors.
 
     Returns:
         By fingerprint; those with nothing stored are left out.
     """
-    current = {spec.fingerprint for spec in records.kinds.values()}
+    current = {*records.specs(), *records.kept}
     spaces, tallies = schema.spaces, schema.tallies
     done = sa.and_(tallies.c.space_id == spaces.c.space_id, tallies.c.feature_state == FeatureState.DONE)
     query = (
@@ -46,7 +46,7 @@ def unused_features(records: Records, features: Features) -> list[UnusedFeatures
 def delete_unused(records: Records, features: Features, fingerprint: str) -> int:
     """Deletes what is stored under one fingerprint that no kind uses, and its index.
 
-    Features of images that have no file are kept: they could never be made again.
+    Features of images that have no file, or whose file is gone, are kept: nothing could make them again.
 
     Args:
         records: open for writing.
@@ -64,7 +64,7 @@ def delete_unused(records: Records, features: Features, fingerprint: str) -> int
         here = sa.select(schema.spaces.c.space_id).where(schema.spaces.c.fingerprint == fingerprint)
         space_id = connection.execute(here).scalar()
         if space_id is not None:
-            remakable = sa.select(images.c.image_id).where(images.c.state != ImageState.FEATURES_ONLY)
+            remakable = sa.select(images.c.image_id).where(images.c.state == ImageState.PRESENT)
             connection.execute(
                 sa.delete(rows).where(rows.c.space_id == space_id, rows.c.image_id.in_(remakable))
             )

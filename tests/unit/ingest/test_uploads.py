@@ -67,10 +67,10 @@ def test_a_refused_upload_leaves_no_file(library: Library) -> None:
 def test_uploads_get_the_features_that_they_lack_from_their_own_bytes(library: Library) -> None:
     image_id = library.add_image(picture(3)).image_id
     library.add_image(picture(4))
-    library._parts.live["phash"].source._distrusted.add(
+    library._parts.spaces.in_use("phash").live.source._distrusted.add(
         int(library._parts.store.records.feature_ids(library.kinds["phash"].spec.fingerprint, [image_id])[0])
     )
-    assert library._parts.live["phash"].mend() == 1
+    assert library._parts.spaces.in_use("phash").live.mend() == 1
     assert library.image(image_id).features["phash"][0] is FeatureState.PENDING
     library.rebuild(features=True)
     assert library.image(image_id).features["phash"][0] is FeatureState.DONE
@@ -82,10 +82,10 @@ def test_an_upload_whose_bytes_broke_keeps_its_identity(library: Library) -> Non
     image_id = library.add_image(picture(5)).image_id
     sha256 = library.image(image_id).sha256
     library.file_path(image_id).write_bytes(picture(6))
-    library._parts.live["color"].source._distrusted.add(
+    library._parts.spaces.in_use("color").live.source._distrusted.add(
         int(library._parts.store.records.feature_ids(library.kinds["color"].spec.fingerprint, [image_id])[0])
     )
-    library._parts.live["color"].mend()
+    library._parts.spaces.in_use("color").live.mend()
     library.rebuild(["color"], features=True)
     record = library.image(image_id)
     assert (record.sha256, record.is_upload, record.path) == (sha256, True, None)
@@ -99,10 +99,10 @@ def test_sending_the_bytes_again_brings_a_missing_upload_back(library: Library) 
     image_id = library.add_image(picture(7)).image_id
     library.file_path(image_id).unlink()
     spec = library.kinds["phash"].spec
-    library._parts.live["phash"].source._distrusted.update(
+    library._parts.spaces.in_use("phash").live.source._distrusted.update(
         library._parts.store.records.feature_ids(spec.fingerprint, [image_id]).tolist()
     )
-    library._parts.live["phash"].mend()
+    library._parts.spaces.in_use("phash").live.mend()
     library.rebuild(["phash"], features=True)
     assert library.image(image_id).state is ImageState.MISSING
     assert [(each.code, each.image_id) for each in library.check()] == [("feature_lost", image_id)]

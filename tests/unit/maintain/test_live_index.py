@@ -12,6 +12,7 @@ import pytest
 
 from ambience.datatypes import Feature, FeatureState, ImageDraft
 from ambience.errors import StoreError
+from ambience.ingest.filling import Filled
 from ambience.maintain import LiveIndex
 from ambience.settings import IndexSettings
 from ambience.store.base import FeatureDraft, PutFeatures, PutImage, RemoveImage, Write
@@ -218,7 +219,7 @@ def test_a_flipped_byte_is_passed_over_and_extracted_again(with_broken_feature: 
     assert broken not in live.ids()
     assert live.mend() == 1
     assert workshop.store.records.pending(live.spec.fingerprint) == [3]
-    assert workshop.ingest.fill_pending("phash") == (1, 0)
+    assert workshop.ingest.fill_pending("phash") == Filled(1)
     assert len(live) == 6
     assert_equals_oracle(workshop, live)
     assert list(live.check()) == []

@@ -98,17 +98,17 @@ def move_a_sequence_back(library: Library) -> None:
 
 
 def lose_an_index_entry(library: Library) -> None:
-    engine = library._parts.live["phash"]._replica.engine
+    engine = library._parts.spaces.in_use("phash").live._replica.engine
     engine.remove(engine.ids()[:1])
 
 
 def invent_an_index_entry(library: Library) -> None:
-    live = library._parts.live["phash"]
+    live = library._parts.spaces.in_use("phash").live
     live._replica.engine.add(live.ids()[:1] + 10_000, live.source.fetch(live.ids()[:1]))
 
 
 def corrupt_a_snapshot(library: Library) -> None:
-    live = library._parts.live["phash"]
+    live = library._parts.spaces.in_use("phash").live
     live.snapshot()
     file = max(live._snapshots.found()[0].folder.glob("*.npy"), key=lambda each: each.stat().st_size)
     content = bytearray(file.read_bytes())

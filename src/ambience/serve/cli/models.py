@@ -1,4 +1,4 @@
-"""`ambience models`: which there are, install, verify and remove them."""
+"""`ambience models`: which there are; install, verify, use and remove them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ambience.serve.cli import choosing
 from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json, write_table
 from ambience.serve.cli.progress import InstallingProgress
 from ambience.serve.cli.session import Session
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Lists, installs and removes models.
+    """Lists, installs, uses and removes models.
 
     Kinds that know what a picture means ask models for it. Some come with Ambience; better ones are fetched
     from a hub, or from a folder where there is no network (docs/models.md).
@@ -136,6 +137,9 @@ def remove(session: Session, name: str, force: bool, is_json: bool) -> None:
         click.echo(f"{name} is not installed")
 
 
+models.add_command(choosing.use)
+
+
 def _folder(session: Session) -> "ModelFolder":
     from ambience.models.folder import ModelFolder
 
@@ -149,13 +153,17 @@ def _infos(session: Session) -> "list[ModelInfo]":
 
 
 def _specs(session: Session) -> "list[FeatureSpec]":
-    """What kinds declare: those of the library, which may have chosen a model; else what the settings say."""
+    """What kinds declare: those of the library, with models that are coming; else what settings say."""
+    from dataclasses import replace
+
     from ambience.composition import make_extractors
     from ambience.errors import StoreError
 
     try:
         with session.reading() as library:
-            return [kind.spec for kind in library.info().kinds.values()]
+            kinds = library.info().kinds.values()
+        coming = [replace(row.spec, model=row.coming.model) for row in kinds if row.coming is not None]
+        return [*(row.spec for row in kinds), *coming]
     except StoreError:
         return [extractor.spec for extractor in make_extractors(session.settings).values()]
 

@@ -25,7 +25,7 @@ from ambience.serve.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ambience.datatypes import LibraryInfo
+    from ambience.datatypes import KindInfo, LibraryInfo
 
 SHOWN_PROBLEMS = 20
 KEEPING = "keeping what is made so far; Ctrl-C again to abort"
@@ -53,6 +53,8 @@ def info(session: Session, shows_settings: bool, is_json: bool) -> None:
     _write_kinds(held)
     if working:
         click.echo("")
+    for kind, row in held.kinds.items():
+        _write_models(kind, row)
     for job in working:
         click.echo(f"in work: {job.name} {shown(job.subject)}, {job.done:,} of {job.total:,}")
     for each in held.unused:
@@ -70,6 +72,22 @@ def _write_kinds(held: "LibraryInfo") -> None:
         rows.append([kind, *figures, f"{row.entries:,}", row.engine, shown(row.spec.title)])
     header = ["kind", "done", "pending", "empty", "failed", "indexed", "engine", "finds"]
     write_table(header, rows, right=frozenset(range(1, 6)))
+
+
+def _write_models(kind: str, row: "KindInfo") -> None:
+    """What is changing, and what a change has left behind."""
+    if row.coming is not None:
+        coming = row.coming
+        behind = f"; {counted(coming.left_behind, 'picture')} without a file stay behind"
+        click.echo(
+            f"changing {kind} from {shown(row.spec.model)} to {shown(coming.model)}: {coming.done:,} of "
+            f"{coming.done + coming.pending:,}{behind if coming.left_behind else ''}"
+        )
+    elif row.left_behind:
+        click.echo(
+            f"not found by {kind}: {counted(row.left_behind, 'picture')} without a file, whose features are "
+            "of another model"
+        )
 
 
 def _show_settings(session: Session, *, is_json: bool) -> None:
@@ -101,8 +119,8 @@ def check(session: Session, quick: bool, is_json: bool) -> int:
     Exit status: 0 all is well, 1 problems found.
     """
     with session.reading() as library:
-        problems = library.check(deep=not quick, on_progress=lambda subject: _tell(f"checking {subject}"))
-    _tell("")
+        problems = library.check(deep=not quick, on_progress=lambda subject: tell_over(f"checking {subject}"))
+    tell_over("")
     if is_json:
         write_json(problems)
         return 1 if problems else 0
@@ -141,7 +159,7 @@ def rebuild(session: Session, kinds: tuple[str, ...], features: bool, is_json: b
         ):
             return EXIT_INTERRUPTED
         built = list(kinds) or list(library.info().kinds)
-    _tell("")
+    tell_over("")
     if is_json:
         write_json({"rebuilt": built})
     else:
@@ -165,7 +183,7 @@ def train(session: Session, kind: str, is_json: bool, no_wait: bool) -> int:
         progress = MakingProgress("training")
         if not _ends(interruption, lambda: library.train(kind, on_progress=progress, stop=interruption.stop)):
             return EXIT_INTERRUPTED
-    _tell("")
+    tell_over("")
     if is_json:
         write_json({"trained": [kind]})
     else:
@@ -207,7 +225,7 @@ def _ends(interruption: Interruption, run: "Callable[[], None]") -> bool:
     except StoreError as exc:
         if not interruption.stop.is_set():
             raise
-        _tell("")
+        tell_over("")
         say(str(exc))
         return False
     return True
@@ -224,7 +242,7 @@ class MakingProgress:
         """Told by the library."""
         text = f"{self._verb} {kind}: {done:,} of {total:,}"
         if sys.stderr.isatty():
-            _tell(text)
+            tell_over(text)
         elif time.monotonic() - self._told_at >= LOG_EVERY_S:
             self._told_at = time.monotonic()
             say(text)
@@ -259,7 +277,7 @@ def jobs(session: Session, is_json: bool) -> None:
         )
 
 
-def _tell(message: str) -> None:
+def tell_over(message: str) -> None:
     """A line on the terminal that the next one overwrites; nothing where nobody watches."""
     if sys.stderr.isatty():
         text = click.style(message, dim=True) if has_color(sys.stderr) else message

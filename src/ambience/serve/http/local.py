@@ -51,6 +51,7 @@ RUNS: Mapping[str, str] = {
     "clean": "clean",
     "rebuild": "rebuild",
     "train": "train",
+    "use_model": "use_model",
     "watch": "watch",
 }
 """Name of a run → method of the library, which takes `stop`."""
@@ -60,6 +61,7 @@ _LISTENERS = {
     "check": "on_progress",
     "rebuild": "on_progress",
     "train": "on_progress",
+    "use_model": "on_progress",
     "watch": "on_report",
 }
 _END = object()

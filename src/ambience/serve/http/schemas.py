@@ -1,6 +1,7 @@
 """What `/v1` answers: pydantic models made from our datatypes, which they never are themselves."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -198,6 +199,15 @@ class JobList(BaseModel):
     jobs: list[JobSchema]
 
 
+class ComingModelSchema(BaseModel):
+    """A model whose features are made beside those that are searched."""
+
+    model: str
+    done: int = Field(description="Images that have their feature.")
+    pending: int = Field(description="Images that lack it still.")
+    left_behind: int = Field(description="Images without a file, of which it can make none.")
+
+
 class KindInfoSchema(BaseModel):
     """How far one kind is."""
 
@@ -205,11 +215,22 @@ class KindInfoSchema(BaseModel):
     engine: str = Field(description="Of its index.")
     entries: int = Field(description="Vectors in the index.")
     states: dict[FeatureState, int] = Field(description="Images by state of their feature.")
+    model: str = Field(description="In use; empty where the kind uses none.")
+    coming: ComingModelSchema | None = Field(None, description="The model that is to take its place.")
+    left_behind: int = Field(description="Images without a file that only another model has a feature of.")
 
     @classmethod
     def of(cls, info: KindInfo) -> "KindInfoSchema":
         """From our datatype."""
-        return cls(title=info.spec.title, engine=info.engine, entries=info.entries, states=dict(info.states))
+        return cls(
+            title=info.spec.title,
+            engine=info.engine,
+            entries=info.entries,
+            states=dict(info.states),
+            model=info.spec.model,
+            coming=None if info.coming is None else ComingModelSchema(**asdict(info.coming)),
+            left_behind=info.left_behind,
+        )
 
 
 class InfoSchema(BaseModel):

@@ -507,7 +507,9 @@ async function showSummary() {
   try {
     const [info, { kinds }] = await Promise.all([ask("/v1/info"), ask("/v1/kinds")]);
     const waiting = Object.values(info.kinds).reduce((most, kind) => Math.max(most, kind.states.pending || 0), 0);
-    at("summary").textContent = plural(info.images, "picture", "pictures") + (waiting ? `, ${waiting.toLocaleString("en")} being prepared` : "");
+    const changes = Object.entries(info.kinds).filter(([, row]) => row.coming).map(([kind, { coming }]) =>
+      `, ${kind} changing to ${coming.model}: ${coming.done.toLocaleString("en")} of ${(coming.done + coming.pending).toLocaleString("en")}`);
+    at("summary").textContent = plural(info.images, "picture", "pictures") + (waiting ? `, ${waiting.toLocaleString("en")} being prepared` : "") + changes.join("");
     at("tab-colors").hidden = !kinds.some((kind) => kind.kind === "color");
     const looks = kinds.find((kind) => kind.kind === "global_features") ?? kinds.find((kind) => kind.metric === "cosine");
     at("tab-looks").hidden = !looks;

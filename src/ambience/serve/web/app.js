@@ -24,7 +24,7 @@ const TABS = {
 };
 
 const at = (id) => document.getElementById(id);
-const state = { query: null, tab: "copies", answers: {}, running: null, next: null, preview: null, note: "" };
+const state = { query: null, tab: "copies", answers: {}, running: null, asked: 0, next: null, preview: null, note: "" };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -133,6 +133,7 @@ async function answerFor(tab) {
 
 async function search(query) {
   state.running?.abort();
+  state.asked += 1;
   const running = new AbortController();
   const [tab] = tabsOf(query);
   Object.assign(state, { query, tab, answers: {}, running });
@@ -191,8 +192,10 @@ function clearWords() {
 
 async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}) {
   at("large").close();
+  const mine = (state.asked += 1);
   try {
     const image = await ask(`/v1/images/${imageId}`);
+    if (mine !== state.asked) return; // something else was asked meanwhile
     if (push) history.pushState({}, "", `/?id=${imageId}`);
     [at("text").value, at("minus").value] = [text, minus];
     scrollTo({ top: 0 });
@@ -204,6 +207,7 @@ async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}
 
 function startOver() {
   state.running?.abort();
+  state.asked += 1;
   Object.assign(state, { query: null, answers: {} });
   clearNotices();
   clearWords();

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Match, Picture, Ranking, Verdict
+from ambience.datatypes import FeatureSpec, Geometry, Hit, Match, Picture, Ranking
 from ambience.errors import FeatureError
-from ambience.fuse.verdict import STRENGTH, merge
+from ambience.fuse.verdict import merge, tells_copies
 from ambience.search.pair import IMAGE_ID
 from ambience.search.vector import score
 
@@ -22,7 +22,7 @@ class Comparer:
 
     def __init__(self, specs: Mapping[str, FeatureSpec], compares: Mapping[str, Compare]) -> None:
         self._specs = specs
-        self._compares = {kind: compare for kind, compare in compares.items() if _tells_copies(specs[kind])}
+        self._compares = {kind: compare for kind, compare in compares.items() if tells_copies(specs[kind])}
 
     def compare(
         self, query: Picture, image: Picture, *, is_same_file: bool
@@ -50,8 +50,3 @@ class Comparer:
         geometries = (hit.geometry for ranking in rankings for hit in ranking.hits)
         proof = next((geometry for geometry in geometries if geometry is not None), None)
         return (found[0] if found else None), proof, notes
-
-
-def _tells_copies(spec: FeatureSpec) -> bool:
-    """Whether a kind can say that two pictures show the same; like colors alone say nothing of the kind."""
-    return any(STRENGTH[verdict] <= STRENGTH[Verdict.SAME_SCENE] for verdict, _ in spec.verdicts)

@@ -526,7 +526,8 @@ class AddedImage:
         same_file_of: images that have the same bytes.
         duplicates: copies found before this one was added.
         states: by kind, how its feature came about, with the reason where there is none.
-        asked: how each kind fared when copies were looked for; with one late, there may be more.
+        asked: how each kind that can tell copies fared when they were looked for; with one late, there may
+            be more.
     """
 
     image_id: int

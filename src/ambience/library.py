@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
 from ambience.errors import FeatureError, LibraryLockedError, ModelError, OutdatedFeatureError
+from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.reading import ReadingLibrary, check_id
 from ambience.settings import Settings, load_settings
@@ -135,7 +136,9 @@ class Library(ReadingLibrary):
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
         view = self._parts.spaces.view
-        question = view.questions.from_picture(picture, kinds=tuple(view.spaces))
+        # Kinds that never tell a copy would only be made to look at the picture a second time.
+        asked = tuple(kind for kind, space in view.spaces.items() if tells_copies(space.spec))
+        question = view.questions.from_picture(picture, kinds=asked)
         answer = view.gateway.search(question, k=self.settings.search.k, same_files=same_files)
         while True:
             try:

@@ -120,11 +120,16 @@ def terminal(tmp_path: Path, source: Path) -> Terminal:
     return Terminal(tmp_path, source)
 
 
-@pytest.fixture
-def free_port() -> int:
+def unused_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    return unused_port()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, Ids, ImageRecord, ImageState, Query
+from ambience.datatypes import Expansion, FeatureState, Ids, ImageRecord, ImageState, Query
 from ambience.errors import UnknownImageError
 from ambience.index.descriptors import DescriptorIndex, DescriptorOptions
 from ambience.index.exact import ExactIndex, ExactOptions
@@ -260,7 +260,8 @@ def assert_searches_agree(library: Library, draw: random.Random) -> None:
                 zip(records.image_ids(spec.fingerprint, found.ids[0]), found.distances[0], strict=True)
             )
             k = min(draw.randint(1, 20), len(ids))
-            hits = library.search_kind(kind, Query(image_id=image_id), k=k, turned=False).hits
+            asked = Query(image_id=image_id, expansion=Expansion(0, 0.0))  # as it is, as the oracle is asked
+            hits = library.search_kind(kind, asked, k=k, turned=False).hits
             assert np.allclose([hit.distance for hit in hits], found.distances[0][:k], atol=1e-5)
             assert all(abs(truth[hit.image_id] - hit.distance) < 1e-5 for hit in hits)
             radius = float(np.median(found.distances[0])) + 1e-4

@@ -1,12 +1,13 @@
 """The page in a real browser: a dropped, pasted or chosen picture shows the right first hit."""
 
 import base64
+import contextlib
 import io
 import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 
 from ambience import library
 from ambience.serve.http.run import Server
+from ambience.settings import ModelSettings, Settings
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested where playwright is installed"
@@ -61,14 +63,22 @@ STICKING_OUT = """() => [...document.querySelectorAll(".card")].flatMap((card) =
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, shipped_photographs: Path) -> Iterator[str]:
     """Address of a server of four photographs."""
-    with library.open(tmp_path_factory.mktemp("page") / "library", writer=True) as opened:
+    settings = Settings(library=tmp_path_factory.mktemp("page") / "library")
+    with served(settings, [shipped_photographs / name for name in NAMES]) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(settings: Settings, photographs: Sequence[Path]) -> Iterator[str]:
+    """A server in this process, of photographs that were sent to it; its address."""
+    with library.open(settings=settings, writer=True) as opened:
         server = Server(opened, port=0)
         thread = threading.Thread(target=server.run)
         thread.start()
         while not server.is_listening:
             time.sleep(0.01)
-        for name in NAMES:
-            files = {"image": (name, (shipped_photographs / name).read_bytes())}
+        for path in photographs:
+            files = {"image": (path.name, path.read_bytes())}
             httpx.post(f"{server.url}v1/images", files=files, timeout=60, trust_env=False).raise_for_status()
         yield server.url
         server.stop()
@@ -204,6 +214,86 @@ def test_a_crop_is_outlined_in_its_hit_and_the_proof_opens(
     sync_api.expect(page.locator("#proof")).to_be_hidden()
     assert drawing.get_attribute("src") is None
     context.close()
+
+
+def test_words_find_pictures_and_the_address_says_what_was_asked(page: "sync_api.Page", url: str) -> None:
+    assert "It cannot see people" in page.locator("#words-note").inner_text()
+    page.get_by_label("Words for what to find").fill("cat")
+    page.keyboard.press("Enter")
+    hit = first_hit(page)
+    assert hit.locator(".name").inner_text() == "chelsea.png"
+    assert hit.locator(".badge").count() == 0  # that it fits the words needs not be said of each
+    assert page.locator("#tabs").is_hidden()
+    assert "found for “cat”" in page.locator("#said").inner_text()
+    assert page.url == f"{url}?text=cat"
+
+    hit.get_by_role("button", name="Find similar").click()
+    sync_api.expect(page.locator("#ask-title")).to_have_text("chelsea.png")
+    assert page.locator("#words-note").is_hidden()  # what words cannot do is no matter of a picture alone
+    page.get_by_label("Words for what to find").fill("a cup of coffee")
+    page.get_by_label("without").fill("rocket")
+    page.get_by_role("button", name="Search", exact=True).click()
+    sync_api.expect(page.locator("#ask-title")).to_have_text(
+        "chelsea.png and “a cup of coffee”, without “rocket”"
+    )
+    assert first_hit(page).locator(".name").inner_text() == "coffee.png"
+    assert page.url.endswith("&text=a+cup+of+coffee&minus=rocket")
+
+    page.go_back()
+    page.go_back()
+    sync_api.expect(page.locator("#ask-title")).to_have_text("“cat”")
+    assert page.get_by_label("Words for what to find").input_value() == "cat"
+    assert first_hit(page).locator(".name").inner_text() == "chelsea.png"
+
+
+def test_a_link_of_words_is_answered_and_what_is_not_known_is_said(
+    browser: "sync_api.Browser", url: str
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}?text=a+cat+%F0%9F%99%82&minus=coffee")
+    assert first_hit(page).locator(".name").inner_text() == "chelsea.png"
+    assert page.get_by_label("without").input_value() == "coffee"
+    sync_api.expect(page.locator("#notice")).to_contain_text("not known to the text encoder")
+    page.goto(f"{url}?text=%F0%9F%99%82")
+    sync_api.expect(page.locator("#error")).to_contain_text("is known to the text encoder")
+    assert page.locator("#results").is_hidden()
+    page.goto(url)
+    page.get_by_label("without").fill("snow")
+    page.get_by_role("button", name="Search", exact=True).click()
+    sync_api.expect(page.locator("#error")).to_contain_text("Say also what to look for")
+    page.close()
+
+
+def test_the_tab_of_look_alikes_leads_with_the_picture_itself(
+    page: "sync_api.Page", turned_coffee: bytes
+) -> None:
+    page.set_input_files("#file", {"name": "c.jpg", "mimeType": "image/jpeg", "buffer": turned_coffee})
+    first_hit(page)
+    page.get_by_role("tab", name="Look alike").click()
+    page.wait_for_selector("#tab-looks[aria-selected=true]")
+    sync_api.expect(page.locator("#hits .card .name").first).to_have_text("coffee.png")
+    assert "look" in first_hit(page).locator(".why").inner_text()
+
+
+def test_without_its_model_words_say_so_and_pictures_are_found(
+    browser: "sync_api.Browser", tmp_path: Path, shipped_photographs: Path, turned_coffee: bytes
+) -> None:
+    settings = Settings(
+        library=tmp_path / "library",
+        models=ModelSettings(folder=tmp_path / "models"),
+        kinds={"image_text_features": {"model": "siglip2-b32-256"}},
+    )
+    with served(settings, [shipped_photographs / "coffee.png"]) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.get_by_label("Words for what to find").fill("cat")
+        page.keyboard.press("Enter")
+        sync_api.expect(page.locator("#error")).to_contain_text("ambience models install siglip2-b32-256")
+        page.set_input_files("#file", {"name": "c.jpg", "mimeType": "image/jpeg", "buffer": turned_coffee})
+        assert first_hit(page).locator(".name").inner_text() == "coffee.png"
+        assert page.locator("#error").is_hidden()
+        sync_api.expect(page.locator("#notice")).to_contain_text("meaning: failed")
+        page.close()
 
 
 def test_a_proof_that_cannot_be_drawn_says_why(

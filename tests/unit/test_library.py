@@ -120,6 +120,7 @@ def test_an_upload_names_its_copies_and_survives(
     assert [match.image_id for match in added.duplicates] == [id_of(library, "chelsea.png")]
     assert added.duplicates[0].orientation == Orientation(270, False)
     assert {state for state, _ in added.states.values()} == {FeatureState.DONE}
+    assert {status.kind for status in added.asked} == {"local_features", "phash"}  # who can tell copies
     second = library.add_image(data, name="again.jpg")
     assert second.same_file_of == (added.image_id,)
     library.close()

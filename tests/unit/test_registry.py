@@ -17,5 +17,7 @@ def test_a_name_gives_the_one_class_of_its_file() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"no 'hnws' in ambience\.index; have binary, descriptors, exact"):
+    with pytest.raises(
+        SettingsError, match=r"no 'hnws' in ambience\.index; have binary, descriptors, embedding, exact"
+    ):
         registry.load("ambience.index", "hnws")

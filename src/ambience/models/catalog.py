@@ -117,7 +117,7 @@ _ROWS = (
         input_size=224,
         parts=("efficientnet-lite0", "minilm"),
         note="Finds things and scenes by plain English nouns, not people, actions or written words.",
-        look_alike=0.2,
+        look_alike=0.1,
     ),
 )
 

@@ -1,11 +1,12 @@
 """The merge: strongest verdict first, nothing certain dropped, flat pictures say nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from ambience.datatypes import FeatureSpec, Hit, Orientation, Ranking, Verdict
-from ambience.fuse.verdict import merge, supported_verdict
+from ambience.fuse.verdict import merge, supported_verdict, tells_copies
 
 HASH = FeatureSpec(
     "hash", "Hash", 64, "uint8", "hamming", 1, 1,
@@ -67,3 +68,33 @@ def test_a_flat_picture_is_still_found_by_its_bytes() -> None:
     (match,) = merge([hashes], SPECS, linear, same_files=[2])
     assert match.verdict is Verdict.SAME_FILE
     assert [each.kind for each in match.evidence] == ["sha256", "hash"]
+
+
+def test_kinds_that_say_look_alike_count_together() -> None:
+    """By hand: 1 − 0.4·0.3 = 0.88, before 0.75 of one kind alone; another kind adds nothing."""
+    look, meaning = (
+        FeatureSpec(kind, kind, 8, "float16", "cosine", 1, port, verdicts=((Verdict.LOOK_ALIKE, 0.5),))
+        for kind, port in (("look", 3), ("meaning", 4))
+    )
+    specs = {"look": look, "meaning": meaning, "color": COLOR}
+    rankings = [
+        Ranking("look", (Hit(1, 0.25), Hit(2, 0.4))),
+        Ranking("meaning", (Hit(2, 0.3), Hit(1, 0.7))),
+        Ranking("color", (Hit(2, 0.2),)),
+    ]
+    matches = merge(rankings, specs, lambda distance, spec: 1 - distance)
+    assert [(m.image_id, m.verdict) for m in matches] == [(2, Verdict.LOOK_ALIKE), (1, Verdict.LOOK_ALIKE)]
+    assert [m.score for m in matches] == pytest.approx([0.88, 0.75])
+
+
+def test_copies_keep_the_score_of_their_best_evidence() -> None:
+    other = replace(HASH, kind="other")
+    rankings = [Ranking("hash", (Hit(1, 4.0),)), Ranking("other", (Hit(1, 8.0),))]
+    (match,) = merge(rankings, {"hash": HASH, "other": other}, linear, same_files=[])
+    assert (match.verdict, match.score) == (Verdict.SAME_PICTURE, linear(4.0, HASH))
+
+
+def test_only_what_shows_the_same_tells_copies() -> None:
+    assert tells_copies(HASH)
+    assert not tells_copies(COLOR)
+    assert not tells_copies(replace(COLOR, verdicts=((Verdict.LOOK_ALIKE, 0.4),)))

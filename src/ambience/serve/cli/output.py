@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
@@ -22,8 +23,15 @@ LAST_COLUMN_MINIMUM = 40
 
 
 def say(message: str) -> None:
-    """One line on standard error, under the program's name."""
-    click.echo(f"ambience: {shown(message, keep_lines=True)}", err=True)
+    """One line on standard error, under the program's name; on a terminal, broken between words."""
+    text = f"ambience: {shown(message, keep_lines=True)}"
+    room = terminal_width(sys.stderr)
+    if room is not None:
+        text = "\n".join(
+            textwrap.fill(line, max(room, 20), break_long_words=False, break_on_hyphens=False)
+            for line in text.split("\n")
+        )
+    click.echo(text, err=True)
 
 
 def shown(text: str, *, keep_lines: bool = False) -> str:
@@ -125,22 +133,34 @@ def _plain(value: Any) -> Any:
 
 
 def write_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    spare: frozenset[int] = frozenset(),
 ) -> None:
     """A table on standard output.
 
     Where it is too wide for the terminal, its last column is shortened in the middle; where too little of it
-    would be left, it goes to lines of its own, whole.
+    would be left, it goes to lines of its own, whole. Where the other columns alone are too wide, the spare
+    ones are left out.
 
     Args:
         header: one title per column.
         rows: printable cells, as many as titles.
         right: numbers of the columns that are set flush right.
+        spare: numbers of the columns that can be done without.
     """
     from rich.cells import cell_len
 
     widths = [max(cell_len(line[column]) for line in (header, *rows)) for column in range(len(header))]
     room = terminal_width(sys.stdout)
+    if spare and room is not None and sum(widths[:-1]) + 2 * (len(widths) - 2) > room:
+        kept = [column for column in range(len(header)) if column not in spare]
+        right = frozenset(place for place, column in enumerate(kept) if column in right)
+        lines = [[line[column] for column in kept] for line in (header, *rows)]
+        write_table(lines[0], lines[1:], right=right)
+        return
     last_room = widths[-1] if room is None else room - sum(widths[:-1]) - 2 * (len(widths) - 1)
     is_apart = last_room < min(widths[-1], LAST_COLUMN_MINIMUM)
     for number, line in enumerate((header, *rows)):

@@ -22,7 +22,7 @@ from ambience.serve.cli.output import (
 from ambience.serve.cli.session import Session
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Answer, ImageRecord, KindStatus, Match, Query
+    from ambience.datatypes import Answer, Evidence, ImageRecord, KindStatus, Match, Query
     from ambience.settings import Settings
 
 FILE_KIND = "sha256"
@@ -179,25 +179,37 @@ def _file_bytes(path: Path, limit: int) -> bytes:
 def _write_matches(
     answer: "Answer", matches: "Sequence[Match]", records: "Mapping[int, ImageRecord]"
 ) -> None:
+    """A table of the hits; what fits words is said by its score alone, which is all that one kind tells."""
+    from ambience.datatypes import Verdict
     from ambience.serve.placement import geometry_of, verdict_words
 
+    is_worded = all(match.verdict is Verdict.SAME_WORDS for match in matches)
     known = {each.kind for match in matches for each in match.evidence}
-    kinds = [status.kind for status in answer.kinds if status.kind in known and status.kind != FILE_KIND]
+    told = [status.kind for status in answer.kinds if status.kind in known and status.kind != FILE_KIND]
+    kinds = [] if is_worded and len(told) == 1 else told
     rows = []
     for rank, match in enumerate(matches, start=1):
-        distances = {each.kind: distance(each.distance) for each in match.evidence}
+        figures = {each.kind: _figure(each) for each in match.evidence}
+        words = verdict_words(match.verdict, match.orientation, geometry_of(match))
         rows.append(
             [
                 str(rank),
                 str(match.image_id),
-                verdict_words(match.verdict, match.orientation, geometry_of(match)),
+                *([] if is_worded else [words]),
                 f"{match.score:.2f}",
-                *(distances.get(kind, "–") for kind in kinds),
+                *(figures.get(kind, "–") for kind in kinds),
                 _place(records[match.image_id]),
             ]
         )
-    header = ["#", "id", "what it is", "score", *kinds, "picture"]
-    write_table(header, rows, right=frozenset({0, 1, 3, *range(4, 4 + len(kinds))}))
+    leading = ["#", "id", *([] if is_worded else ["what it is"]), "score"]
+    header = [*leading, *(kind.removesuffix("_features") for kind in kinds), "picture"]
+    figured = range(len(leading), len(leading) + len(kinds))
+    write_table(header, rows, right=frozenset({0, 1, len(leading) - 1, *figured}), spare=frozenset(figured))
+
+
+def _figure(evidence: "Evidence") -> str:
+    """What a kind tells: how many places agree where that was looked at, else a distance."""
+    return distance(evidence.distance) if evidence.geometry is None else f"{evidence.geometry.inliers} places"
 
 
 def _place(record: "ImageRecord") -> str:

@@ -154,7 +154,8 @@ class AddedSchema(BaseModel):
     duplicates: list[MatchSchema] = Field(description="Images that are the same picture.")
     kinds: dict[str, FeatureStateSchema]
     asked: list[KindStatusSchema] = Field(
-        description="How each kind fared when duplicates were looked for; with one late, there may be more."
+        description="How each kind that tells copies fared when these were looked for; with one late, there "
+        "may be more."
     )
 
 

@@ -24,7 +24,7 @@ const TABS = {
 };
 
 const at = (id) => document.getElementById(id);
-const state = { query: null, tab: "copies", answers: {}, running: null, next: null, preview: null, note: "" };
+const state = { query: null, tab: "copies", answers: {}, running: null, asked: 0, next: null, preview: null, note: "" };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -133,6 +133,7 @@ async function answerFor(tab) {
 
 async function search(query) {
   state.running?.abort();
+  state.asked += 1;
   const running = new AbortController();
   const [tab] = tabsOf(query);
   Object.assign(state, { query, tab, answers: {}, running });
@@ -191,8 +192,10 @@ function clearWords() {
 
 async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}) {
   at("large").close();
+  const mine = (state.asked += 1);
   try {
     const image = await ask(`/v1/images/${imageId}`);
+    if (mine !== state.asked) return; // something else was asked meanwhile
     if (push) history.pushState({}, "", `/?id=${imageId}`);
     [at("text").value, at("minus").value] = [text, minus];
     scrollTo({ top: 0 });
@@ -204,6 +207,7 @@ async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}
 
 function startOver() {
   state.running?.abort();
+  state.asked += 1;
   Object.assign(state, { query: null, answers: {} });
   clearNotices();
   clearWords();
@@ -227,7 +231,7 @@ function showQuery() {
   at("clear").hidden = query === null;
   at("preview").hidden = !query?.preview;
   at("preview").classList.remove("broken");
-  if (state.preview?.startsWith("blob:")) URL.revokeObjectURL(state.preview);
+  if (state.preview?.startsWith("blob:") && state.preview !== query?.preview) URL.revokeObjectURL(state.preview);
   state.preview = query?.preview ?? null;
   if (query?.preview) at("preview-image").src = query.preview;
   else at("preview-image").removeAttribute("src");
@@ -237,6 +241,7 @@ function showQuery() {
   at("text").placeholder = query?.picture ? "add words: at night" : "dog on a beach";
   if (!query) at("ask-hint").textContent = takesWords ? "Or drop a picture here, paste it with Ctrl+V, or" : "Drop it here, paste it with Ctrl+V, or";
   else at("ask-hint").textContent = query.picture ? "Drop or paste another picture, or" : "Drop or paste a picture, or";
+  at("words-note").hidden = !state.note || (query !== null && !hasWords(query)); // no matter of a picture alone
   document.title = query ? `${query.name} – Ambience` : "Ambience";
 }
 
@@ -517,7 +522,6 @@ async function showSummary() {
     at("words").hidden = !words;
     state.note = words?.note ?? "";
     at("words-note").textContent = state.note;
-    at("words-note").hidden = !state.note;
     showQuery();
   } catch (error) {
     tellError(error);

@@ -63,6 +63,34 @@ def test_colors_are_for_terminals_that_want_them() -> None:
     assert "\x1b" not in _on_terminal(TABLE, 100, TERM="dumb")
 
 
+FIGURES = """
+from ambience.serve.cli.output import write_table
+rows = [["1", "0.97", "0.1277", "119 places", "cut.jpg"]]
+header = ["#", "score", "color", "local", "picture"]
+write_table(header, rows, right=frozenset({1, 2}), spare=frozenset({2, 3}))
+"""
+
+
+def test_columns_that_can_be_spared_go_where_there_is_no_room() -> None:
+    assert _on_terminal(FIGURES, 60, NO_COLOR="1").splitlines() == [
+        "#  score   color  local       picture",
+        "1   0.97  0.1277  119 places  cut.jpg",
+    ]
+    assert _on_terminal(FIGURES, 27, NO_COLOR="1").splitlines() == ["#  score  picture", "1   0.97  cut.jpg"]
+
+
+SAID = """
+from ambience.serve.cli.output import say
+say("words " * 8 + "ambience models install siglip2-b32-256")
+"""
+
+
+def test_what_is_said_breaks_between_words() -> None:
+    lines = _on_terminal(SAID, 30).splitlines()
+    assert max(map(len, lines)) <= 30
+    assert " ".join(lines) == "ambience: " + "words " * 8 + "ambience models install siglip2-b32-256"
+
+
 INSTALLING = """
 from ambience.models.install import InstallProgress
 from ambience.serve.cli.progress import InstallingProgress

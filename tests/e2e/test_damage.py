@@ -40,7 +40,8 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(library=tmp_path / "library")
+    # Stored and indexed like global_features; its sentences would only cost time here.
+    return Settings(library=tmp_path / "library", kinds={"image_text_features": {"enabled": False}})
 
 
 @pytest.fixture

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import ambience
-from ambience.datatypes import Feature, FeatureSpec, FeatureState, ImageDraft
+from ambience.datatypes import Feature, FeatureSpec, FeatureState
 from ambience.errors import StoreError
 from ambience.maintain import LiveIndex
 from ambience.store.base import FeatureDraft, PutImage, RemoveImage
 from ambience.store.commit import Store
 from ambience.store.lock import WriterLock
+from drafts import camera_draft
 from embedding_inputs import NEAR, QUERIES, Displaced, Made, Vectors
 from local_building import SPARE_BYTES, Memory, Notes, index_all, live_index, remove_beyond
 from report import cache_folder, versions
@@ -158,7 +159,7 @@ def _commit(store: Store, image_ids: Sequence[int], rows: NDArray[np.float16]) -
     spec = spec_of(rows.shape[1])
     writes = [
         PutImage(
-            _draft(image_id),
+            camera_draft(image_id),
             {KIND: FeatureDraft(spec.fingerprint, FeatureState.DONE, Feature(row))},
             image_id=image_id,
         )
@@ -167,21 +168,6 @@ def _commit(store: Store, image_ids: Sequence[int], rows: NDArray[np.float16]) -
     for outcome in store.commit(writes):
         if isinstance(outcome, StoreError):
             raise outcome
-
-
-def _draft(number: int) -> ImageDraft:
-    """A photograph of a camera, in folders of a thousand."""
-    name = f"IMG_{number:07d}.jpg"
-    return ImageDraft(
-        sha256=hashlib.sha256(name.encode()).digest(),
-        size=1_500_000 + number,
-        name=name,
-        path=f"/home/someone/Pictures/{number // 1000:04d}/{name}",
-        mtime_ns=1_700_000_000_000_000_000 + number,
-        format="jpeg",
-        width=4000,
-        height=3000,
-    )
 
 
 def _add_and_remove(store: Store, live: LiveIndex, extra: NDArray[np.float16], notes: Notes) -> None:

@@ -1,6 +1,5 @@
 """What the starter costs: bytes to fetch, processor time of a picture and of a question in words."""
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 
 import ambience
 from ambience import registry
-from ambience.datatypes import Feature, FeatureState, ImageDraft, Query
+from ambience.datatypes import Feature, FeatureState, Query
 from ambience.errors import StoreError
 from ambience.extract.base import Extractor
 from ambience.models.catalog import CATALOG
 from ambience.settings import ModelSettings, Settings
 from ambience.store.base import FeatureDraft, PutImage
 from ambience.store.commit import Store
+from drafts import camera_draft
 from quality_inputs import Collection, decoded, decoder_for, kinds_with, one_thread, words_of
 from report import Table
 
@@ -140,7 +140,7 @@ def make_library(folder: Path, kind: Extractor, vectors: NDArray[np.float32]) ->
             numbers = range(start, min(start + GROUP, len(stored)))
             writes = [
                 PutImage(
-                    _draft(number),
+                    camera_draft(number),
                     {KIND: FeatureDraft(spec.fingerprint, FeatureState.DONE, Feature(stored[number]))},
                 )
                 for number in numbers
@@ -163,20 +163,6 @@ def query_costs(folder: Path, texts: Sequence[str]) -> tuple[float, float]:
     finally:
         library.close()
     return hits, answer
-
-
-def _draft(number: int) -> ImageDraft:
-    name = f"IMG_{number:07d}.jpg"
-    return ImageDraft(
-        sha256=hashlib.sha256(name.encode()).digest(),
-        size=1_500_000 + number,
-        name=name,
-        path=f"/home/someone/Pictures/{number // 1000:04d}/{name}",
-        mtime_ns=1_700_000_000_000_000_000 + number,
-        format="jpeg",
-        width=4000,
-        height=3000,
-    )
 
 
 def _median_ms(calls: Sequence[Callable[[], Any]]) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Feature, FeatureSpec, Picture
+from ambience.datatypes import Feature, FeatureSpec, Picture, QueryVariant
 from ambience.errors import EmptyFeatureError, ModelError, SettingsError
 from ambience.models.catalog import ModelRow, Task, model_row
 from ambience.models.runtime import Models
@@ -40,31 +40,51 @@ def row_for(kind: str, name: str, tasks: Sequence[Task]) -> ModelRow:
     return row
 
 
-def embedded(models: Models, spec: FeatureSpec, pictures: Sequence[Picture]) -> list[Feature]:
-    """Embeddings of pictures as features, in their order.
+class PictureEmbedding:
+    """What an extractor does whose feature is a model's embedding of the whole picture.
 
     Args:
-        models: of this machine.
         spec: names the model and the dtype.
-        pictures: decoded.
-
-    Returns:
-        Features of (dim,), of unit length.
-
-    Raises:
-        EmptyFeatureError: a picture has no pixels.
-        ModelError: the model is missing or unusable.
+        models: of this machine.
     """
-    for picture in pictures:
-        if picture.rgb.size == 0:
-            raise EmptyFeatureError(
-                f"a picture of {picture.width}×{picture.height} pixels was decoded to nothing; "
-                f"{spec.kind} needs one pixel"
-            )
-    if not pictures:
-        return []
-    embeddings = models.embedder(spec.model).embed_pictures([picture.rgb for picture in pictures])
-    return [Feature(vector) for vector in stored(embeddings, spec)]
+
+    def __init__(self, spec: FeatureSpec, models: Models) -> None:
+        self.spec = spec
+        self._models = models
+
+    def extract(self, pictures: Sequence[Picture]) -> list[Feature]:
+        """Embeddings of pictures, in their order.
+
+        Returns:
+            Features of (dim,) float16 of unit length.
+
+        Raises:
+            EmptyFeatureError: a picture has no pixels.
+            ModelError: the model is missing or unusable.
+        """
+        for picture in pictures:
+            if picture.rgb.size == 0:
+                raise EmptyFeatureError(
+                    f"a picture of {picture.width}×{picture.height} pixels was decoded to nothing; "
+                    f"{self.spec.kind} needs one pixel"
+                )
+        if not pictures:
+            return []
+        embedder = self._models.embedder(self.spec.model)
+        embeddings = embedder.embed_pictures([picture.rgb for picture in pictures])
+        return [Feature(vector) for vector in stored(embeddings, self.spec)]
+
+    def query_variants(self, picture: Picture) -> list[QueryVariant]:
+        """The embedding of the picture as it is.
+
+        Returns:
+            One variant, upright.
+
+        Raises:
+            EmptyFeatureError: the picture has no pixels.
+            ModelError: the model is missing or unusable.
+        """
+        return [QueryVariant(feature) for feature in self.extract([picture])]
 
 
 def stored(embeddings: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.generic]:

@@ -4,12 +4,11 @@ Only upright queries: networks of this sort are trained on pictures and their mi
 mirrored photograph keeps a median cosine of 0.98 to itself; a turned one is another picture to them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, Verdict
-from ambience.extract._embeddings import LONGEST_SIDE, embedded, row_for
+from ambience.datatypes import FeatureSpec, PixelNeed, Verdict
+from ambience.extract._embeddings import LONGEST_SIDE, PictureEmbedding, row_for
 from ambience.models.catalog import Task
 from ambience.models.runtime import Models
 from ambience.settings import setting
@@ -32,7 +31,7 @@ class GlobalFeaturesOptions:
     )
 
 
-class GlobalFeatures:
+class GlobalFeatures(PictureEmbedding):
     """Extractor of a picture's embedding.
 
     Raises:
@@ -50,8 +49,7 @@ class GlobalFeatures:
         self, options: GlobalFeaturesOptions, *, exact: bool = False, models: Models | None = None
     ) -> None:
         row = row_for("global_features", options.model or DEFAULT, self.model_tasks)
-        self._models = models or Models()
-        self.spec = FeatureSpec(
+        spec = FeatureSpec(
             kind="global_features",
             title="Embedding of the whole picture: look-alikes",
             dim=row.dim,
@@ -64,28 +62,5 @@ class GlobalFeatures:
             display_scale=2.0,
             verdicts=((Verdict.LOOK_ALIKE, row.look_alike),),
         )
+        super().__init__(spec, models or Models())
         self.need = PixelNeed(None if exact else LONGEST_SIDE)
-
-    def extract(self, pictures: Sequence[Picture]) -> list[Feature]:
-        """Embeddings of pictures, in their order.
-
-        Returns:
-            Features of (dim,) float16 of unit length.
-
-        Raises:
-            EmptyFeatureError: a picture has no pixels.
-            ModelError: the model is missing or unusable.
-        """
-        return embedded(self._models, self.spec, pictures)
-
-    def query_variants(self, picture: Picture) -> list[QueryVariant]:
-        """The embedding of the picture as it is.
-
-        Returns:
-            One variant, upright.
-
-        Raises:
-            EmptyFeatureError: the picture has no pixels.
-            ModelError: the model is missing or unusable.
-        """
-        return [QueryVariant(feature) for feature in self.extract([picture])]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, Verdict
-from ambience.extract._embeddings import LONGEST_SIDE, embedded, row_for, stored
+from ambience.datatypes import Feature, FeatureSpec, PixelNeed, Verdict
+from ambience.extract._embeddings import LONGEST_SIDE, PictureEmbedding, row_for, stored
 from ambience.extract.base import TextFeature
 from ambience.models.catalog import Task
 from ambience.models.runtime import Models
@@ -32,7 +32,7 @@ class ImageTextFeaturesOptions:
     )
 
 
-class ImageTextFeatures:
+class ImageTextFeatures(PictureEmbedding):
     """Extractor of embeddings of pictures and of sentences.
 
     Raises:
@@ -50,8 +50,7 @@ class ImageTextFeatures:
         self, options: ImageTextFeaturesOptions, *, exact: bool = False, models: Models | None = None
     ) -> None:
         row = row_for("image_text_features", options.model or DEFAULT, self.model_tasks)
-        self._models = models or Models()
-        self.spec = FeatureSpec(
+        spec = FeatureSpec(
             kind="image_text_features",
             title="Embedding of pictures and sentences: the same meaning, by a picture or by words",
             dim=row.dim,
@@ -65,19 +64,8 @@ class ImageTextFeatures:
             display_scale=2.0,
             verdicts=((Verdict.LOOK_ALIKE, row.look_alike),),
         )
+        super().__init__(spec, models or Models())
         self.need = PixelNeed(None if exact else LONGEST_SIDE)
-
-    def extract(self, pictures: Sequence[Picture]) -> list[Feature]:
-        """Embeddings of pictures, in their order.
-
-        Returns:
-            Features of (dim,) float16 of unit length.
-
-        Raises:
-            EmptyFeatureError: a picture has no pixels.
-            ModelError: the model is missing or unusable.
-        """
-        return embedded(self._models, self.spec, pictures)
 
     def text_features(self, texts: Sequence[str]) -> list[TextFeature]:
         """Embeddings of sentences, in their order.
@@ -97,15 +85,3 @@ class ImageTextFeatures:
         embeddings, notes = self._models.embedder(self.spec.model).embed_texts(texts)
         vectors = stored(embeddings, self.spec)
         return [TextFeature(Feature(vector), note) for vector, note in zip(vectors, notes, strict=True)]
-
-    def query_variants(self, picture: Picture) -> list[QueryVariant]:
-        """The embedding of the picture as it is.
-
-        Returns:
-            One variant, upright.
-
-        Raises:
-            EmptyFeatureError: the picture has no pixels.
-            ModelError: the model is missing or unusable.
-        """
-        return [QueryVariant(feature) for feature in self.extract([picture])]

@@ -8,12 +8,10 @@ from ambience import datatypes
 from ambience.datatypes import MAX_IMAGE_ID, Expansion, QueryPart, Verdict
 from ambience.errors import QueryError
 from ambience.search.combination import LONGEST_TEXT, MINUS, MOST_TERMS, settled
+from ambience.search.embedding import USUAL
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
 from ambience.serve.http.state import ServerState, work_place
-
-USUAL_ALPHA = 3.0
-"""αQE's power where only its number of pictures is given."""
 
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
 _PART: dict[str, Any] = {
@@ -62,7 +60,7 @@ _KNOBS: dict[str, Any] = {
     "aqe_alpha": {
         "type": "number",
         "minimum": 0,
-        "description": f"Power of their likeness by which these count; {USUAL_ALPHA:g} by default.",
+        "description": f"Power of their likeness by which these count; {USUAL.alpha:g} by default.",
     },
 }
 _EXAMPLES: dict[str, Any] = {
@@ -193,7 +191,7 @@ def _expansion(form: Form) -> Expansion | None:
     n, alpha = form.integer("aqe_n", least=0), form.number("aqe_alpha", least=0)
     if n is None and alpha is not None:
         raise QueryError("aqe_alpha says how the aqe_n nearest pictures count; give aqe_n as well")
-    return None if n is None else Expansion(n, USUAL_ALPHA if alpha is None else alpha)
+    return None if n is None else Expansion(n, USUAL.alpha if alpha is None else alpha)
 
 
 def _verdicts(form: Form) -> list[Verdict] | None:

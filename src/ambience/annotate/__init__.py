@@ -1,0 +1,1 @@
+"""From decoded pictures to words: one file per annotator."""

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ambience.datatypes import FeatureState
-
 USER = "user"
 """Source of tags and captions that people gave; machines never write under it, nor overwrite it."""
 
@@ -94,13 +92,13 @@ class ImageWords:
         lines: text in it, in reading order.
         tags: of all sources, those of people first, then by falling score.
         captions: of all sources, that of people first.
-        states: by annotator, how far it is, with the reason where it failed.
+        states: by annotator, how far it is (a value of `FeatureState`), with the reason where it failed.
     """
 
     lines: tuple[TextLine, ...] = ()
     tags: tuple[Tag, ...] = ()
     captions: tuple[Caption, ...] = ()
-    states: dict[str, tuple[FeatureState, str]] = field(default_factory=dict)
+    states: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,7 +336,7 @@ def make_annotators(settings: Settings, models: Models | None = None) -> dict[st
         By name, sorted.
 
     Raises:
-        SettingsError: settings name an annotator that does not exist, or an option is unknown or out of range.
+        SettingsError: settings name an annotator that does not exist; an option is unknown or out of range.
     """
     names = registry.names(ANNOTATORS)
     for name in settings.annotate:

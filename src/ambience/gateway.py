@@ -105,8 +105,8 @@ class Gateway:
             statuses.append(status)
             if ranking is not None:
                 rankings.append(ranking)
-        specs = {kind: _judged(each.spec, question) for kind, each in self._searches.items()}
-        specs |= {kind: each.spec for kind, each in self._texts.items()}
+        specs = {each.spec.kind: _judged(each.spec, question) for each in self._searches.values()}
+        specs |= {each.spec.kind: each.spec for each in self._texts.values()}
         matches = merge(rankings, specs, score, same_files=same_files)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 

@@ -150,7 +150,7 @@ def test_words_that_stand_in_pictures_are_asked_only_where_there_are_some(store:
     gateway = Gateway(
         {"toy": search_over(store, engine(Following))}, texts={"signs": Signs()}, deadline_s=5, threads=1
     )
-    near = {"toy": [QueryVariant(vector(12))]}
+    near = {"toy": [QueryVariant(vector(38))]}
     answer = gateway.search(Question(near, text="closed"), k=1)
     (match,) = answer.matches
     assert (match.image_id, match.verdict) == (3, Verdict.LOOK_ALIKE)

@@ -51,6 +51,9 @@ class LineTable:
         query = f"SELECT * FROM text_lines WHERE line_id IN ({marks})"
         return {row[0]: _placed(row) for row in self._connection.execute(query, list(line_ids))}
 
+    def line_count(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM text_lines").fetchone()[0])
+
     def words(self, image_ids: Sequence[int]) -> dict[int, ImageWords]:
         query = "SELECT * FROM text_lines WHERE image_id = ? ORDER BY place"
         lines = {

@@ -6,7 +6,6 @@ phonetics, or a broken file, is removed and made anew.
 """
 
 import dataclasses
-import random
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -28,10 +27,7 @@ WORDS_OF_A_PART: Final = 4_096
 """New words whose letter pairs are worth a part of the file; readers make those of fewer themselves."""
 
 GONE_SHARE: Final = 0.25
-"""Share of places whose line is gone, from which the index is made anew beside the one that answers."""
-
-_SAMPLE = 2_000
-"""Words of which one place each is asked for, to estimate that share: good to about 0.02."""
+"""Share of lines that are gone from the records, from which the index is made anew beside the one that answers."""
 
 _CHUNK = 500
 _FORMS_KEPT = 200_000
@@ -67,6 +63,9 @@ class LineSource(Protocol):
 
     def lines(self, line_ids: Sequence[int]) -> dict[int, PlacedLine]:
         """Line id → line; those that are gone are left out."""
+
+    def line_count(self) -> int:
+        """Lines that are there."""
 
 
 class VocabularyWriter:
@@ -170,7 +169,7 @@ class VocabularyWriter:
                 word_file.keep(connection, dataclasses.replace(states[-1], is_live=True))
                 for state in states[:-1]:
                     word_file.drop_generation(connection, state.generation)
-        elif self._gone_share(connection, states[0]) > GONE_SHARE:
+        elif states[0].lines - self._records.line_count() > GONE_SHARE * states[0].lines:
             with word_file.transaction(connection, writes=True):
                 word_file.begin_generation(connection, is_live=False)
             return 1
@@ -197,22 +196,6 @@ class VocabularyWriter:
                     word_file.drop_generation(connection, state.generation)
                 word_file.begin_generation(connection, is_live=True)
         return connection
-
-    def _gone_share(self, connection: sqlite3.Connection, state: Generation) -> float:
-        """About which share of the places are of lines that are gone from the records."""
-        generator = random.Random(state.line_id)
-        count = min(state.last_word_id, _SAMPLE)
-        words = generator.sample(range(1, state.last_word_id + 1), count)
-        line_ids = []
-        for at in range(0, count, _CHUNK):
-            firsts = [each << BLOCK_BITS for each in words[at : at + _CHUNK]]
-            marks = ", ".join("?" * len(firsts))
-            query = f"SELECT rows FROM places_{state.generation} WHERE place_id IN ({marks})"
-            for (rows,) in connection.execute(query, firsts):
-                places = np.frombuffer(rows, PLACE)
-                line_ids.append(int(places["line_id"][generator.randrange(len(places))]))
-        there = self._records.lines(sorted(set(line_ids)))
-        return sum(each not in there for each in line_ids) / max(len(line_ids), 1)
 
 
 class _Batch:

@@ -1,11 +1,11 @@
 """Search by words over a million lines of text: time of a question, memory, and what building costs.
 
-Run alone: `python benchmarks/million_lines.py [--lines N]`. The lines are made, by these rules from a seed: the
-whole English words of the starter's vocabulary in their order, then words that a second-order Markov chain over
-their letters writes; drawn by Zipf's law with exponent 1.05; 1 to 11 words a line, 5 lines a picture; 3 % of the
-words misread (a letter that looks alike; of those, 30 % lose another letter). Questions are words of four
-letters and more, drawn likewise but for the commonest 200, a third of them with one or two typing errors, and
-a third of them two such words.
+Run alone: `python benchmarks/million_lines.py [--lines N]`. The lines are made, by these rules from a seed:
+the whole English words of the starter's vocabulary in their order, then words that a second-order Markov
+chain over their letters writes; drawn by Zipf's law with exponent 1.05; 1 to 11 words a line, 5 lines a
+picture; 3 % of the words misread (a letter that looks alike; of those, 30 % lose another letter). Questions
+are words of four letters and more, drawn likewise but for the commonest 200, a third of them with one or two
+typing errors, and a third of them two such words.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class MadeLine:
 
 
 class MadeLines:
-    """A million lines in a file of their own, so that they count neither as memory nor as speed of the records."""
+    """Many lines in a file of their own, so that they count neither as memory nor as speed of the records."""
 
     def __init__(self, file: Path) -> None:
         self._connection = sqlite3.connect(file, check_same_thread=False)

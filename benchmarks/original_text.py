@@ -1,11 +1,11 @@
 """How the system that Ambience follows scored text, as its description says: the other side of the tables.
 
 Every word of every picture is compared with every word asked: there is no index. Words: lower case, parted at
-spaces, and all of them joined; longer than three letters; each once. A pair is scored by Levenshtein similarity
-×100 with weights insert 2, delete 2, substitute 1, of the words and of their metaphone codes; it is relevant
-from 70 in any, and scores half of what the codes score plus what the words score. Each word asked adds the mean
-of a picture's relevant pairs. Words of different scripts are compared after transliteration. The double
-metaphone codes of the package `Metaphone` stand in for those of abydos.
+spaces, and all of them joined; longer than three letters; each once. A pair is scored by Levenshtein
+similarity ×100 with weights insert 2, delete 2, substitute 1, of the words and of their metaphone codes; it
+is relevant from 70 in any, and scores half of what the codes score plus what the words score. Each word asked
+adds the mean of a picture's relevant pairs. Words of different scripts are compared after transliteration.
+The double metaphone codes of the package `Metaphone` stand in for those of abydos.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def _words(text: str) -> list[str]:
 def _latin(word: str) -> str:
     if word.isascii():
         return word
-    return next(iter(phonetics.romanized(word).split()), word)
+    return phonetics.romanized(word) or word
 
 
 def _code(word: str) -> str:

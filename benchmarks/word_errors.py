@@ -1,10 +1,10 @@
 """How words are misspelt for benchmarks: typing errors and spellings by ear, by stated rules from a seed.
 
-A typing error is one of four, alike likely: a letter too many, a letter left out, a wrong letter, two neighbors
-the wrong way round; letters too many and wrong ones are neighbors on a QWERTY keyboard of the letter there. The
-first letter is kept, as nearly all misspellings keep it (Pollock & Zamora, "Automatic spelling correction in
-scientific and scholarly text", CACM 27(4), 1984). Words of seven letters and more get two errors in half of
-the cases, shorter ones one.
+A typing error is one of four, alike likely: a letter too many, a letter left out, a wrong letter, two
+neighbors the wrong way round; letters too many and wrong ones are neighbors on a QWERTY keyboard of the
+letter there. The first letter is kept, as nearly all misspellings keep it (Pollock & Zamora, "Automatic
+spelling correction in scientific and scholarly text", CACM 27(4), 1984). Words of seven letters and more get
+two errors in half of the cases, shorter ones one.
 
 A spelling by ear is made by one or two replacements that leave the sound of English alone; see `BY_EAR`.
 """

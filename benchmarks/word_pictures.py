@@ -1,9 +1,9 @@
-"""Pictures whose text is known: samples, scenes and receipts of a folder, and words rendered over photographs.
+"""Pictures whose text is known: samples, scenes and receipts of a folder, and words rendered over photos.
 
-The rest up to the number asked for is rendered: 2 to 4 lines of 1 to 3 words, drawn from the starter's English
-vocabulary (ranks 1,500 to 20,000, four letters and more), each word in one picture only; in one of at least 8
-fonts, letters 28 to 56 pixels high, white with a dark edge or dark on a light box, turned by up to 10°, three in
-ten blurred by 0.5 to 1.2 pixels. The names of `NAMES` are rendered upright, one a picture.
+The rest up to the number asked for is rendered: 2 to 4 lines of 1 to 3 words, drawn from the starter's
+English vocabulary (ranks 1,500 to 20,000, four letters and more), each word in one picture only; in one of at
+least 8 fonts, letters 28 to 56 pixels high, white with a dark edge or dark on a light box, turned by up to
+10°, three in ten blurred by 0.5 to 1.2 pixels. The names of `NAMES` are rendered upright, one a picture.
 
 Two splits share neither photographs, nor fonts, nor words: what is reported is drawn from "reported"; whoever
 tunes anything uses "tuning".

@@ -1,9 +1,9 @@
-"""Search by words over pictures whose text is known: what is found, misspelt, heard, or asked in other letters.
+"""Search by words over pictures whose text is known: asked as written, misspelt, heard, in other letters.
 
-Run alone: `python benchmarks/word_queries.py --photos GALLERY --samples OCR [--split tuning]`. A word is asked
-if it has four letters and more, letters alone, and stands in exactly one picture, by what is known and by what
-was read. "Read right" means that it is among the words read in its picture. A false hit is a picture at or
-above the default threshold that does not hold the word.
+Run alone: `python benchmarks/word_queries.py --photos GALLERY --samples OCR [--split tuning]`. A word is
+asked if it has four letters and more, letters alone, and stands in exactly one picture, by what is known and
+by what was read. "Read right" means that it is among the words read in its picture. A false hit is a picture
+at or above the default threshold that does not hold the word.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What the text annotator reads in pictures, kept between runs: reading costs far more than searching.
 
-Kept by the sha256 of the picture and the fingerprint of the annotator, in the user's cache folder, a file each,
-so that a run that was stopped goes on where it was.
+Kept by the sha256 of the picture and the fingerprint of the annotator, in the user's cache folder, a file
+each, so that a run that was stopped goes on where it was.
 """
 
 import hashlib

@@ -41,7 +41,7 @@ MAX_PLACES: Final = 1_000_000
 _SHORT_WORDS = frozenset({"Hani", "Hira", "Kana", "Hang"})
 
 SHARED_WORDS: Final = 48
-"""Words of another picture's text that are looked for: the rarest ones, of a length that tells texts apart."""
+"""Words of another picture's text that are looked for: the rarest, of a length that tells texts apart."""
 
 
 class WordRecords(Protocol):

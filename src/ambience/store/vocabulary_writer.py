@@ -27,7 +27,7 @@ WORDS_OF_A_PART: Final = 4_096
 """New words whose letter pairs are worth a part of the file; readers make those of fewer themselves."""
 
 GONE_SHARE: Final = 0.25
-"""Share of lines that are gone from the records, from which the index is made anew beside the one that answers."""
+"""Share of lines that are gone from the records, from which a new index is made beside the old one."""
 
 _CHUNK = 500
 _FORMS_KEPT = 200_000

@@ -201,7 +201,7 @@ def test_a_picture_of_five_thousand_words_is_bounded(
 
 
 def test_candidates_hold_what_a_comparison_with_every_word_finds(tmp_path: Path) -> None:
-    """Of all words that `likeness` calls alike, 99 % are among the candidates (measured: see decision 0014)."""
+    """Of all words that `likeness` calls alike, 99 % are candidates (measured: decision 0014)."""
     generator = random.Random(11)
     letters = "aeiouaeioubcdfghklmnprstvw"
     stems = ["".join(generator.choices(letters, k=generator.randint(4, 10))) for _ in range(300)]

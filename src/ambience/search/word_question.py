@@ -16,8 +16,11 @@ from ambience.words import TextLine
 MAX_WORDS: Final = 32
 """Words of a question that count; further ones are named in a note."""
 
-EXACT_LETTERS: Final = 3
+EXACT_LETTERS: Final = 2
 """Words of so many letters or fewer are found as they are written alone: all short words are alike."""
+
+EXACT_FIRST_LETTERS: Final = 3
+"""Words of so many letters or fewer are found as they are written where they stand anywhere."""
 
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]+)[\"“”„«»]")
 
@@ -37,9 +40,9 @@ class Unit:
     is_phrase: bool = False
 
     @property
-    def is_exact(self) -> bool:
-        """Whether nothing but the word itself, or its romanized form, will do."""
-        return self.is_phrase or len(self.keys[0].normalized) <= EXACT_LETTERS
+    def letters(self) -> int:
+        """Of its first word."""
+        return len(self.keys[0].normalized)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,14 @@ from ambience.datatypes import Ids
 from ambience.errors import QueryError
 from ambience.phonetics import WordKeys
 from ambience.phonetics.likeness import HOWS
-from ambience.search.word_question import EXACT_LETTERS, Unit, WordQuestion, asked_words, words_of_lines
+from ambience.search.word_question import (
+    EXACT_FIRST_LETTERS,
+    EXACT_LETTERS,
+    Unit,
+    WordQuestion,
+    asked_words,
+    words_of_lines,
+)
 from ambience.search.word_scores import APART_COSTS, UnitPlaces, phrase, rarity, scores
 from ambience.store.vocabulary import FoundWord, Vocabulary
 from ambience.store.vocabulary_writer import PlacedLine
@@ -185,8 +192,9 @@ class WordSearch:
             return [[_Like(word, 1.0, "exact")] if word else [] for word in of_each]
         asked = unit.keys[0]
         found = self._vocabulary.candidates(asked)
-        if unit.is_exact:
-            found = [each for each in found if _is_same(asked, each.keys)]
+        if unit.letters <= EXACT_FIRST_LETTERS:
+            same = [each for each in found if _is_same(asked, each.keys)]
+            found = same if same or unit.letters <= EXACT_LETTERS else found
         if not found:
             return [[]]
         alike = phonetics.likenesses(asked, [each.keys for each in found])
@@ -349,7 +357,7 @@ def _weights(images: int, found: Sequence[Sequence[Sequence[_Like]]]) -> list[fl
 
 def _tells(form: str) -> bool:
     """Whether a word is long enough to tell one text from another."""
-    return len(form) > EXACT_LETTERS or (len(form) > 1 and phonetics.script_of(form) in _SHORT_WORDS)
+    return len(form) > EXACT_FIRST_LETTERS or (len(form) > 1 and phonetics.script_of(form) in _SHORT_WORDS)
 
 
 def _images(word: FoundWord | None) -> int:

@@ -107,7 +107,20 @@ def test_short_words_are_found_as_written_alone(search: WordSearch) -> None:
     assert _ids(search.by_text("b", k=10)) == [7]
     assert search.by_text("43", k=10) == []
     assert _ids(search.by_text("bar", k=10)) == [1]
-    assert search.by_text("car", k=10) == []
+    assert search.by_text("ca", k=10) == []
+
+
+def test_three_letters_that_stand_nowhere_are_looked_for_nearby(
+    search: WordSearch, table: LineTable, file: Path
+) -> None:
+    assert _ids(search.by_text("old", k=10)) == [2]
+    assert _ids(search.by_text("nigt", k=10)) == [4, 6]
+    table.put(40, ["the axle broke"])
+    VocabularyWriter(file, table).catch_up()
+    assert _ids(search.by_text("axe", k=10)) == [40]
+    table.put(41, ["an axe"])
+    VocabularyWriter(file, table).catch_up()
+    assert _ids(search.by_text("axe", k=10)) == [41]
 
 
 @pytest.mark.parametrize(("asked", "image_id"), [("البحر", 8), ("שלום", 8), ("مطعم grand", 8), ("Tokyo", 10)])

@@ -1,5 +1,7 @@
 """Hiragana and katakana in Latin letters, after Hepburn."""
 
+import re
+
 _SYLLABLES = (
     "あa いi うu えe おo かka がga きki ぎgi くku ぐgu けke げge こko ごgo さsa ざza しshi じji すsu ずzu せse ぜze "
     "そso ぞzo たta だda ちchi ぢji つtsu づzu てte でde とto どdo なna にni ぬnu ねne のno はha ばba ぱpa ひhi びbi "
@@ -11,11 +13,14 @@ _SMALL = {"ゃ": "ya", "ゅ": "yu", "ょ": "yo", "ぁ": "a", "ぃ": "i", "ぅ": 
 _DOUBLING, _LENGTHENING, _REPEATING = "っ", "ー", "ゝ"
 _VOWELS = "aiueo"
 _LONG_VOWELS = (("ou", "o"), ("oo", "o"), ("uu", "u"), ("aa", "a"), ("ii", "i"), ("ee", "e"))
+_HELPING_VOWEL = re.compile(r"(?<=[bfgkmprsz])u|(?<=[td])o$")
 _TO_HIRAGANA = {point: point - 0x60 for point in range(0x30A1, 0x30F7)} | {0x30FD: 0x309D, 0x30FE: 0x309D}
 
 
 def read_kana(word: str) -> list[str]:
     """Readings of a word in kana: with long vowels as most people write them (tokyo), then in full (toukyou).
+
+    The third leaves out the vowels that help foreign consonants along (hoteru → hoter, takushi → takshi).
 
     Args:
         word: kana in NFKC; other characters are passed over.
@@ -43,7 +48,7 @@ def read_kana(word: str) -> list[str]:
     short = read
     for long_vowel, vowel in _LONG_VOWELS:
         short = short.replace(long_vowel, vowel)
-    return [short, read]
+    return [short, read, _HELPING_VOWEL.sub("", short)]
 
 
 def _with_small(read: str, small: str) -> str:

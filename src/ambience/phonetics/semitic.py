@@ -8,7 +8,7 @@ _ARABIC = {
     "ڑ": "r", "ں": "n", "ھ": "h", "ہ": "h", "ے": "e", "و": "u", "ي": "i",
 }  # fmt: skip
 _HEBREW = {
-    "א": "", "ב": "b", "ג": "g", "ד": "d", "ה": "h", "ו": "o", "ז": "z", "ח": "ch", "ט": "t", "י": "i", "כ": "k",
+    "א": "", "ב": "b", "ג": "g", "ד": "d", "ה": "h", "ו": "o", "ז": "z", "ח": "h", "ט": "t", "י": "i", "כ": "k",
     "ך": "kh", "ל": "l", "מ": "m", "ם": "m", "נ": "n", "ן": "n", "ס": "s", "ע": "", "פ": "p", "ף": "f", "צ": "ts",
     "ץ": "ts", "ק": "k", "ר": "r", "ש": "sh", "ת": "t",
 }  # fmt: skip
@@ -17,6 +17,7 @@ _AT_END = {"ه": "a", "ה": "a"}
 _HALF_VOWELS = frozenset("ويیוי")
 _LONG_VOWELS = frozenset("اآىוי")
 _SOFT = {"ב": "v", "כ": "kh", "פ": "f"}
+_VAV = {"ו": "v"}
 _ARTICLE = "ال"
 SCRIPTS = frozenset({"Arab", "Hebr"})
 """Scripts that leave most vowels out."""
@@ -34,7 +35,7 @@ def read_semitic(word: str, script: str) -> list[str]:
         if word.startswith(_ARTICLE) and len(word) > len(_ARTICLE) + 1:
             found += [_letters(word[len(_ARTICLE) :], _ARABIC)]
         return found
-    return [_letters(word, _HEBREW), _letters(word, _HEBREW | _SOFT)]
+    return [_letters(word, _HEBREW | letters) for letters in ({}, _SOFT, _VAV, _SOFT | _VAV)]
 
 
 def _letters(word: str, letters: dict[str, str]) -> str:

@@ -33,21 +33,26 @@ def sound_distances(
     """
     if not found:
         return np.zeros(0, np.float32)
-    rows, lengths = encoded(found, LONGEST)
+    order = np.argsort([-len(word) for word in found], kind="stable")
+    rows, lengths = encoded([found[i] for i in order], LONGEST)
     sounds = encoded([asked], LONGEST)[0][0]
+    longer_than = [int(np.count_nonzero(lengths > j)) for j in range(rows.shape[1])]
     gaps = gap_costs()
     put_in = np.ascontiguousarray(gaps[rows].T)
-    changes = np.ascontiguousarray(substitution_costs()[sounds][:, rows].transpose(0, 2, 1))
+    costs = substitution_costs()
+    columns = np.ascontiguousarray(rows.T)
     previous = np.zeros((rows.shape[1] + 1, len(found)), np.float32)
     np.cumsum(put_in, axis=0, out=previous[1:])
     current = np.empty_like(previous)
-    for i, sound in enumerate(sounds):
+    for sound in sounds:
         left_out = np.full(len(found), gaps[sound], np.float32)
         if vowels_unwritten is not None and _VOWEL_PLACES[sound]:
-            left_out[vowels_unwritten] = UNWRITTEN_VOWEL
+            left_out[vowels_unwritten[order]] = UNWRITTEN_VOWEL
         np.add(previous, left_out, out=current)
-        np.minimum(current[1:], previous[:-1] + changes[i], out=current[1:])
-        for j in range(rows.shape[1]):
-            np.minimum(current[j + 1], current[j] + put_in[j], out=current[j + 1])
+        np.minimum(current[1:], previous[:-1] + costs[sound][columns], out=current[1:])
+        for j, count in enumerate(longer_than):
+            np.minimum(current[j + 1, :count], current[j, :count] + put_in[j, :count], out=current[j + 1, :count])
         previous, current = current, previous
-    return previous[lengths, np.arange(len(found))]
+    distances = np.empty(len(found), np.float32)
+    distances[order] = previous[lengths, np.arange(len(found))]
+    return distances

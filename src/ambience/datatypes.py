@@ -601,6 +601,19 @@ class KindInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatorInfo:
+    """How far one annotator is.
+
+    Attributes:
+        states: images by how far it is with them.
+        waits: why it does not go on; "" where it does, or where another process knows.
+    """
+
+    states: Mapping[FeatureState, int] = field(default_factory=dict)
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UnusedFeatures:
     """Features that no kind uses any more, since settings or versions changed.
 
@@ -628,6 +641,7 @@ class LibraryInfo:
         seq: last change number.
         kinds: by name.
         unused: what `ambience clean` would delete.
+        annotators: by name.
     """
 
     folder: Path
@@ -638,3 +652,4 @@ class LibraryInfo:
     seq: int
     kinds: Mapping[str, KindInfo]
     unused: tuple[UnusedFeatures, ...] = ()
+    annotators: Mapping[str, AnnotatorInfo] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from ambience.composition import compose
 from ambience.datatypes import (
     MAX_IMAGE_ID,
+    AnnotatorInfo,
     Answer,
     Comparison,
     FeatureState,
@@ -351,7 +352,16 @@ class ReadingLibrary:
             seq=records.last_seq(),
             kinds=kinds,
             unused=tuple(self._parts.store.unused()),
+            annotators=self.annotator_infos(),
         )
+
+    def annotator_infos(self) -> dict[str, AnnotatorInfo]:
+        """How far each annotator is, by name."""
+        records, reasons = self._parts.store.records, self._parts.annotating.reasons
+        return {
+            name: AnnotatorInfo(records.annotation_counts(name), reasons.get(name, ""))
+            for name in self._parts.annotators
+        }
 
     def check(
         self,

@@ -112,6 +112,7 @@ def test_whitening_that_is_asked_of_too_few_pictures_is_left_out_and_said(
     assert "whitening" not in terminal.run("train", "global_features").err
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     (photographs / "coffee.png").unlink()
@@ -120,6 +121,7 @@ def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
     assert "1 problem found" in broken.out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_bad_files_are_grouped_and_reported(terminal, photographs: Path, tmp_path: Path) -> None:
     (photographs / "empty.jpg").touch()
     whole = (photographs / "rocket.jpg").read_bytes()
@@ -138,12 +140,14 @@ def test_bad_files_are_grouped_and_reported(terminal, photographs: Path, tmp_pat
     assert "passed over" in alone.out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_run_that_could_use_nothing_fails(terminal, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff\xe0 no picture")
     assert "1 failed" in terminal.run("add", bad, code=1).out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_path_that_is_not_there_fails_beside_those_that_are(terminal, photographs: Path) -> None:
     added = terminal.run("add", photographs, "no-such-folder", code=1)
     assert "5 added, 1 failed" in added.out
@@ -197,6 +201,7 @@ def test_verbose_twice_shows_where_an_error_comes_from(terminal) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system refuses such names")
+@pytest.mark.usefixtures("without_embeddings")
 def test_names_with_odd_bytes_are_found_and_printed(terminal, photographs: Path, tmp_path: Path) -> None:
     odd = os.fsencode(photographs) + b"/caf\xe9 \x1b[31m\n.png"
     shutil.copy(photographs / "chelsea.png", odd)
@@ -210,6 +215,7 @@ def test_names_with_odd_bytes_are_found_and_printed(terminal, photographs: Path,
     assert os.fsdecode(odd) in paths
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_reader_that_goes_away_is_no_error(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     process = terminal.start("search", photographs / "coffee.png")
@@ -245,6 +251,7 @@ def _many_pictures(folder: Path, count: int) -> None:
         ).save(folder / f"{number}.png", compress_level=0)
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     _many_pictures(folder, 120)
@@ -263,6 +270,7 @@ def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
     assert terminal.run("check").out == "all is well\n"
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_ctrl_c_of_a_rebuild_keeps_what_is_made(terminal, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     _many_pictures(folder, 60)
@@ -284,6 +292,7 @@ def test_ctrl_c_of_a_rebuild_keeps_what_is_made(terminal, tmp_path: Path) -> Non
     assert terminal.run("check").out == "all is well\n"
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_features_of_other_settings_are_named_and_deleted(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     other = ("--set", "kinds.local_features.points=100")
@@ -316,6 +325,7 @@ def _count(library: Path) -> int:
         return 0
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_second_command_waits_for_the_first_or_fails_at_once(terminal, photographs: Path) -> None:
     terminal.run("add", photographs / "coffee.png")
     watcher = terminal.start("add", "--watch", photographs)
@@ -340,6 +350,7 @@ def test_a_second_command_waits_for_the_first_or_fails_at_once(terminal, photogr
     assert waiting.returncode == 0, err
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_watching_adds_what_appears(terminal, photographs: Path, shipped_photographs: Path) -> None:
     watcher = terminal.start("add", "--watch", photographs)
     assert watcher.stderr is not None

@@ -28,9 +28,11 @@ from ambience.datatypes import (
 from ambience.errors import StoreError
 from ambience.serve import wire
 from ambience.store.base import Job, Problem
+from ambience.words import ImageWords
 
 if TYPE_CHECKING:
     from ambience.ingest import IngestProgress, IngestReport
+    from ambience.ingest.annotating import Annotated
     from ambience.store.lock import LockHolder
 
 CONNECT_TIMEOUT_S = 5.0
@@ -119,6 +121,21 @@ class Handover:
         arguments = {"model": model, "kind": kind}
         return cast(ModelUse, self._run("use_model", arguments, on_event=on_progress, stop=stop))
 
+    def annotate(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> "dict[str, Annotated]":
+        """As `Library.annotate`."""
+        arguments = {"names": None if names is None else list(names)}
+        return cast("dict[str, Annotated]", self._run("annotate", arguments, on_event=on_progress, stop=stop))
+
+    def set_caption(self, image_id: int, text: str) -> None:
+        """As `Library.set_caption`."""
+        self._call("set_caption", image_id=image_id, text=text)
+
     def clean(self, *, stop: threading.Event | None = None) -> list[UnusedFeatures]:
         """As `Library.clean`."""
         return cast(list[UnusedFeatures], self._run("clean", {}, stop=stop))
@@ -139,6 +156,10 @@ class Handover:
         """As `Library.list_images`."""
         found = self._call("list_images", after=after, limit=limit, newest_first=newest_first)
         return cast(list[ImageRecord], found)
+
+    def words(self, image_id: int) -> ImageWords:
+        """As `Library.words`."""
+        return cast(ImageWords, self._call("words", image_id=image_id))
 
     def image_by_name(self, name: str) -> int:
         """As `Library.image_by_name`."""

@@ -14,6 +14,7 @@ from ambience.datatypes import FeatureState, ImageState
 from ambience.store import schema
 from ambience.store.notes import CHUNK
 from ambience.store.plan import Entry, FeatureRow, Plan, Stored, summed
+from ambience.store.plan_words import annotators_of, deletions, insertions
 
 _USER = "user"
 
@@ -48,7 +49,9 @@ def load(connection: sa.Connection, image_ids: Collection[int], paths: Collectio
         row.fingerprint: (row.space_id, row.kind) for row in connection.execute(sa.select(schema.spaces))
     }
     numbers = {row.name: row.last for row in connection.execute(sa.select(schema.sequences))}
-    return Stored(entries, owned, spaces, numbers)
+    listed: sa.Select[Any] = sa.select(schema.annotations.c.image_id, schema.annotations.c.annotator)
+    said = _chunked(connection, listed, schema.annotations.c.image_id, list(entries))
+    return Stored(entries, owned, spaces, numbers, annotators_of(said))
 
 
 def save(connection: sa.Connection, plan: Plan) -> None:
@@ -86,6 +89,8 @@ def save(connection: sa.Connection, plan: Plan) -> None:
             for tag in tags
         ],
     )
+    for table, rows in insertions(plan.words):
+        _insert(connection, table, rows)
     save_numbers(connection, plan.numbers)
     add_to_tallies(connection, summed(plan))
 
@@ -158,6 +163,8 @@ def _delete_old(connection: sa.Connection, plan: Plan) -> list[dict[str, Any]]:
         sa.delete(tags).where(by_user, tags.c.tag == sa.bindparam("t")),
         [{"i": each, "t": tag} for each, given in plan.tags.items() for tag in given],
     )
+    for statement, rows in deletions(plan.words, plan.removed):
+        _many(connection, statement, rows)
     dead = [{"i": each} for each in plan.removed if each in plan.before and each not in plan.entries]
     _many(connection, sa.delete(images).where(images.c.image_id == sa.bindparam("i")), dead)
     return fresh

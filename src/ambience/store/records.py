@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from ambience.datatypes import FeatureSpec, FeatureState, Ids, ImageRecord, ImageState
 from ambience.errors import UnknownImageError
 from ambience.store import schema
+from ambience.store.annotated import Annotated
 from ambience.store.base import Change, KnownFile, PresentFile
 from ambience.store.database import Database
-from ambience.store.notes import CHUNK, Notes, folder_range
+from ambience.store.notes import CHUNK, folder_range
 from ambience.store.schema import decoded, encoded
 
 _KNOWN_PAGE = 5_000
 
 
-class Records(Notes):
+class Records(Annotated):
     """What the library knows; every method is one consistent view.
 
     Attributes:

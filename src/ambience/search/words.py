@@ -5,7 +5,7 @@ by likeness and rarity, and pictures are scored by the best place of each. Lines
 records are found out when pictures are about to be answered, so an index that lags behind never shows them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -54,10 +54,10 @@ SHARED_WORDS: Final = 48
 class WordRecords(Protocol):
     """The part of the records that a search by words needs."""
 
-    def lines(self, line_ids: Sequence[int]) -> dict[int, PlacedLine]:
+    def lines(self, line_ids: Sequence[int]) -> Mapping[int, PlacedLine]:
         """Line id → line; those that are gone are left out."""
 
-    def words(self, image_ids: Sequence[int]) -> dict[int, ImageWords]:
+    def words(self, image_ids: Sequence[int]) -> Mapping[int, ImageWords]:
         """Image id → what is said of it."""
 
 

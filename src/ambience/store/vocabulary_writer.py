@@ -61,9 +61,6 @@ class LineSource(Protocol):
     def lines_after(self, line_id: int, limit: int) -> Sequence[PlacedLine]:
         """Lines with a greater id, by rising id."""
 
-    def lines(self, line_ids: Sequence[int]) -> dict[int, PlacedLine]:
-        """Line id → line; those that are gone are left out."""
-
     def line_count(self) -> int:
         """Lines that are there."""
 

@@ -17,7 +17,7 @@ from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
-from ambience.maintain import Annotating, LiveIndex, Maintenance, Upkeep
+from ambience.maintain import Annotating, LiveIndex, Maintenance, Upkeep, WordFollowing
 from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
 from ambience.search.base import KindSearch
@@ -33,11 +33,14 @@ from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
+from ambience.search.words import WordSearch
 from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
 from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.vocabulary import Vocabulary
+from ambience.store.vocabulary_writer import VocabularyWriter
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
@@ -64,6 +67,8 @@ class Parts:
         annotators: say words of pictures, by name.
         maintenance: background work.
         annotating: background work of the annotators.
+        words: finds images by the words that stand in them.
+        word_following: keeps the index of words up.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
         repairs: what opening found broken and mended.
@@ -80,6 +85,8 @@ class Parts:
     annotators: Mapping[str, Annotator]
     maintenance: Maintenance
     annotating: Annotating
+    words: WordSearch
+    word_following: WordFollowing
     upkeep: Upkeep
     changes: ModelChanges
     repairs: tuple[Problem, ...]
@@ -132,6 +139,12 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(maintenance.stop)
         annotating = Annotating(store, ingest, annotators)
         opened.callback(annotating.stop)
+        word_file = settings.library / "index" / "words.sqlite"
+        vocabulary = Vocabulary(word_file)
+        opened.callback(vocabulary.close)
+        word_following = WordFollowing(VocabularyWriter(word_file, store.records))
+        opened.callback(word_following.stop)
+        store.on_commit.append(word_following.wake)
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -144,6 +157,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             annotators=annotators,
             maintenance=maintenance,
             annotating=annotating,
+            words=WordSearch(vocabulary, store.records),
+            word_following=word_following,
             upkeep=Upkeep(store, kept, ingest, spaces.lives),
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)

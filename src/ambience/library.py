@@ -70,6 +70,7 @@ class Library(WordingLibrary):
         if self.is_writer:
             self._parts.maintenance.start()
             self._parts.annotating.start()
+            self._parts.word_following.start()
 
     def add_paths(
         self,

@@ -4,5 +4,6 @@ from ambience.maintain.annotating import Annotating
 from ambience.maintain.live_index import LiveIndex
 from ambience.maintain.maintenance import Maintenance
 from ambience.maintain.upkeep import Upkeep
+from ambience.maintain.word_following import WordFollowing
 
-__all__ = ["Annotating", "LiveIndex", "Maintenance", "Upkeep"]
+__all__ = ["Annotating", "LiveIndex", "Maintenance", "Upkeep", "WordFollowing"]

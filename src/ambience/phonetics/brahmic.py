@@ -6,13 +6,56 @@ SCRIPTS = frozenset(_BLOCKS)
 _DROPS_SCHWA = frozenset({"Deva", "Beng", "Guru", "Gujr"})
 """Scripts whose languages leave the inherent vowel out at the end of a word, and inside by rule."""
 
-_VOWELS = dict(enumerate("a a i i u u ri li e e e ai o o o au".split(), 0x05))
+_VOWELS = dict(
+    enumerate(["a", "a", "i", "i", "u", "u", "ri", "li", "e", "e", "e", "ai", "o", "o", "o", "au"], 0x05)
+)
 _CONSONANTS = dict(
     enumerate(
-        "k kh g gh ng ch chh j jh ny t th d dh n t th d dh n n p ph b bh m y r r l l zh v sh sh s h".split(), 0x15
+        [
+            "k",
+            "kh",
+            "g",
+            "gh",
+            "ng",
+            "ch",
+            "chh",
+            "j",
+            "jh",
+            "ny",
+            "t",
+            "th",
+            "d",
+            "dh",
+            "n",
+            "t",
+            "th",
+            "d",
+            "dh",
+            "n",
+            "n",
+            "p",
+            "ph",
+            "b",
+            "bh",
+            "m",
+            "y",
+            "r",
+            "r",
+            "l",
+            "l",
+            "zh",
+            "v",
+            "sh",
+            "sh",
+            "s",
+            "h",
+        ],
+        0x15,
     )
 )
-_SIGNS = dict(enumerate("a i i u u ri ri e e e ai o o o au".split(), 0x3E))
+_SIGNS = dict(
+    enumerate(["a", "i", "i", "u", "u", "ri", "ri", "e", "e", "e", "ai", "o", "o", "o", "au"], 0x3E)
+)
 _NUKTA, _VIRAMA = 0x3C, 0x4D
 _DOTTED = {"j": "z", "d": "r", "dh": "rh", "ph": "f", "k": "q"}
 _NASALS = frozenset({0x01, 0x02, 0x70})

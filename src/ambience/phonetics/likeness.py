@@ -110,8 +110,12 @@ def _compare_readings(
     others = [found[i].romanized for i in places]
     written = _typing_errors(list(asked.romanized), others)
     longer = _longer([asked.romanized[0]], [max(readings, key=len, default="") for readings in others])
-    unwritten = np.array([found[i].script in WITHOUT_VOWELS or asked.script in WITHOUT_VOWELS for i in places])
-    letters = (len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])) / 2
+    unwritten = np.array(
+        [found[i].script in WITHOUT_VOWELS or asked.script in WITHOUT_VOWELS for i in places]
+    )
+    letters = (
+        len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])
+    ) / 2
     read = 1 - np.where(
         unwritten, 2.0 * heard[places] / letters, (1.6 * heard[places] + 0.2 * written) / longer
     ).astype(np.float32)
@@ -122,7 +126,9 @@ def _compare_readings(
 
 def _longer(asked: list[str], found: list[str]) -> NDArray[np.float32]:
     """(B,) letters of the longer word of each pair."""
-    return np.maximum(np.fromiter(map(len, found), np.float32, len(found)), max(map(len, asked))).astype(np.float32)
+    return np.maximum(np.fromiter(map(len, found), np.float32, len(found)), max(map(len, asked))).astype(
+        np.float32
+    )
 
 
 def _typing_errors(asked: list[str], found: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:

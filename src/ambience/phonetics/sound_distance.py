@@ -51,7 +51,9 @@ def sound_distances(
         np.add(previous, left_out, out=current)
         np.minimum(current[1:], previous[:-1] + costs[sound][columns], out=current[1:])
         for j, count in enumerate(longer_than):
-            np.minimum(current[j + 1, :count], current[j, :count] + put_in[j, :count], out=current[j + 1, :count])
+            np.minimum(
+                current[j + 1, :count], current[j, :count] + put_in[j, :count], out=current[j + 1, :count]
+            )
         previous, current = current, previous
     distances = np.empty(len(found), np.float32)
     distances[order] = previous[lengths, np.arange(len(found))]

@@ -29,14 +29,13 @@ from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     AmbienceError,
     EmptyFeatureError,
-    ModelError,
     QueryError,
     UnknownImageError,
     UnknownKindError,
 )
 from ambience.extract.base import Extractor
-from ambience.search.combination import answering, sentence, settled, terms
-from ambience.search.question import Question
+from ambience.search.asking import asked
+from ambience.search.combination import settled, terms
 from ambience.settings import Settings
 from ambience.spaces import View
 from ambience.store.base import Job, Problem
@@ -204,7 +203,12 @@ class ReadingLibrary:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
         query = self._checked(query)
         view = self._now()
-        question, sha256 = self._question(view, query, by)
+        texts = self._parts.texts
+        for kind in by or ():
+            if kind not in texts:
+                self._check_kind(kind)
+        specs = {name: each.spec for name, each in self.kinds.items()}
+        question, sha256 = asked(view.questions, specs, texts, query, by)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
         answer = view.gateway.search(question, k=k + len(named), same_files=same_files)
@@ -429,33 +433,6 @@ class ReadingLibrary:
             if kind in self.settings.kinds:  # it exists: else the library would not have been opened
                 raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
             raise UnknownKindError(f"no kind {kind!r}; have {have}")
-
-    def _question(self, view: View, query: Query, by: Sequence[str] | None) -> tuple[Question, bytes | None]:
-        """What each kind is asked; and the sha256 of the query's file, where it is one picture.
-
-        A sentence is also looked for among the words that stand in pictures. Where no other kind can be asked,
-        that alone is.
-        """
-        text = sentence(query) if self._parts.texts else None
-        wanted = [kind for kind in by or () if kind not in self._parts.texts]
-        for kind in wanted:
-            self._check_kind(kind)
-        if by and len(wanted) < len(by) and text is None:
-            raise QueryError("text takes words alone: no picture beside them, and nothing that is not wanted")
-        if by and not wanted:
-            return Question({}, text=text, has_words=True), None
-        if by and len(wanted) == len(by):
-            text = None
-        specs = {name: each.spec for name, each in self.kinds.items()}
-        try:
-            kinds = tuple(wanted) or answering(specs, query)
-            question, sha256 = view.questions.of(query, kinds=kinds)
-        except (ModelError, QueryError) as exc:
-            if text is None:
-                raise
-            unable = [kind for kind in wanted or specs if specs[kind].accepts_text]
-            question, sha256 = Question(dict.fromkeys(unable, exc), has_words=True), None
-        return replace(question, text=text), sha256
 
     def _now(self) -> View:
         """What answers one question, from its beginning to its end.

@@ -1,6 +1,7 @@
 """What a library says of pictures in words; `library.Library` adds what changes that."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from ambience.annotate.base import Annotator
 from ambience.datatypes import Query
@@ -93,15 +94,17 @@ class WordingLibrary(ReadingLibrary):
         if threshold is not None and not 0 <= threshold <= 1:
             raise QueryError(f"the threshold is {threshold}; it must be 0 to 1")
         self._annotator(TEXT)
-        limits = {"k": k or most} | ({} if threshold is None else {"threshold": threshold})
         words = self._parts.words
+        by_text, by_lines = partial(words.by_text, k=k or most), partial(words.by_lines, k=k or most)
+        if threshold is not None:
+            by_text, by_lines = partial(by_text, threshold=threshold), partial(by_lines, threshold=threshold)
         if query.text is not None:
-            return words.by_text(query.text, **limits)
+            return by_text(query.text)
         if query.data is not None:
-            return words.by_lines(self.annotate_picture(TEXT, query.data).lines, **limits)
+            return by_lines(self.annotate_picture(TEXT, query.data).lines)
         if query.image_id is None:
             raise QueryError("the query is empty; give words, a picture, or the id of a stored image")
-        return words.by_lines(self.words(query.image_id).lines, **limits)
+        return by_lines(self.words(query.image_id).lines)
 
     def _annotator(self, name: str) -> Annotator:
         if name not in self.annotators:

@@ -1,6 +1,6 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,7 +12,7 @@ from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.errors import SettingsError, UnknownKindError
+from ambience.errors import QueryError, SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
@@ -38,6 +38,7 @@ from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.selection import Selections
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
@@ -66,6 +67,7 @@ class Parts:
         annotating: background work of the annotators.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
+        selections: answer which images filters keep.
         repairs: what opening found broken and mended.
     """
 
@@ -82,6 +84,7 @@ class Parts:
     annotating: Annotating
     upkeep: Upkeep
     changes: ModelChanges
+    selections: Selections
     repairs: tuple[Problem, ...]
 
 
@@ -148,8 +151,13 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
+            selections=Selections(store.records, _without_words),
             repairs=(*store.repairs, *found),
         )
+
+
+def _without_words(_text: str) -> Sequence[int]:
+    raise QueryError("no search for words in pictures is at hand; leave text: out of the filter")
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def negated(condition: Expression) -> Expression:
 
 
 def pattern_of(pieces: Iterable[str | Wildcard]) -> Pattern:
-    """A pattern in its simplest form: texts that touch are one, and of two wildcards "*" that touch one stays.
+    """A pattern in its simplest form: texts that touch are one, and so are wildcards "*" that touch.
 
     Returns:
         Empty texts left out.
@@ -155,3 +155,9 @@ def folded(text: str) -> str:
     Source: The Unicode Standard, section 3.13, "Default Case Folding"; composed before and after.
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def cases(letter: str) -> frozenset[str]:
+    """The letter in every case that is one letter: {"é", "É"}; itself alone where it has no case."""
+    changed = (letter.lower(), letter.upper(), letter.title(), letter.casefold())
+    return frozenset({letter, *(each for each in changed if len(each) == 1)})

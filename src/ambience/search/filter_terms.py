@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple, cast, get_args
 
 from ambience.errors import FilterError
@@ -285,7 +286,7 @@ def _bare(letters: Sequence[Letter]) -> str:
 
 def _check_whole(text: str, letters: Sequence[Letter]) -> None:
     """Refuses quotes with a space beside them: two things, and nothing says what they have to do together."""
-    for one, other in zip(letters, letters[1:], strict=False):
+    for one, other in pairwise(letters):
         if one.is_quoted != other.is_quoted and (one if other.is_quoted else other).sign.isspace():
             raise fault(
                 text,

@@ -10,7 +10,6 @@ from ambience.expression import (
     Expression,
     Having,
     Matching,
-    Not,
     Or,
     Saying,
     Tagged,
@@ -21,7 +20,7 @@ from ambience.expression import (
 from ambience.search.filters import parsed
 
 SIGNS = st.sampled_from(["==", "!=", ">=", "<=", ">", "<"])
-LETTERS = st.sampled_from(list('abBé Éßx1_-!&|(),"\\*?[]^:=<>/.日ſ') + ["e\u0301", "width", "tag:"])
+LETTERS = st.sampled_from([*'abBé Éßx1_-!&|(),"\\*?[]^:=<>/.日ſ', "e\u0301", "width", "tag:"])
 TEXTS = st.lists(LETTERS, min_size=1, max_size=6).map("".join).filter(str.strip)
 WORDS = st.sampled_from(
     ["winter", "Winter", "forest", "Forest (dark)", "a&b", "été", "E\u0301te\u0301", "5", "-x"]
@@ -86,6 +85,3 @@ def expressions(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[Expr
         return st.one_of(inner.map(negated), several.map(And), several.map(Or))
 
     return st.recursive(terms(texts), grown, max_leaves=6)
-
-
-__all__ = ["PERIODS", "SIGNS", "TEXTS", "WORDS", "Not", "expressions", "terms"]

@@ -57,8 +57,8 @@ def condition_of(expression: Expression, with_words: WithWords, *, is_of_few: bo
     Args:
         expression: of a filter.
         with_words: looks up words that stand in pictures.
-        is_of_few: whether few images are looked at: their own tags are read then. Else the images of a tag are
-            listed first, which serves a million images in a tenth of the time.
+        is_of_few: whether few images are looked at: their own tags are read then. Else the images of a tag
+            are listed first, which serves a million images in a tenth of the time.
 
     Returns:
         A condition on `schema.images`.

@@ -260,7 +260,7 @@ def among(column: sa.ColumnElement[int], values: Iterable[int]) -> sa.ColumnElem
 
 
 def fits(column: sa.ColumnElement[Any], pattern: Pattern) -> sa.ColumnElement[bool]:
-    """Whether a text, also one that is kept as bytes, fits a pattern as a whole, whatever the case of letters.
+    """Whether a text, or one that is kept as bytes, fits a pattern as a whole, whatever the case of letters.
 
     Letters are alike that are one letter of different case; both ways to write accents are tried.
 

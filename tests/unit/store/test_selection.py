@@ -158,7 +158,7 @@ def check(selections: Selections, expression: Expression) -> None:
     page = selections.page(expression, after=-1, limit=7, newest_first=True)
     assert page == expected[::-1][:7]
     following = selections.page(expression, after=page[-1] if page else 0, limit=500, newest_first=True)
-    assert page + following == expected[::-1] or not page
+    assert page + following == expected[::-1]
     assert selections.page(expression, after=50, limit=500, newest_first=False) == [
         i for i in expected if i > 50
     ]
@@ -186,7 +186,7 @@ def test_every_filter_agrees_with_a_look_at_every_record(
         "ÉTÉ",
         'name:*"été"*',
         "name:*ÉTÉ*",
-        "caption:*ete?",
+        "caption:*t?",
         "path:/photos/1?/*",
         "format:JPG",
         "tag:winter>=0.5",
@@ -279,7 +279,7 @@ def test_a_library_of_the_version_before_gains_the_table(tmp_path: Path) -> None
         store.commit([image_of(1, tags=("Été",)), image_of(2, tags=("été", "Sea"))])
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
         connection.execute("DROP TABLE tag_forms")
-        connection.execute("UPDATE alembic_version SET version_num = (SELECT '000' || (4 - 1))")
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
         connection.commit()
     with Store.open(tmp_path, KINDS, writer=False) as reader:
         selections = Selections(reader.records, lambda _text: [])

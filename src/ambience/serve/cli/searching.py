@@ -48,8 +48,8 @@ FILE_KIND = "sha256"
     "--filter",
     "filter_text",
     metavar="FILTER",
-    help='Only pictures that it keeps, such as "winter && !forest && width>=1920" (docs/filters.md); alone it '
-    "lists them, newest first.",
+    help='Only pictures that it keeps, such as "winter && !forest && width>=1920" (docs/filters.md); alone, '
+    "it lists them, newest first.",
 )
 @click.option("-k", "k", metavar="N", type=click.IntRange(min=1), help="At most so many hits.")
 @click.option("--json", "is_json", is_flag=True, help="Print the whole answer as JSON.")

@@ -294,12 +294,13 @@ class MemoryLibrary:
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
         return self.kinds[kind].spec
 
-    def search_kind(self, kind, query, *, k=None, radius=None, turned=True):
+    def search_kind(self, kind, query, *, k=None, radius=None, turned=True, filter=None):
         self.gate.wait(20)
+        kept = self._kept(filter)
         self._spec(kind)
         if (k is None) == (radius is None):
             raise QueryError("give exactly one of k and radius")
-        hits = self._hits(kind, query, all_orientations=turned)
+        hits = [hit for hit in self._hits(kind, query, all_orientations=turned) if hit.image_id in kept]
         hits = hits[:k] if k is not None else [hit for hit in hits if hit.distance <= radius]
         return Ranking(kind, tuple(hits))
 

@@ -37,9 +37,6 @@ Condition = sa.ColumnElement[bool]
 WithWords = Callable[[str], Sequence[int]]
 """Ids of the images in which words stand."""
 
-CAPTIONS: Final = sa.table("captions", sa.column("image_id"), sa.column("text"))
-TEXT_LINES: Final = sa.table("text_lines", sa.column("image_id"))
-
 _OPERATORS: Final[dict[Operator, Callable[[Any, Any], Any]]] = {
     "==": eq,
     "!=": ne,
@@ -77,13 +74,13 @@ def condition_of(expression: Expression, with_words: WithWords, *, is_of_few: bo
         case Compared():
             return _compared(expression)
         case Matching("caption", pattern):
-            return _owned(CAPTIONS, fits(CAPTIONS.c.text, pattern), is_of_few)
+            return _owned(schema.captions, fits(schema.captions.c.text, pattern), is_of_few)
         case Matching(wording, pattern):
             return _matching(wording, pattern)
         case Having("date"):
             return schema.images.c.taken_at.is_not(None)
         case Having(part):
-            table = {"caption": CAPTIONS, "text": TEXT_LINES, "tags": schema.tags}[part]
+            table = {"caption": schema.captions, "text": schema.text_lines, "tags": schema.tags}[part]
             return _owned(table, sa.true(), is_of_few)
         case Saying(text):
             return among(schema.images.c.image_id, with_words(text))

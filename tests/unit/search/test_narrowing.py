@@ -1,4 +1,4 @@
-"""A filter beside a question: the answer is the unfiltered ranking without what the filter drops, and full."""
+"""A filter beside a question: the answer is the ranking without what the filter drops, and it is full."""
 
 from collections.abc import Iterator
 from pathlib import Path

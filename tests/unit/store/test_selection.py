@@ -90,11 +90,6 @@ def written(folder: Path, library: Said) -> Selections:
     database.migrate()
     stored = schema.encoded
     with database.writing() as connection:
-        for name, columns in {
-            "captions": "image_id, source, text, score",
-            "text_lines": "line_id, image_id, place, text, quad, confidence, script, language",
-        }.items():
-            connection.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
         line_id = 0
         for record, words in library:
             taken, added = record.taken_at, record.added_at
@@ -279,7 +274,7 @@ def test_a_library_of_the_version_before_gains_the_table(tmp_path: Path) -> None
         store.commit([image_of(1, tags=("Été",)), image_of(2, tags=("été", "Sea"))])
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
         connection.execute("DROP TABLE tag_forms")
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.execute("UPDATE alembic_version SET version_num = '0003'")
         connection.commit()
     with Store.open(tmp_path, KINDS, writer=False) as reader:
         selections = Selections(reader.records, lambda _text: [])

@@ -49,9 +49,8 @@ def test_reading_methods_answer_what_the_library_answers(handover, library, pict
     assert (handover.count_images(filter="!x"), handover.count_images()) == (1, 2)
     with pytest.raises(FilterError, match="column 2"):
         handover.search(Query(image_id=0), filter="a)")
-    assert [
-        hit.image_id for hit in handover.search_kind("color", Query(image_id=0), k=5, filter="x").hits
-    ] == [0]
+    (hit,) = handover.search_kind("color", Query(image_id=0), k=5, filter="x").hits
+    assert hit.image_id == 0
     assert handover.list_images(newest_first=True, limit=1) == [library.image(1)]
     assert handover.image_by_name("b") == 1
     assert handover.info() == library.info()

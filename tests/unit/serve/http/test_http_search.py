@@ -201,7 +201,7 @@ def test_a_filter_narrows_the_answer_however_it_is_sent(client, picture):
 
 @pytest.mark.parametrize(
     ("filter", "column"),
-    [("a && (b", 6), ("heights>5", 1), ("width>abc", 7), (" ", 1), ("x" * 10_000 + "é", 0), ("\ud800", 1)],
+    [("a && (b", 6), ("heights>5", 1), ("width>abc", 7), (" ", 1), ("x" * 10_001, 0)],
 )
 def test_a_malformed_filter_is_refused_with_its_column(client, filter, column):
     answer = client.post("/v1/search", json={"image_id": 1, "filter": filter})

@@ -7,7 +7,7 @@ from ambience.expression import folded
 from ambience.store.schema import decoded, encoded
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:

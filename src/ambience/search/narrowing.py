@@ -46,7 +46,11 @@ class Narrowing:
         return not self._share and not len(self._all())
 
     def kept(self, image_ids: Sequence[int]) -> set[int]:
-        """Those of some images that the filter keeps."""
+        """Those of some images that the filter keeps.
+
+        Returns:
+            Their ids.
+        """
         with self._lock:
             unknown = [each for each in image_ids if each not in self._judged]
             if unknown:

@@ -280,7 +280,11 @@ class Records(Annotated):
             return np.fromiter(connection.execute(query).scalars(), np.int64)
 
     def features_by_image(self, fingerprint: str) -> tuple[Ids, Ids]:
-        """All images with a feature of a fingerprint, ascending, and these features: (N,) int64 each."""
+        """All images with a feature of a fingerprint, and these features.
+
+        Returns:
+            (N,) int64 ascending image ids, and (N,) int64 feature ids beside them.
+        """
         table = schema.features
         with self.database.reading() as connection:
             space_id = self._space_id(connection, fingerprint)

@@ -101,7 +101,11 @@ class Selections:
             return int(connection.execute(query).scalar_one())
 
     def page(self, expression: Expression, *, after: int, limit: int, newest_first: bool) -> list[int]:
-        """Ids of one page of the images that a filter keeps; see `Records.list_images`."""
+        """One page of the images that a filter keeps; see `Records.list_images`.
+
+        Returns:
+            Their ids, `limit` at most.
+        """
         column = schema.images.c.image_id
         query = sa.select(column).where(self._condition(expression)).limit(limit)
         query = query.order_by(column.desc() if newest_first else column)

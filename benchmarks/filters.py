@@ -3,8 +3,8 @@
 The rows are made up and kept in the user's cache folder: three of 365 scenes each, whose frequency falls by
 Zipf's law, "outdoor" or "indoor", and for every fifth one of 2,000 people. Processor time is measured, since
 other work of the machine lengthens any other. Costs of each filter: estimating its share; judging 60 hits,
-which with it is all that a filter of many images costs a search; listing all images that it keeps, which one of
-few costs, the first time; and a page of a listing. The last line is a JSON object.
+which with it is all that a filter of many images costs a search; listing all images that it keeps, which one
+of few costs, the first time; and a page of a listing. The last line is a JSON object.
 """
 
 import argparse

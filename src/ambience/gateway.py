@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Ranking
 from ambience.errors import AmbienceError, ModelError
@@ -95,7 +96,8 @@ class Gateway:
         }
         if question.text is not None:
             for kind, search in self._texts.items():
-                asked[kind] = self._pools[kind].submit(search.by_text, question.text, k=k)
+                by_text = search.by_text if narrowing is None else partial(narrowing.by_text, search)
+                asked[kind] = self._pools[kind].submit(by_text, question.text, k=k)
         wait(asked.values(), timeout=self._deadline_s)
         if narrowing is not None:
             same_files = sorted(narrowing.kept(same_files))

@@ -12,7 +12,7 @@ from typing import Final
 
 from ambience.datatypes import Expansion, Hit, Ids, Picture, QueryVariant, Ranking
 from ambience.expression import Expression
-from ambience.search.base import KindSearch
+from ambience.search.base import KindSearch, TextSearch
 from ambience.store.selection import Selections
 
 WIDE: Final = 0.25
@@ -20,6 +20,10 @@ WIDE: Final = 0.25
 
 SPARE: Final = 1.5
 """So many times the hits that should do are asked for."""
+
+
+GROWTH: Final = 4
+"""So many times more hits of words are asked for where too few are kept."""
 
 
 class Narrowing:
@@ -90,6 +94,23 @@ class Narrowing:
                 return Ranking(ranking.kind, hits[:k], ranking.pending, ranking.took_s)
         allowed = self._selections.feature_ids(search.spec.fingerprint, self._all())
         return asked(k, allowed)
+
+    def by_text(self, search: TextSearch, text: str, *, k: int) -> Ranking:
+        """What a search for words answers, of the images that the filter keeps; see `TextSearch.by_text`.
+
+        Returns:
+            Hits best first; more are asked for until enough of them are kept, or there are no more.
+
+        Raises:
+            QueryError: there is no word in the text.
+        """
+        reach = k
+        while True:
+            ranking = search.by_text(text, k=reach)
+            hits = self._hits(ranking)
+            if len(hits) >= k or len(ranking.hits) < reach:
+                return Ranking(ranking.kind, hits[:k], ranking.pending, ranking.took_s)
+            reach *= GROWTH
 
     def _hits(self, ranking: Ranking) -> tuple[Hit, ...]:
         kept = self.kept([hit.image_id for hit in ranking.hits])

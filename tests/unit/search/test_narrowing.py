@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ambience.datatypes import Feature, FeatureSpec, FeatureState, Ids, ImageDraft, Neighbors, QueryVariant
+from ambience.datatypes import (
+    Feature,
+    FeatureSpec,
+    FeatureState,
+    Hit,
+    Ids,
+    ImageDraft,
+    Neighbors,
+    QueryVariant,
+    Ranking,
+)
 from ambience.index.exact import ExactIndex, ExactOptions
 from ambience.search.filters import parsed
 from ambience.search.narrowing import WIDE, Narrowing, narrowed
@@ -129,3 +139,19 @@ def test_without_a_filter_the_search_itself_is_asked(search: VectorSearch, index
     assert len(narrowed(search, None)(QUERY, k=4).hits) == 4
     assert index.asked == [(4, None)]
     assert 0 < WIDE < 1
+
+
+class Alphabet:
+    """Answers pictures 1, 2, 3 … to any words."""
+
+    spec = SPEC
+
+    def by_text(self, text: str, *, k: int) -> Ranking:
+        return Ranking("toy", tuple(Hit(number, 0.0) for number in range(1, min(k, COUNT) + 1)))
+
+
+@pytest.mark.parametrize("text", ["of 2", "of 50", "of 7"])
+@pytest.mark.parametrize("k", [1, 10, 1_000])
+def test_searches_for_words_are_narrowed_as_well(selections: Selections, text: str, k: int) -> None:
+    ranking = Narrowing(selections, parsed(text)).by_text(Alphabet(), "abc", k=k)
+    assert [hit.image_id for hit in ranking.hits] == selections.image_ids(parsed(text)).tolist()[:k]

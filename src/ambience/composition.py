@@ -1,6 +1,6 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
@@ -40,12 +40,15 @@ from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.selection import Selections
 from ambience.store.vocabulary import Vocabulary
 from ambience.store.vocabulary_writer import VocabularyWriter
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
 ANNOTATORS = "ambience.annotate"
+MAX_IMAGES = 2**31
+"""More images than any library has: no limit."""
 MODEL = "model"
 """Option of the kinds whose model can be chosen; empty leaves it to the library."""
 COMMON = tuple(row.name for row in fields(KindSettings))
@@ -73,6 +76,7 @@ class Parts:
         word_following: keeps the index of words up.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
+        selections: answer which images filters keep.
         repairs: what opening found broken and mended.
     """
 
@@ -92,6 +96,7 @@ class Parts:
     word_following: WordFollowing
     upkeep: Upkeep
     changes: ModelChanges
+    selections: Selections
     repairs: tuple[Problem, ...]
 
 
@@ -170,8 +175,14 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
+            selections=Selections(store.records, partial(_with_words, words)),
             repairs=(*store.repairs, *found),
         )
+
+
+def _with_words(words: WordSearch, text: str) -> Sequence[int]:
+    """Images in which the words of a filter stand, for `text:` in filters."""
+    return [hit.image_id for hit in words.by_text(text, k=MAX_IMAGES)]
 
 
 @dataclass(frozen=True, slots=True)

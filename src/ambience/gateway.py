@@ -4,11 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Ranking
 from ambience.errors import AmbienceError, ModelError
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindSearch, TextSearch
+from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.search.vector import score
 
@@ -67,6 +69,7 @@ class Gateway:
         *,
         k: int,
         same_files: Sequence[int] = (),
+        narrowing: Narrowing | None = None,
     ) -> Answer:
         """The merged answer to a query.
 
@@ -74,6 +77,7 @@ class Gateway:
             question: by kind: features to search with, or why the query has none.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
+            narrowing: a filter that all kinds share; None answers every image.
 
         Returns:
             All matches, not cut to k, and one status per kind of the question.
@@ -81,7 +85,7 @@ class Gateway:
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
             kind: self._pools[kind].submit(
-                self._searches[kind].by_variants,
+                narrowed(self._searches[kind], narrowing),
                 given,
                 k=k,
                 picture=question.picture,
@@ -92,8 +96,11 @@ class Gateway:
         }
         if question.text is not None:
             for kind, search in self._texts.items():
-                asked[kind] = self._pools[kind].submit(search.by_text, question.text, k=k)
+                by_text = search.by_text if narrowing is None else partial(narrowing.by_text, search)
+                asked[kind] = self._pools[kind].submit(by_text, question.text, k=k)
         wait(asked.values(), timeout=self._deadline_s)
+        if narrowing is not None:
+            same_files = sorted(narrowing.kept(same_files))
         statuses, rankings = [], []
         for kind in (*question.variants, *(asked.keys() - question.variants.keys())):
             given = question.variants.get(kind)

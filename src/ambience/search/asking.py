@@ -5,8 +5,23 @@ from dataclasses import replace
 
 from ambience.datatypes import FeatureSpec, Query
 from ambience.errors import ModelError, QueryError
-from ambience.search.combination import answering, sentence
+from ambience.search.combination import answering, sentence, takes
 from ambience.search.question import Question, Questions
+
+
+def kinds_asked(specs: Mapping[str, FeatureSpec], texts: Collection[str], query: Query) -> tuple[str, ...]:
+    """The kinds that a question is asked of, where it names none.
+
+    Args:
+        specs: of the kinds that have features.
+        texts: names of the kinds that have words of pictures.
+        query: settled.
+
+    Returns:
+        Their names.
+    """
+    with_features = [kind for kind, spec in specs.items() if takes(spec, query)]
+    return (*with_features, *(texts if sentence(query) is not None else ()))
 
 
 def asked(

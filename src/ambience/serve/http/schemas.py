@@ -86,6 +86,9 @@ class ImageList(BaseModel):
 
     images: list[ImageSchema]
     next: int | None = Field(description="`after` of the next page; null at the end.")
+    total: int | None = Field(
+        None, description="How many images there are, or the filter keeps; told with the first page."
+    )
 
 
 class EvidenceSchema(BaseModel):

@@ -50,9 +50,7 @@ def made(
 
 def cosines(ours: np.ndarray, reference: np.ndarray) -> np.ndarray:
     assert ours.shape == reference.shape
-    return (ours * reference).sum(axis=1) / (
-        np.linalg.norm(ours, axis=1) * np.linalg.norm(reference, axis=1)
-    )
+    return (ours * reference).sum(axis=1) / (np.linalg.norm(ours, axis=1) * np.linalg.norm(reference, axis=1))
 
 
 @NAMES

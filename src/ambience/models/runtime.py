@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -154,8 +155,21 @@ class Models:
                 self._embedders[name] = self._made_embedder(model_row(name, self._catalog))
             return self._embedders[name]
 
+    def is_installed(self, name: str) -> bool:
+        """Whether the files of a model, and of the models that it is made of, are there in their size.
+
+        Raises:
+            ModelError: there is no such row.
+        """
+        row = model_row(name, self._catalog)
+        return self._folder.is_installed(row) and all(map(self.is_installed, row.parts))
+
+    def kept_in(self, name: str) -> Path:
+        """The folder of a model, in which what is calculated of its weights once may be kept as well."""
+        return self._folder.folder(model_row(name, self._catalog))
+
     def classifier(self, name: str) -> Classifier:
-        """A model that tells how much pictures look like each of some classes, or show each of some properties.
+        """A model that tells how much pictures look like each of some classes, or show some properties.
 
         Args:
             name: of its row in the catalog.

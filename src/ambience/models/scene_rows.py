@@ -1,7 +1,8 @@
 """Models that tell what place a picture shows: what was found out about each, and where.
 
-Both are under "Creative Common License (Attribution CC BY)", as their README says without a version. They are published by the authors of Places365, as checkpoints of PyTorch (the ending .tar misleads: they are
-not archives), on a server of theirs that is at times out of reach; hence the other addresses.
+Both are published by the authors of Places365, as checkpoints of PyTorch (the ending .tar misleads: they are
+not archives), on a server of theirs that is at times out of reach; hence the other addresses. Their README
+puts them under "Creative Common License (Attribution CC BY)", without a version.
 """
 
 from ambience.models.hub_rows import IMAGENET_MEAN, IMAGENET_STD

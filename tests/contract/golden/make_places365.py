@@ -75,7 +75,7 @@ def classes(name: str, pictures: list[Any]) -> tuple[Any, Any]:
 
 
 def attributes(name: str, pictures: list[Any]) -> tuple[Any, Any]:
-    """Responses of the authors' network: torchvision's ResNet of basic blocks, its first pooling taken out."""
+    """Responses of the authors' network: torchvision's ResNet of basic blocks, less its first pooling."""
     import torch
     from torchvision import transforms
     from torchvision.models.resnet import BasicBlock, ResNet
@@ -101,7 +101,12 @@ def narrow(model: Any, divisor: int = 8) -> None:
             if isinstance(each, torch.nn.Conv2d):
                 coming = each.in_channels if each.in_channels == 3 else each.in_channels // divisor
                 made: Any = torch.nn.Conv2d(
-                    coming, each.out_channels // divisor, each.kernel_size, each.stride, each.padding, bias=False
+                    coming,
+                    each.out_channels // divisor,
+                    each.kernel_size,
+                    each.stride,
+                    each.padding,
+                    bias=False,
                 )
             elif isinstance(each, torch.nn.BatchNorm2d):
                 made = torch.nn.BatchNorm2d(each.num_features // divisor)

@@ -109,9 +109,7 @@ def _bottleneck(node: Any, weights: Checked, at: str, stride: int) -> Any:
     return op.relu(op.add(convolved(inner, weights, f"{at}conv3", f"{at}bn3"), kept))
 
 
-def convolved(
-    node: Any, weights: Checked, conv: str, norm: str, *, stride: int = 1, padding: int = 0
-) -> Any:
+def convolved(node: Any, weights: Checked, conv: str, norm: str, *, stride: int = 1, padding: int = 0) -> Any:
     """A convolution, the batch normalisation behind it folded into its kernel.
 
     Args:

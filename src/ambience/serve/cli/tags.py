@@ -134,5 +134,5 @@ def _vocabularies(session: Session) -> "Vocabularies":
 
     folder = session.settings.library
     if not folder.is_dir():
-        raise StoreError(f"there is no library at {folder} yet; make one: ambience add PATH…")
+        raise StoreError(f"no library in {folder}; make one with `ambience add FOLDER`")
     return Vocabularies(folder)

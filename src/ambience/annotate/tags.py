@@ -49,7 +49,7 @@ class TagsOptions:
         0.0, "", "Response that a property of places must exceed to be a tag; they lie around 0."
     )
     starter_threshold: float = setting(
-        0.35, "", "Probability that a class of the starter must exceed to be a tag.", minimum=0
+        0.45, "", "Probability that a class of the starter must exceed to be a tag.", minimum=0
     )
     vocabulary_threshold: float = setting(
         0.75, "", "Score, 0 to 1, that a word of a list must exceed to be a tag.", minimum=0

@@ -349,8 +349,8 @@ def run(arguments: argparse.Namespace) -> Report:
         tables=[*tables, costs],
         notes=[
             f"{len(found.photos):,} photographs, {len(reported):,} of them half B. A tag that is true of the "
-            "photograph but is not its label counts as wrong. The weights of Places365 could not be had where "
-            "this was measured: its networks stand here for their cost alone."
+            "photograph but is not its label counts as wrong. The weights of Places365 could not be had "
+            "where this was measured: its networks stand here for their cost alone."
         ],
     )
 

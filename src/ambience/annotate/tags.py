@@ -146,12 +146,15 @@ class Tags:
     def annotate(
         self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None = None
     ) -> list[Annotation]:
-        """Tags of pictures, in their order, one of a source's words once.
+        """Tags of pictures, in their order; each word of a source once.
 
         Args:
             pictures: decoded as `need` says.
             embeddings: (N, D) of `stored_kind` of the same pictures, of the model that is followed; made of
                 the pictures where they are not given.
+
+        Returns:
+            One annotation a picture: by source, in each the surest first.
 
         Raises:
             EmptyFeatureError: a picture has no pixels.

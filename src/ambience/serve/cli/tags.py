@@ -64,7 +64,8 @@ def vocabulary() -> None:
     """Keeps lists of words that pictures may be tagged with.
 
     A list is a text file in UTF-8, one word or phrase a line; lines that begin with # are passed over.
-    Pictures are tagged anew, in the background, where a list comes, changes or goes.
+    Where a list came, changed or went, `ambience annotate --only tags` tags pictures anew; so does a server
+    when it starts.
     """
 
 

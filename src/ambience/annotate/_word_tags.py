@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ambience.annotate._vocabularies import BUILT_IN, Vocabularies, Vocabulary, built_in
 from ambience.datatypes import Picture
-from ambience.errors import QueryError
+from ambience.errors import QueryError, SettingsError, VocabularyError
 from ambience.models.embedder import Embedder
 from ambience.models.runtime import Models
 from ambience.models.starter import Starter, keep, read_kept
@@ -93,10 +93,18 @@ class WordTags:
     needs_pixels = False
 
     def signature(self) -> list[object]:
-        """What its answers depend on; empty where its model is not installed."""
+        """What its answers depend on; empty where its model is not installed.
+
+        A list that is damaged or gone is a part of it as well: a library opens with it, pictures fail with its
+        reason, and they are tagged anew once it is mended.
+        """
         if not self._models.is_installed(self._model()):
             return []
-        return [self._model(), self._threshold, *(each.digest for each in self._lists())]
+        try:
+            said = [each.digest for each in self._lists()]
+        except (SettingsError, VocabularyError) as exc:
+            said = [str(exc)]
+        return [self._model(), self._threshold, *said]
 
     def tags(self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None) -> list[list[Tag]]:
         """Tags of pictures, in their order.

@@ -6,7 +6,7 @@ tagged anew where a model or a list comes or goes.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -104,8 +104,8 @@ class Tags:
         self._options, self._models = options, models
         if unknown := sorted(set(options.sources) - set(SOURCES)):
             raise SettingsError(f"annotate.tags.sources names {unknown[0]!r}; have {', '.join(SOURCES)}")
-        self._model = options.model or STARTER
-        _check_model(self._model)
+        self._followed: Callable[[], str] = lambda: STARTER
+        _check_model(options.model or STARTER)
         made: dict[str, _Source] = {
             "places365": SceneTags(models, options.places365_threshold, options.attribute_threshold),
             "starter": ClassTags(models, options.starter_threshold),
@@ -114,7 +114,7 @@ class Tags:
                 Vocabularies(folder),
                 chosen=options.vocabularies,
                 threshold=options.vocabulary_threshold,
-                model=lambda: self._model,
+                model=self._model,
             ),
         }
         self._sources = {name: made[name] for name in SOURCES if name in options.sources}
@@ -131,17 +131,13 @@ class Tags:
         """Whether stored features alone are too little for the sources that speak now."""
         return any(source.needs_pixels for source in self._speaking())
 
-    def follow(self, model: str) -> None:
-        """Takes the embeddings of another model from now on, unless the settings name one.
+    def follow(self, model: Callable[[], str]) -> None:
+        """Takes the embeddings of the library's model from now on, unless the settings name one.
 
         Args:
-            model: that the library's pictures are embedded by now.
-
-        Raises:
-            SettingsError: there is no such model, or it takes no words.
+            model: answers which model the library's pictures are embedded by now; "" for none.
         """
-        _check_model(model)
-        self._model = self._options.model or model
+        self._followed = model
 
     def annotate(
         self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None = None
@@ -197,6 +193,9 @@ class Tags:
             ModelError: it is unusable.
         """
         return original_tags(self._models, picture.rgb)
+
+    def _model(self) -> str:
+        return self._options.model or self._followed() or STARTER
 
     def _speaking(self) -> list[_Source]:
         """Sources whose models are installed; all of them where none is, so that one says what is missing."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+import ambience
 from ambience.annotate._scene_tags import ATTRIBUTES, CLASSES
 from ambience.annotate._vocabularies import Vocabularies
 from ambience.annotate.tags import Tags, TagsOptions
@@ -16,7 +17,7 @@ from ambience.errors import EmptyFeatureError, MissingModelError, ModelError, Se
 from ambience.models.catalog import CATALOG
 from ambience.models.runtime import Models
 from ambience.models.scenes import attributes, places
-from ambience.settings import ModelSettings
+from ambience.settings import ModelSettings, Settings
 from support import mirror, tiny_rows
 from support.scene_models import SCENE_MODELS, scene_files, tiny_scene_row
 
@@ -140,10 +141,12 @@ def test_sources_that_look_refuse_to_do_without_pictures(make: Maker) -> None:
 
 def test_a_changed_list_changes_the_fingerprint_and_the_tags(make: Maker, library: Path) -> None:
     tags = make(sources=("vocabulary",), model=MODEL, vocabulary_threshold=0.0, vocabularies=("pets",))
+    missing = tags.fingerprint  # which a library needs before anything else
     with pytest.raises(SettingsError, match="'pets'"):
         tags.annotate(PICTURES)
     Vocabularies(library).add("pets", ("my cat", "{} braces"))
     before = tags.fingerprint
+    assert before != missing
     (found,) = tags.annotate(PICTURES[1:2])
     assert {(tag.text, tag.source) for tag in found.tags} <= {("my cat", "pets"), ("{} braces", "pets")}
     assert found.tags
@@ -151,6 +154,7 @@ def test_a_changed_list_changes_the_fingerprint_and_the_tags(make: Maker, librar
     assert tags.fingerprint != before
     assert {tag.text for tag in tags.annotate(PICTURES[1:2])[0].tags} <= {"my dog"}
     (library / "vocabularies" / "pets.txt").write_bytes(b"\xff")
+    assert tags.fingerprint not in (before, missing)
     with pytest.raises(VocabularyError, match="no text in UTF-8"):
         tags.annotate(PICTURES)
 
@@ -160,10 +164,12 @@ def test_thresholds_and_the_followed_model_are_part_of_the_fingerprint(make: Mak
     before = usual.fingerprint
     assert before == make().fingerprint
     assert make(vocabulary_threshold=0.5).fingerprint != before
-    usual.follow(MODEL)
+    usual.follow(lambda: MODEL)
     assert usual.fingerprint == make(model=MODEL).fingerprint != before
+    usual.follow(lambda: "")
+    assert usual.fingerprint == before
     fixed = make(model=MODEL)
-    fixed.follow("starter")
+    fixed.follow(lambda: "starter")
     assert fixed.fingerprint == make(model=MODEL).fingerprint
 
 
@@ -178,3 +184,22 @@ def test_what_cannot_be_is_refused(make: Maker) -> None:
         make().annotate([picture(np.empty((0, 4, 3), np.uint8))])
     assert make().annotate([]) == []
     assert make(sources=()).annotate(PICTURES[:2])[1].is_empty
+
+
+def test_a_library_tags_by_its_model_and_its_lists(library: Path, photographs: Path) -> None:
+    """People's tags stay theirs, a list that came is used by the next pass, and images wait for neither."""
+    settings = Settings(library=library, annotate={"tags": {"vocabularies": "general,cats"}})
+    Vocabularies(library).add("cats", ("my cat",))
+    with ambience.open(settings=settings, writer=True) as opened:
+        added = opened.add_image((photographs / "chelsea.png").read_bytes(), tags=["cat", "mine"])
+        opened.annotate(["tags"])
+        first = opened.words(added.image_id).tags
+        Vocabularies(library).add("cats", ("ginger cat",))
+        opened.annotate(["tags"])
+        second = opened.words(added.image_id).tags
+    assert [(tag.text, tag.source) for tag in first[:2]] == [("cat", "user"), ("mine", "user")]
+    assert {("my cat", "cats"), ("cat", "general"), ("Egyptian Mau", "starter")} <= {
+        (tag.text, tag.source) for tag in first
+    }
+    assert second[:2] == first[:2]
+    assert [tag.text for tag in second if tag.source == "cats"] == ["ginger cat"]

@@ -95,8 +95,8 @@ class WordTags:
     def signature(self) -> list[object]:
         """What its answers depend on; empty where its model is not installed.
 
-        A list that is damaged or gone is a part of it as well: a library opens with it, pictures fail with its
-        reason, and they are tagged anew once it is mended.
+        A list that is damaged or gone is a part of it as well: a library opens with it, pictures fail with
+        its reason, and they are tagged anew once it is mended.
         """
         if not self._models.is_installed(self._model()):
             return []

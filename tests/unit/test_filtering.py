@@ -9,7 +9,7 @@ import pytest
 
 import ambience
 from ambience.datatypes import Answer, FeatureState, Query, Verdict
-from ambience.errors import FilterError, QueryError
+from ambience.errors import FilterError
 from ambience.expression import Saying
 from ambience.library import Library
 from ambience.search.filter_terms import FIELDS, UNITS
@@ -166,7 +166,10 @@ def test_words_that_stand_in_pictures_are_looked_up(library: Library) -> None:
     found = library.search(Query(text="grand hotle"), by=["text"], filter="space")
     assert [each.image_id for each in found.matches] == [record.image_id]
     (evidence,) = found.matches[0].evidence
-    assert [(match.asked, match.found) for match in evidence.words] == [("grand", "Grand"), ("hotle", "Hotel")]
+    assert [(match.asked, match.found) for match in evidence.words] == [
+        ("grand", "Grand"),
+        ("hotle", "Hotel"),
+    ]
     assert not library.search(Query(text="grand hotel"), by=["text"], filter="cat").matches
     assert [hit.image_id for hit in library.search_words(Query(text="grand"), k=3)] == [record.image_id]
     assert [line.text for line in library.words(record.image_id).lines] == ["The Grand Hotel"]

@@ -59,7 +59,6 @@ class Annotating:
 
     def wake(self) -> None:
         """Looks at once at what there is to do, what waited lately included."""
-        self._tried = {}
         self._wake.set()
 
     def stop(self, timeout_s: float = 30) -> bool:
@@ -95,7 +94,9 @@ class Annotating:
         enlisted: dict[str, str] = {}
         seen_seq = -1
         while not self._stop.is_set():
-            self._wake.clear()
+            if self._wake.is_set():  # taken up here, since a pass under way notes what it tried at its end
+                self._wake.clear()
+                self._tried, seen_seq = {}, -1
             try:
                 if enlisted != (now := self._fingerprints()):  # a model was installed, or a list changed
                     self.enlist(self._stop)

@@ -9,7 +9,8 @@ _DROPS_SCHWA = frozenset({"Deva", "Beng", "Guru", "Gujr"})
 _VOWELS = dict(enumerate("a a i i u u ri li e e e ai o o o au".split(), 0x05))
 _CONSONANTS = dict(
     enumerate(
-        "k kh g gh ng ch chh j jh ny t th d dh n t th d dh n n p ph b bh m y r r l l zh v sh sh s h".split(), 0x15
+        "k kh g gh ng ch chh j jh ny t th d dh n t th d dh n n p ph b bh m y r r l l zh v sh sh s h".split(),
+        0x15,
     )
 )
 _SIGNS = dict(enumerate("a i i u u ri ri e e e ai o o o au".split(), 0x3E))

@@ -29,7 +29,7 @@ _FEATURES = {
 }  # fmt: skip
 _WEIGHTS = {
     "syl": 1.0, "son": 0.5, "cons": 0.5, "cont": 0.5, "lat": 0.4, "nas": 0.5, "delrel": 0.25, "strid": 0.25,
-    "voi": 0.2, "ant": 0.25, "cor": 0.25, "lab": 0.25, "distr": 0.1, "hi": 0.2, "lo": 0.12, "back": 0.12,
+    "voi": 0.2, "ant": 0.25, "cor": 0.25, "lab": 0.25, "distr": 0.1, "hi": 0.3, "lo": 0.2, "back": 0.15,
     "round": 0.12, "tense": 0.08,
 }  # fmt: skip
 """Weights of features that differ, in the order of panphon's: classes of sounds count most, qualities least."""
@@ -43,7 +43,7 @@ _HEARD_ALIKE = {
 
 _LEFT_OUT = {"ʔ": 0.1, "ə": 0.35, "h": 0.45, "ħ": 0.45, "j": 0.5, "w": 0.6, "ɹ": 0.7}
 """What a sound costs that one word has and the other lacks."""
-VOWEL_LEFT_OUT, CONSONANT_LEFT_OUT = 0.6, 1.0
+VOWEL_LEFT_OUT, CONSONANT_LEFT_OUT = 0.7, 1.0
 
 SOUNDS = tuple(_FEATURES)
 """Sounds that are told apart, in the order of the rows of `substitution_costs`."""

@@ -1,7 +1,8 @@
 """How words are compared: by spelling, by sound, and across scripts.
 
-`keys` says all that is known of one word; `likeness` compares two. Nothing here knows of pictures or libraries.
-Heavy tables are read at the first word that needs them; everything is pure and safe to call from any thread.
+`keys` says all that is known of one word; `likeness` compares two. Nothing here knows of pictures or
+libraries. Tables are read at the first word that needs them; everything is pure, and safe to call from any
+thread.
 """
 
 from ambience.phonetics.ipa import ipa

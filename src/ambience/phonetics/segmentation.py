@@ -9,8 +9,10 @@ _IN_NUMBERS = frozenset(".,")
 _WITHOUT_SPACES = frozenset({"Hani", "Hira", "Kana"})
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _CONTINUING = frozenset("ー々〆ゝゞヽヾｰ")
-_PARTICLES = ("에서", "으로", "까지", "부터", "에게", "이다", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와",
-              "과", "도")  # fmt: skip
+_PARTICLES = (
+    "에서", "으로", "까지", "부터", "에게", "이다", "은", "는", "이", "가", "을", "를", "의", "에", "로",
+    "와", "과", "도",
+)  # fmt: skip
 _LONGEST_RUN = 24
 """Signs of a run of Han from which pieces are made; 23 pieces are the most a word has."""
 

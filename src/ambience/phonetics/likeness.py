@@ -1,16 +1,16 @@
 """One score for how alike two words are, and by what.
 
-Everything is measured in errors: d, the typing errors between two written forms, and D, the costs of the sounds in
-which two pronunciations differ. Both are set against n, the letters of the longer word:
+Everything is measured in errors: d, the typing errors between two written forms, and D, the costs of the
+sounds in which two pronunciations differ. Both are set against n, the letters of the longer word:
 
     spelling   1 − (0.7 d + 0.2 min(D, d)) / n      for n ≥ 4
     sound      1 − (2.2 D + 0.35 d) / n
     romanized  1 − (1.6 D + 0.2 d) / n              for words of two scripts, on their readings
                1 − 2.0 D / m                        where one of them leaves vowels out; m letters on average
 
-and the best counts. So one typing error is forgiven from 4 letters on, two from 6 on, three from 9 on (more where
-they are hardly heard). The factors were fitted on typing errors, respellings and names made by rules; docs/words.md
-has what they find and what they find wrongly.
+and the best counts. So one typing error is forgiven from 4 letters on, two from 6 on, three from 9 on (more
+where they are hardly heard). The factors were fitted on typing errors, respellings and names made by rules;
+docs/words.md has what they find and what they find wrongly.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _BY_READING = frozenset({"Hang", "Hira", "Kana"})
 _OTHER_NUMBER = 0.5
 """What words are alike at most whose digits differ: another number is another thing, not a misspelt one."""
 _WRITTEN_UNLIKE = 0.7
-"""Share of wrong letters above which two words of one script are not heard at all, which saves most of the time."""
+"""Share of wrong letters above which two words of one script are not heard: saves most of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def likenesses(asked: WordKeys, found: Sequence[WordKeys]) -> Likenesses:
 
 
 def _by_reading(asked: WordKeys, found: Sequence[WordKeys]) -> NDArray[np.bool_]:
-    """(B,) where words are compared by their readings: of two scripts, or of one whose signs are syllables."""
+    """(B,) where words are compared by their readings: of two scripts, or one whose signs are syllables."""
     return np.array([asked.script in _BY_READING or other.script != asked.script for other in found])
 
 
@@ -114,18 +114,18 @@ def _compare_readings(
     places = np.flatnonzero(_by_reading(asked, found))
     if not len(places) or not asked.romanized:
         return
-    others = [found[i].romanized for i in places]
+    others = [found[i].romanized for i in places.tolist()]
     written = _typing_errors(list(asked.romanized), others)
     longer = _longer([asked.romanized[0]], [max(readings, key=len, default="") for readings in others])
-    unwritten = np.array(
-        [found[i].script in WITHOUT_VOWELS or asked.script in WITHOUT_VOWELS for i in places]
-    )
     letters = (
         len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])
     ) / 2
-    read = 1 - np.where(
-        unwritten, 2.0 * heard[places] / letters, (1.6 * heard[places] + 0.2 * written) / longer
-    ).astype(np.float32)
+    whole = 1 - (1.6 * heard[places] + 0.2 * written) / longer
+    without_vowels = 1 - 2.0 * heard[places] / letters
+    unwritten = np.array(
+        [asked.script in WITHOUT_VOWELS or other.script in WITHOUT_VOWELS for other in found]
+    )
+    read = np.where(unwritten[places], without_vowels, whole).astype(np.float32)
     better = read > scores[places]
     chosen = places[better]
     scores[chosen], hows[chosen] = read[better], _ROMANIZED

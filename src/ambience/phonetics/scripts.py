@@ -7,7 +7,7 @@ COMMON = "Zyyy"
 """Code of what belongs to no one script: digits, punctuation, signs."""
 
 _LOOKED_AT = 2000
-"""Characters of a text that are looked at: scripts do not change the answer later, and floods stay bounded."""
+"""Characters of a text that are looked at, so that floods stay bounded."""
 
 _BY_NAME = {
     "ARABIC": "Arab", "ARMENIAN": "Armn", "BENGALI": "Beng", "BOPOMOFO": "Bopo", "CHEROKEE": "Cher",

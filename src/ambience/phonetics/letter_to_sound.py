@@ -58,7 +58,7 @@ bl,fl[oo]d ʌ|[oo] u|f,y,p[our] ɔɹ|+[our]\\. əɹ|j[our] ɜɹ|[our]\\. aʊəɹ
 [o]st\\. o|m,br,n[o]ther ʌ|l,d,gl,b[o]ve ʌ|s,c[o]me ʌ|.[one]\\. wʌn|d,n[one]\\. ʌn|m[o]n(e|k|th|d) ʌ
 [o]C(e|ed|es|er|ers|ing|y)\\. o|[o](t|c|s)i(o|a) o|+[on]s?\\. ən|+[om]\\. əm|[o]\\. o|[o] ɑ
 
-[ph] f|[pp] p|.[psy]ch saɪ|.[ps] s|.[pn] n|.[pt] t|[p] p
+[ph] f|[pp] p|.[psych] saɪk|.[ps] s|.[pn] n|.[pt] t|[p] p
 
 [que]\\. k|[qu] kw|[q] k
 

@@ -5,7 +5,7 @@ sounds in which two pronunciations differ. Both are set against n, the letters o
 
     spelling   1 − (0.7 d + 0.2 min(D, d)) / n      for n ≥ 4
     sound      1 − (2.2 D + 0.35 d) / n
-    romanized  1 − (1.6 D + 0.2 d) / n              for words of two scripts, on their readings
+    romanized  1 − (1.5 D + 0.15 d) / n             for words of two scripts, on their readings
                1 − 2.0 D / m                        where one of them leaves vowels out; m letters on average
 
 and the best counts. So one typing error is forgiven from 4 letters on, two from 6 on, three from 9 on (more
@@ -93,6 +93,7 @@ def likenesses(asked: WordKeys, found: Sequence[WordKeys]) -> Likenesses:
     _compare_readings(asked, found, heard, scores, hows)
     np.clip(scores, 0, _BEST_INEXACT, out=scores)
     scores[_numbers_differ(asked, found) & (scores > _OTHER_NUMBER)] = _OTHER_NUMBER
+    scores[[not other.normalized for other in found]] = 0
     same = written == 0
     scores[same], hows[same] = 1.0, _EXACT
     return Likenesses(scores, hows)
@@ -120,7 +121,7 @@ def _compare_readings(
     letters = (
         len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])
     ) / 2
-    whole = 1 - (1.6 * heard[places] + 0.2 * written) / longer
+    whole = 1 - (1.5 * heard[places] + 0.15 * written) / longer
     without_vowels = 1 - 2.0 * heard[places] / letters
     unwritten = np.array(
         [asked.script in WITHOUT_VOWELS or other.script in WITHOUT_VOWELS for other in found]

@@ -23,8 +23,8 @@ def tokens(text: str) -> list[str]:
     A word is a run of letters, marks and digits ("A4", "mp3", "नमस्ते"). An apostrophe between letters belongs
     to the word ("don't"); a point or comma between digits belongs to the number ("1,299.00"); a hyphen and
     any other sign parts words. Han, hiragana and katakana are parted from each other and from other scripts,
-    since Japanese and Chinese write no spaces ("東京タワー" → 東京, タワー; "東京に" → 東京, に): inside a run
-    `pieces` finds more. Thai, Lao, Khmer and Burmese, which write no spaces either, stay one run.
+    since Japanese and Chinese write no spaces ("東京タワー" → 東京, タワー; "東京に" → 東京, に); inside a
+    run `pieces` finds more. Thai, Lao, Khmer and Burmese, which write no spaces either, stay one run.
 
     Args:
         text: any string.

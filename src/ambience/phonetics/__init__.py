@@ -7,13 +7,14 @@ thread.
 
 from ambience.phonetics.ipa import ipa
 from ambience.phonetics.keys import VERSION, WordKeys, keys
-from ambience.phonetics.likeness import RELEVANT, Likenesses, likeness, likenesses
+from ambience.phonetics.likeness import HOWS, RELEVANT, Likenesses, likeness, likenesses
 from ambience.phonetics.normalization import normalized
 from ambience.phonetics.romanization import readings, romanized
 from ambience.phonetics.scripts import script_of
 from ambience.phonetics.segmentation import pieces, tokens
 
 __all__ = [
+    "HOWS",
     "RELEVANT",
     "VERSION",
     "Likenesses",

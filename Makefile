@@ -2,6 +2,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 44444
+JOBS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # The first Python that is new enough; name another one with PYTHON=.
@@ -55,8 +56,9 @@ browser:        ## Chromium for the tests of the page, where this machine lets i
 	echo 'make: no Chromium, so the page is not tested in a browser. On Debian and Ubuntu:' \
 	  'sudo apt-get install chromium; elsewhere put chromium or google-chrome into PATH' >&2
 
-test: $(VENV)/.test browser  ## everything needed, then all tests; SLOW=1 runs the slow ones as well
-	@$(BIN)/python -m pytest $(if $(SLOW),-m 'not network and not gpu and not weights and not reference')
+# A file's tests stay together, since they share servers and libraries; files begin in the order of the tests.
+test: $(VENV)/.test browser  ## everything needed, then all tests in JOBS=2 processes; SLOW=1: the slow ones as well
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(SLOW),-m 'not network and not gpu and not weights and not reference')
 
 reference: $(VENV)/.test  ## embeddings and descriptors against PyTorch itself, installed apart (1 to 6 GB, minutes)
 	@$(BIN)/python -m pytest -m reference

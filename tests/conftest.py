@@ -16,6 +16,12 @@ hypothesis_settings.load_profile("ambience")
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: processes that share the tests then end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def home_of_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What the platform calls the user's data folder: the tests write nothing into the real one."""

@@ -1,22 +1,23 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, cast
 
 from ambience import registry
+from ambience.annotate.base import Annotator
 from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.errors import SettingsError, UnknownKindError
+from ambience.errors import QueryError, SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
-from ambience.maintain import LiveIndex, Maintenance, Upkeep
+from ambience.maintain import Annotating, LiveIndex, Maintenance, Upkeep
 from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
 from ambience.search.base import KindSearch
@@ -32,14 +33,16 @@ from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
-from ambience.settings import KindSettings, Settings, count_or_cores, options_from
+from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
 from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.selection import Selections
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
+ANNOTATORS = "ambience.annotate"
 MODEL = "model"
 """Option of the kinds whose model can be chosen; empty leaves it to the library."""
 COMMON = tuple(row.name for row in fields(KindSettings))
@@ -59,9 +62,12 @@ class Parts:
         originals: the files behind images.
         uploads: adds and removes images with such bytes.
         ingest: the write path.
+        annotators: say words of pictures, by name.
         maintenance: background work.
+        annotating: background work of the annotators.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
+        selections: answer which images filters keep.
         repairs: what opening found broken and mended.
     """
 
@@ -73,9 +79,12 @@ class Parts:
     originals: Originals
     uploads: Uploads
     ingest: Ingest
+    annotators: Mapping[str, Annotator]
     maintenance: Maintenance
+    annotating: Annotating
     upkeep: Upkeep
     changes: ModelChanges
+    selections: Selections
     repairs: tuple[Problem, ...]
 
 
@@ -98,8 +107,10 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     models = Models(settings.models)
     extractors = make_extractors(settings, models)
     specs = {kind: extractor.spec for kind, extractor in extractors.items()}
+    annotators = make_annotators(settings, models)
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
+        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
@@ -122,6 +133,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             switch=lambda live, pending: spaces.switch(live, most_pending=pending),
         )
         opened.callback(maintenance.stop)
+        annotating = Annotating(store, ingest, annotators)
+        opened.callback(annotating.stop)
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -131,13 +144,20 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             originals=originals,
             uploads=Uploads(store, kept),
             ingest=ingest,
+            annotators=annotators,
             maintenance=maintenance,
+            annotating=annotating,
             upkeep=Upkeep(store, kept, ingest, spaces.lives),
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
+            selections=Selections(store.records, _without_words),
             repairs=(*store.repairs, *found),
         )
+
+
+def _without_words(_text: str) -> Sequence[int]:
+    raise QueryError("no search for words in pictures is at hand; leave text: out of the filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +331,47 @@ def make_extractor(settings: Settings, kind: str, models: Models, *, model: str 
     given = {"models": models} if getattr(found, "uses_models", False) else {}
     made: Extractor = found(options, exact=settings.decode.exact, **given)
     return made
+
+
+def make_annotators(settings: Settings, models: Models | None = None) -> dict[str, Annotator]:
+    """Every annotator that is switched on, made with its own settings.
+
+    Args:
+        settings: all of them.
+        models: of this machine; by default those that the settings describe.
+
+    Returns:
+        By name, sorted.
+
+    Raises:
+        SettingsError: settings name an annotator that does not exist; an option is unknown or out of range.
+    """
+    names = registry.names(ANNOTATORS)
+    for name in settings.annotate:
+        if name not in names:
+            raise SettingsError(f"settings name annotate.{name}; have {', '.join(names) or 'none'}")
+    models = models or Models(settings.models)
+    made: dict[str, Annotator] = {}
+    for name in names:
+        switch, own = annotator_settings(settings, name)
+        if switch.enabled:
+            found = registry.load(ANNOTATORS, name)
+            options = options_from(found.options_class, own, where=f"annotate.{name}")
+            made[name] = found(options, models=models)
+    return made
+
+
+def annotator_settings(settings: Settings, name: str) -> tuple[AnnotatorSettings, dict[str, Any]]:
+    """The settings of an annotator.
+
+    Returns:
+        Those that every annotator has, and what was set of its own options.
+    """
+    given = settings.annotate.get(name, {})
+    common = {row.name for row in fields(AnnotatorSettings)}
+    switch = {key: value for key, value in given.items() if key in common}
+    own = {key: value for key, value in given.items() if key not in common}
+    return options_from(AnnotatorSettings, switch, where=f"annotate.{name}"), own
 
 
 def is_enabled(settings: Settings, kind: str) -> bool:

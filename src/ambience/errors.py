@@ -26,7 +26,8 @@ AmbienceError
 ├── IndexFileError             a snapshot of an index is missing, broken or of another fingerprint
 ├── IndexRecallError           a new index finds too little to take the place of the one that serves
 ├── QueryError                 a question that cannot be answered as asked
-│   └── UnknownKindError           no kind of that name
+│   ├── UnknownKindError           no kind of that name
+│   └── FilterError                a filter that cannot be read; says at which column
 ├── SettingsError              a setting that is unknown or out of range
 └── BusyError                  too much work at once; try again after `retry_after_s`
 
@@ -213,6 +214,17 @@ class UnknownKindError(QueryError):
     """No kind of that name exists or is switched on."""
 
     code = "unknown_kind"
+
+
+class FilterError(QueryError):
+    """A filter that cannot be read: the message names the column and shows the place.
+
+    Attributes:
+        column: of the fault, from 1; 0 where it is not known.
+    """
+
+    code = "filter_malformed"
+    column: int = 0
 
 
 class SettingsError(AmbienceError):

@@ -10,10 +10,12 @@ from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeature
 from ambience.errors import FeatureError, LibraryLockedError, ModelError, OutdatedFeatureError
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
-from ambience.reading import ReadingLibrary, check_id
+from ambience.ingest.annotating import Annotated
+from ambience.reading import check_id
 from ambience.settings import Settings, load_settings
-from ambience.store.base import PutFeatures, RemoveFeature, SetTags
+from ambience.store.base import PutFeatures, RemoveFeature, SetCaption, SetTags
 from ambience.store.lock import WriterLock
+from ambience.wording import WordingLibrary
 
 COPIES = (Verdict.SAME_FILE, Verdict.SAME_PICTURE, Verdict.EDITED)
 """Verdicts that an added picture's duplicates are reported with."""
@@ -59,7 +61,7 @@ def open(
         raise
 
 
-class Library(ReadingLibrary):
+class Library(WordingLibrary):
     """A library as its faces see it; what changes it needs the writer lock."""
 
     def __init__(self, settings: Settings, lock: WriterLock | None) -> None:
@@ -67,6 +69,7 @@ class Library(ReadingLibrary):
         super().__init__(settings, lock)
         if self.is_writer:
             self._parts.maintenance.start()
+            self._parts.annotating.start()
 
     def add_paths(
         self,
@@ -226,6 +229,44 @@ class Library(ReadingLibrary):
         """
         self._require_writer()
         self._parts.store.submit(SetTags(image_id, tuple(tags)))
+
+    def set_caption(self, image_id: int, text: str) -> None:
+        """Gives an image a caption, in place of the one that people gave it before; "" takes that away.
+
+        Raises:
+            UnknownImageError: no such image.
+        """
+        self._require_writer()
+        self._parts.store.submit(SetCaption(image_id, text))
+
+    def annotate(
+        self,
+        names: Sequence[str] | None = None,
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> dict[str, Annotated]:
+        """Has annotators look at the images that they have yet to look at, and waits for it.
+
+        Args:
+            names: of annotators; all by default.
+            on_progress: told (name, images through, images in all).
+            stop: ends it after the pictures in hand; what is left is done in the background.
+
+        Returns:
+            By annotator, what it did, and why it left something.
+
+        Raises:
+            LibraryLockedError: opened for reading.
+            QueryError: no such annotator is switched on.
+            StoreFullError: the disk is full; what was committed stays.
+        """
+        self._require_writer()
+        stop = stop or threading.Event()
+        annotators = {name: self._annotator(name) for name in names or self.annotators}
+        self._parts.annotating.enlist(stop)
+        found = self._parts.ingest.annotate(annotators, on_progress=on_progress, stop=stop)
+        return dict(found)
 
     def rebuild(
         self,

@@ -7,14 +7,32 @@ A class kept outside our tree registers through an entry point whose group is th
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from ambience.errors import SettingsError
 
 
 @cache
+def known(folder: str) -> Mapping[str, EntryPoint | None]:
+    """What a folder holds, without importing any of it; looked up once, since each time reads every package.
+
+    Args:
+        folder: import path of a package, such as "ambience.extract".
+
+    Returns:
+        By name, sorted: the entry point of the group `folder`, or None for a file of the folder.
+    """
+    package = importlib.import_module(folder)
+    found: dict[str, EntryPoint | None] = {
+        module.name: None for module in pkgutil.iter_modules(package.__path__)
+    }
+    found |= {point.name: point for point in entry_points(group=folder)}
+    return {name: found[name] for name in sorted(found) if name != "base" and not name.startswith("_")}
+
+
 def names(folder: str) -> tuple[str, ...]:
     """Names of what a folder holds, sorted, without importing any of it.
 
@@ -24,10 +42,7 @@ def names(folder: str) -> tuple[str, ...]:
     Returns:
         File names without ending, and entry-point names of the group `folder`.
     """
-    package = importlib.import_module(folder)
-    found = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    found |= {point.name for point in entry_points(group=folder)}
-    return tuple(sorted(name for name in found if name != "base" and not name.startswith("_")))
+    return tuple(known(folder))
 
 
 def load(folder: str, name: str) -> type[Any]:
@@ -43,10 +58,12 @@ def load(folder: str, name: str) -> type[Any]:
     Raises:
         SettingsError: the folder holds no such name; the message lists what it holds.
     """
-    if name not in names(folder):
+    if name not in known(folder):
         raise SettingsError(f"no {name!r} in {folder}; have {', '.join(names(folder))}")
-    for point in entry_points(group=folder, name=name):
-        found: type[Any] = point.load()
+    found: type[Any]
+    point = known(folder)[name]
+    if point is not None:
+        found = point.load()
         return found
     module = importlib.import_module(f"{folder}.{name}")
     exported = module.__all__

@@ -213,12 +213,20 @@ class KindSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatorSettings:
+    """What every annotator has, beside the options that its own file declares."""
+
+    enabled: bool = setting(True, "", "Look at every picture, in the background; what was said before stays.")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings.
 
     Attributes:
         library: the folder that holds the library.
         kinds: for each kind, the options that its own file declares; checked when the kind is made.
+        annotate: likewise for each annotator.
     """
 
     library: Path = field(
@@ -233,6 +241,7 @@ class Settings:
     search: SearchSettings = SearchSettings()
     serve: ServeSettings = ServeSettings()
     kinds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    annotate: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 SECTIONS = ("decode", "fetch", "ingest", "index", "models", "search", "serve")
@@ -320,7 +329,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         section, _, rest = name.partition("_")
-        # A kind's own name may hold underscores, so two of them part the names below `kinds`.
+        # A kind's own name may hold underscores, so two of them part the names below `kinds` and `annotate`.
         found[f"{section}.{rest}" if section in SECTIONS else name.replace("__", ".")] = value
     if "GET_FILENAMES" in environment:  # the original system's own switch, in which anything but 1 is off
         found.setdefault("serve.original_file_names", str(environment["GET_FILENAMES"] == "1"))
@@ -334,7 +343,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _build(flat: Mapping[str, Any]) -> Settings:
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-    kinds: dict[str, dict[str, Any]] = {}
+    named: dict[str, dict[str, dict[str, Any]]] = {"kinds": {}, "annotate": {}}
     library: Path | None = None
     for name, value in flat.items():
         section, _, rest = name.partition(".")
@@ -342,16 +351,16 @@ def _build(flat: Mapping[str, Any]) -> Settings:
             library = Path(str(value)).expanduser().absolute()
         elif section in sections and rest:
             sections[section][rest] = value
-        elif section == "kinds" and rest.count(".") == 1:
-            kind, _, option = rest.partition(".")
-            kinds.setdefault(kind, {})[option] = value
+        elif section in named and rest.count(".") == 1:
+            owner, _, option = rest.partition(".")
+            named[section].setdefault(owner, {})[option] = value
         else:
             raise SettingsError(
                 f"unknown setting {name!r}; see docs/settings.md or `ambience info --settings`"
             )
     hints = get_type_hints(Settings)
     built = {name: options_from(hints[name], values, where=name) for name, values in sections.items()}
-    settings = Settings(kinds=kinds, **built)
+    settings = Settings(kinds=named["kinds"], annotate=named["annotate"], **built)
     return settings if library is None else replace(settings, library=library)
 
 
@@ -402,7 +411,7 @@ def _as_type(value: Any, hint: Any) -> Any:
 
 
 def rows() -> list[tuple[str, Any, str, str]]:
-    """Every setting outside the kinds: (dotted name, default, unit, help), in the order of this file.
+    """Every setting of no kind or annotator: (dotted name, default, unit, help), in the order of this file.
 
     Returns:
         One tuple per setting.

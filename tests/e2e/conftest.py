@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import ambience
+from support.class_vectors import give_class_vectors
 
 START_TIMEOUT_S = 60.0
 
@@ -30,6 +31,7 @@ class Terminal:
         self.folder = folder
         home = folder / "home"
         home.mkdir(exist_ok=True)
+        give_class_vectors(home / ".local" / "share" / "ambience" / "models")
         kept = {
             name: os.environ[name] for name in ("PATH", "LANG", "OPENBLAS_CORETYPE") if name in os.environ
         }
@@ -118,6 +120,13 @@ def source() -> Path:
 @pytest.fixture
 def terminal(tmp_path: Path, source: Path) -> Terminal:
     return Terminal(tmp_path, source)
+
+
+@pytest.fixture
+def without_embeddings(terminal: Terminal) -> None:
+    """Switches off kinds that have a network calculate, which takes each command most of its time."""
+    for kind in ("GLOBAL_FEATURES", "IMAGE_TEXT_FEATURES"):
+        terminal.environment[f"AMBIENCE_KINDS__{kind}__ENABLED"] = "false"
 
 
 def unused_port() -> int:

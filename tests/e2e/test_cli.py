@@ -112,6 +112,7 @@ def test_whitening_that_is_asked_of_too_few_pictures_is_left_out_and_said(
     assert "whitening" not in terminal.run("train", "global_features").err
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     (photographs / "coffee.png").unlink()
@@ -120,6 +121,7 @@ def test_check_names_what_is_broken(terminal, photographs: Path) -> None:
     assert "1 problem found" in broken.out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_bad_files_are_grouped_and_reported(terminal, photographs: Path, tmp_path: Path) -> None:
     (photographs / "empty.jpg").touch()
     whole = (photographs / "rocket.jpg").read_bytes()
@@ -138,12 +140,14 @@ def test_bad_files_are_grouped_and_reported(terminal, photographs: Path, tmp_pat
     assert "passed over" in alone.out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_run_that_could_use_nothing_fails(terminal, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff\xe0 no picture")
     assert "1 failed" in terminal.run("add", bad, code=1).out
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_path_that_is_not_there_fails_beside_those_that_are(terminal, photographs: Path) -> None:
     added = terminal.run("add", photographs, "no-such-folder", code=1)
     assert "5 added, 1 failed" in added.out
@@ -197,6 +201,7 @@ def test_verbose_twice_shows_where_an_error_comes_from(terminal) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system refuses such names")
+@pytest.mark.usefixtures("without_embeddings")
 def test_names_with_odd_bytes_are_found_and_printed(terminal, photographs: Path, tmp_path: Path) -> None:
     odd = os.fsencode(photographs) + b"/caf\xe9 \x1b[31m\n.png"
     shutil.copy(photographs / "chelsea.png", odd)
@@ -210,6 +215,7 @@ def test_names_with_odd_bytes_are_found_and_printed(terminal, photographs: Path,
     assert os.fsdecode(odd) in paths
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_reader_that_goes_away_is_no_error(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     process = terminal.start("search", photographs / "coffee.png")
@@ -245,6 +251,7 @@ def _many_pictures(folder: Path, count: int) -> None:
         ).save(folder / f"{number}.png", compress_level=0)
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     _many_pictures(folder, 120)
@@ -263,6 +270,7 @@ def test_the_first_ctrl_c_stops_in_good_order(terminal, tmp_path: Path) -> None:
     assert terminal.run("check").out == "all is well\n"
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_ctrl_c_of_a_rebuild_keeps_what_is_made(terminal, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     _many_pictures(folder, 60)
@@ -284,6 +292,7 @@ def test_ctrl_c_of_a_rebuild_keeps_what_is_made(terminal, tmp_path: Path) -> Non
     assert terminal.run("check").out == "all is well\n"
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_features_of_other_settings_are_named_and_deleted(terminal, photographs: Path) -> None:
     terminal.run("add", photographs)
     other = ("--set", "kinds.local_features.points=100")
@@ -316,6 +325,7 @@ def _count(library: Path) -> int:
         return 0
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_second_command_waits_for_the_first_or_fails_at_once(terminal, photographs: Path) -> None:
     terminal.run("add", photographs / "coffee.png")
     watcher = terminal.start("add", "--watch", photographs)
@@ -340,6 +350,7 @@ def test_a_second_command_waits_for_the_first_or_fails_at_once(terminal, photogr
     assert waiting.returncode == 0, err
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_watching_adds_what_appears(terminal, photographs: Path, shipped_photographs: Path) -> None:
     watcher = terminal.start("add", "--watch", photographs)
     assert watcher.stderr is not None
@@ -380,3 +391,30 @@ def test_it_answers_at_once(terminal) -> None:
         timeout=60,
     )
     assert time.monotonic() - started < 2  # 0.11 s on an idle machine; a heavy import alone takes longer
+
+
+def test_a_filter_narrows_a_search_and_lists_alone(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    everything = terminal.run("search", "--filter", "width>=1", "--paths").out.splitlines()
+    assert len(everything) == 5
+    listed = json.loads(terminal.run("search", "--filter", "format:jpg", "-k", "1", "--json").out)
+    assert (listed["total"], len(listed["images"])) == (2, 1)
+    some = terminal.run("search", "--filter", "format:jpg", "-k", "1")
+    assert "the newest 1 of 2 pictures" in some.err
+    assert some.out.splitlines()[0].split() == ["id", "pixels", "tags", "picture"]
+    coffee = photographs / "coffee.png"
+    found = terminal.run("search", coffee, "--filter", "name:coffee*", "--paths").out.splitlines()
+    assert [Path(path).name for path in found] == ["coffee.png"]
+    assert terminal.run("search", coffee, "--filter", "!name:coffee*", "--paths", code=1).out == ""
+    nothing = terminal.run("search", "--filter", "no such tag", code=1)
+    assert "no picture is as the filter says: no such tag" in nothing.err
+    assert nothing.out == ""
+
+
+def test_a_malformed_filter_is_shown_with_its_place(with_a_rocket) -> None:
+    said = with_a_rocket.run("search", "--filter", "winter && width>abc", code=1).err.splitlines()
+    assert "column 17 of the filter: 'abc' is not a number" in said[0]
+    assert said[2].index("^") == said[1].index("abc")
+    assert "column 1" in with_a_rocket.run("search", "--filter", "", code=1).err
+    usage = with_a_rocket.run("search", "--filter", "winter", "--by", "phash", code=2)
+    assert "--by" in usage.err

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -294,61 +295,104 @@ def assert_points_agree(library: Library, kind: str, ids: Ids, draw: random.Rand
     assert image_id in {hit.image_id for hit in hits}
 
 
-def run_and_kill(folder: Path, seed: int, draw: random.Random) -> list[str]:
-    """Runs the writer, kills it while it works (or now and then while it opens), returns its whole lines.
+class Nursery:
+    """Writers to be killed, forked from one process that has imported everything, which takes seconds.
 
-    While it works, it is killed after so many lines, however fast the machine is, and a moment more.
+    Args:
+        folder: of the library and the photos.
     """
-    is_early = draw.random() < 0.15
-    process = subprocess.Popen(
-        [sys.executable, str(WRITER), str(folder), str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with process.stdout as output, process.stderr as errors:
-        first = b"" if is_early else output.readline()
-        assert is_early or json.loads(first or b"{}") == {"event": "open"}, errors.read().decode()
-        # Read while it works, else the pipe fills up and the writer stands still.
-        os.set_blocking(output.fileno(), False)
-        most_s = draw.uniform(0.5, 1.2) if is_early else 20
-        end, lines, parts = time.monotonic() + most_s, draw.randint(0, 60), [b""]
-        while (left := end - time.monotonic()) > 0 and sum(part.count(b"\n") for part in parts) < lines:
-            time.sleep(min(left, 0.005))
-            parts.append(output.read() or b"")
-        time.sleep(draw.uniform(0, 0.03))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        os.set_blocking(output.fileno(), True)
-        parts.append(output.read())
-        said = errors.read().decode()
-        assert process.returncode == -signal.SIGKILL, said
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, str(WRITER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def run_and_kill(self, seed: int, draw: random.Random) -> list[str]:
+        """Runs a writer, kills it while it works (or now and then while it opens), returns its whole lines.
+
+        While it works, it is killed after so many lines, however fast the machine is, and a moment more.
+        """
+        is_early = draw.random() < 0.15
+        output, errors = self._folder / f"output-{seed}", self._folder / f"errors-{seed}"
+        os.mkfifo(output)
+        pid = self._started(seed, output, errors)
+        with output.open("rb", buffering=0) as stream:
+            first = b"" if is_early else _first_line(stream)
+            assert is_early or json.loads(first or b"{}") == {"event": "open"}, errors.read_text()
+            # Read while it works, else the pipe fills up and the writer stands still.
+            os.set_blocking(stream.fileno(), False)
+            most_s = draw.uniform(0, 0.5) if is_early else 20
+            end, lines, parts = time.monotonic() + most_s, draw.randint(0, 60), [b""]
+            while (left := end - time.monotonic()) > 0 and sum(part.count(b"\n") for part in parts) < lines:
+                time.sleep(min(left, 0.005))
+                parts.append(stream.read() or b"")
+            time.sleep(draw.uniform(0, 0.03))
+            os.kill(pid, signal.SIGKILL)
+            code = self._answer()["code"]
+            os.set_blocking(stream.fileno(), True)
+            parts.append(stream.read())
+        said = errors.read_text()
+        assert code == -signal.SIGKILL, said
         assert "Traceback" not in said, said
-    return b"".join(parts).decode().splitlines()
+        return b"".join(parts).decode().splitlines()
+
+    def _started(self, seed: int, output: Path, errors: Path) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([str(self._folder), seed, str(output), str(errors)]) + "\n")
+        self._process.stdin.flush()
+        return self._answer()["pid"]
+
+    def _answer(self) -> dict[str, int]:
+        assert self._process.stdout is not None
+        answer: dict[str, int] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+def _first_line(stream: RawIOBase) -> bytes:
+    """Byte by byte: what comes behind it is read by others."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := stream.read(1)):
+        line += byte
+    return line
 
 
 def kill_repeatedly(folder: Path, times: int) -> Ledger:
     """The loop over one library; returns what was said in all."""
     draw, ledger = random.Random(20), Ledger()
-    photos = (folder / "photos").resolve()
-    photos.mkdir()
+    (folder / "photos").mkdir()
     last_seq = 0
-    for seed in range(1, times + 1):
-        ledger.read(run_and_kill(folder, seed, draw))
-        with ambience.open(settings=settings_of(folder), writer=True, timeout_s=10) as library:
-            assert library.repairs == ()
-            is_torn = settle(ledger, library, photos)
-            codes = {problem.code for problem in library.check()}
-            assert codes <= (TORN if is_torn else set())
-            report = library.add_paths([photos])
-            assert report.failed == ()
-            assert is_torn or report.unchanged == report.found
-            assert_agrees(ledger, library, photos)
-            assert not codes or library.check() == []
-            assert_searches_agree(library, draw)
-            seq = library.info().seq
+    with Nursery(folder) as nursery:
+        for seed in range(1, times + 1):
+            ledger.read(nursery.run_and_kill(seed, draw))
+            seq = look_through(ledger, folder, draw)
             assert seq >= last_seq
             last_seq = seq
     return ledger
+
+
+def look_through(ledger: Ledger, folder: Path, draw: random.Random) -> int:
+    """The library, opened after a kill, is whole and holds what was acknowledged; its change number."""
+    photos = (folder / "photos").resolve()
+    with ambience.open(settings=settings_of(folder), writer=True, timeout_s=10) as library:
+        assert library.repairs == ()
+        is_torn = settle(ledger, library, photos)
+        codes = {problem.code for problem in library.check()}
+        assert codes <= (TORN if is_torn else set())
+        report = library.add_paths([photos])
+        assert report.failed == ()
+        assert is_torn or report.unchanged == report.found
+        assert_agrees(ledger, library, photos)
+        assert not codes or library.check() == []
+        assert_searches_agree(library, draw)
+        return library.info().seq
 
 
 def test_ten_kills_lose_nothing(tmp_path: Path) -> None:

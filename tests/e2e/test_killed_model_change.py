@@ -33,12 +33,12 @@ TESTS, SOURCE = Path(__file__).parents[1], Path(ambience.__file__).parents[1]
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Of a library with pictures, made with the first model."""
     monkeypatch.syspath_prepend(TOY)
-    registry.names.cache_clear()
+    registry.known.cache_clear()
     made = settings_of(tmp_path)
     with ambience.open(settings=made, writer=True) as library:
         library.add_paths([write_pictures(tmp_path / "photos", range(COUNT))])
     yield made
-    registry.names.cache_clear()
+    registry.known.cache_clear()
 
 
 def started(folder: Path, point: str) -> "subprocess.Popen[str]":

@@ -41,9 +41,9 @@ COUNT = 24
 def toy_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kind is known for as long as a test lasts."""
     monkeypatch.syspath_prepend(TOY)
-    registry.names.cache_clear()
+    registry.known.cache_clear()
     yield
-    registry.names.cache_clear()
+    registry.known.cache_clear()
 
 
 @pytest.fixture

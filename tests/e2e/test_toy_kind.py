@@ -53,7 +53,10 @@ def source(tmp_path: Path, source: Path, free_port: int) -> Path:
     return copy
 
 
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_new_kind_is_one_file(terminal, photographs: Path, free_port: int) -> None:
+    # Its loops would be compiled anew for the copy of the package, which takes some ten seconds.
+    terminal.environment["AMBIENCE_KINDS__LOCAL_FEATURES__ENABLED"] = "false"
     terminal.run("add", photographs)
 
     assert json.loads(terminal.run("info", "--json").out)["kinds"]["toy"]["entries"] == 5

@@ -11,6 +11,7 @@ from ambience import registry
 from ambience.datatypes import Query
 from ambience.reading import ReadingLibrary
 from ambience.settings import IndexSettings, IngestSettings, ModelSettings, Settings
+from support.class_vectors import give_class_vectors
 
 ONE, TWO = "efficientnet-lite0", "starter"
 """Names of the toy's two models: those of rows of the catalog that are installed everywhere."""
@@ -24,6 +25,7 @@ TOY = Path(__file__).parent / "changing_toy"
 
 def settings_of(folder: Path, **toy: Any) -> Settings:
     """The toy and hashes alone, in a library below a folder; snapshots often, commits small."""
+    give_class_vectors(folder / "models")
     others = {kind: {"enabled": False} for kind in registry.names("ambience.extract")}
     return Settings(
         library=folder / "library",

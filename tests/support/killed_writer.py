@@ -1,16 +1,21 @@
 """The program that `test_kill.py` kills: threads that change one library, and say what was acknowledged.
 
-Run as `python killed_writer.py FOLDER SEED`. Each line on stdout is written after a call returned, in one
-`write` of less than a pipe's atomic size, so that a kill leaves no half line. Before a call, a line says what
-it is about to do: the parent then knows the only changes whose fate is open.
+Run as `python killed_writer.py`. It imports what a library needs, once, and forks a process for each line on
+stdin, a JSON list [FOLDER, SEED, OUTPUT, ERRORS], whose id it answers, and its exit code once it has ended.
+
+Each line of that process on OUTPUT, a named pipe, is written after a call returned, in one `write` of less
+than a pipe's atomic size, so that a kill leaves no half line. Before a call, a line says what it is about to
+do: the parent then knows the only changes whose fate is open.
 """
 
+import importlib
 import io
 import json
 import os
 import random
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,15 +25,18 @@ import numpy as np
 from PIL import Image
 
 import ambience
+from ambience import registry
 from ambience.datatypes import ImageState, Query
 from ambience.library import Library
+from ambience.models._openvino import imported_openvino
 from ambience.settings import IndexSettings, IngestSettings, Settings
 
 SHARED_VERSIONS = 40
 """Uploads draw their bytes from so many pictures, so that several images share a file."""
 FIRST_GIVEN_ID = 2**52
 """Ids from here on are given by callers, and do not move the sequence."""
-KINDS = ("color", "global_features", "image_text_features", "local_features", "phash")
+KINDS = ("color", "global_features", "local_features", "phash")
+"""Words are left out: they are stored and indexed like global_features, and would only cost time."""
 MOST_OWNED = 25
 MOST_FILES = 30
 
@@ -53,6 +61,7 @@ def settings_of(folder: Path) -> Settings:
             "phash": {**lists, "index_inverted_from": 60},
             "color": {**lists, "index_train_from": 60, "index_shortlist": 10_000},
             "local_features": {**lists, "index_train_from": 15},
+            "image_text_features": {"enabled": False},
         },
     )
 
@@ -229,9 +238,8 @@ class Rebuilder(Worker):
         self.library.rebuild([self.random.choice(KINDS)], features=self.random.random() < 0.5)
 
 
-def main() -> None:
+def work(folder: Path, seed: int) -> None:
     """Opens the library, shares the images there are among the threads, and works until killed."""
-    folder, seed = Path(sys.argv[1]), int(sys.argv[2])
     library = ambience.open(settings=settings_of(folder), writer=True, timeout_s=10)
     records = library.list_images(limit=100_000)
     uploads = {
@@ -248,6 +256,39 @@ def main() -> None:
     for worker in workers:
         worker.start()
     threading.Event().wait()
+
+
+def import_what_takes_long() -> None:
+    """The libraries that features and indexes are made with, none of which starts a thread by that alone."""
+    for folder in ("ambience.extract", "ambience.index"):
+        for name in registry.names(folder):
+            registry.load(folder, name)
+    for module in ("cv2", "faiss", "numba.np.arraymath", "ambience.extract._sift_loops"):
+        importlib.import_module(module)
+    imported_openvino()
+
+
+def become(folder: str, seed: int, output: str, errors: str) -> None:
+    """What a fork does, which nothing but a kill may end."""
+    files = [(os.devnull, os.O_RDONLY), (output, os.O_WRONLY), (errors, os.O_WRONLY | os.O_CREAT)]
+    for number, (path, flags) in enumerate(files):
+        os.dup2(os.open(path, flags), number)
+    try:
+        work(Path(folder), seed)
+    finally:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def main() -> None:
+    """Forks until stdin ends."""
+    import_what_takes_long()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            become(*json.loads(line))
+        say(pid=child)
+        say(code=os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,11 @@ def test_kinds_and_engines_are_listed_by_file_name() -> None:
     assert "base" not in registry.names("ambience.extract")
 
 
+def test_what_is_known_is_looked_up_once() -> None:
+    assert registry.known("ambience.extract")["phash"] is None  # a file, and no entry point
+    assert registry.known("ambience.extract") is registry.known("ambience.extract")
+
+
 def test_a_name_gives_the_one_class_of_its_file() -> None:
     assert registry.load("ambience.extract", "phash").__name__ == "PHash"
 

@@ -140,7 +140,16 @@ class Extraction:
         chosen = every if kinds is None else {kind: every[kind] for kind in kinds}
         return draft, self._features([picture], chosen)[0]
 
-    def _open(self, task: Task, redo: bool) -> tuple[ImageDraft, Picture] | Outcome:
+    def opened(self, task: Task, *, longest_side: int) -> tuple[ImageDraft, Picture] | Outcome:
+        """Draft and pixels of one file, of which no features are made, or why there are none.
+
+        Args:
+            task: the file.
+            longest_side: wanted of its pixels, whatever less the kinds want.
+        """
+        return self._open(task, redo=True, longest_side=longest_side)
+
+    def _open(self, task: Task, redo: bool, *, longest_side: int = 0) -> tuple[ImageDraft, Picture] | Outcome:
         """Draft and pixels of one file, or why there are none."""
         status: os.stat_result | None = None
         is_read = False
@@ -153,7 +162,7 @@ class Extraction:
                 if sha256 == task.known_sha256 and not redo:
                     draft = ImageDraft(sha256, len(data), _name(task.path), task.path, status.st_mtime_ns)
                     return Extracted(task, draft, {}, is_unchanged=True)
-                picture = self._decoder.decode(data, name=task.path)
+                picture = self._decoder.decode(data, name=task.path, longest_side=longest_side)
         except Exception as exc:  # noqa: BLE001 - the per-image boundary: one bad file never stops a run
             return _failure(task, status, exc, is_read=is_read)
         draft = _draft(picture, sha256, len(data), _name(task.path), task.path, status.st_mtime_ns)

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ambience.datatypes import FeatureState, ImageRecord
@@ -101,16 +102,10 @@ class FillRun:
         while ids := self._store.records.pending(self._fingerprint, after=after, limit=PAGE_IMAGES):
             after = ids[-1]
             records = self._store.records.images(ids)
-            tasks = [task for record in records.values() if (task := self._task(record)) is not None]
+            found = (task_of(record, self._store.folder) for record in records.values())
+            tasks = [task for task in found if task is not None]
             for start in range(0, len(tasks), BATCH_FILES):
                 yield tasks[start : start + BATCH_FILES]
-
-    def _task(self, record: ImageRecord) -> Task | None:
-        """Uploads lie in the library's own folder, where nothing that is added in place can lie."""
-        path = str(upload_path(self._store.folder, record.sha256)) if record.is_upload else record.path
-        if path is None:
-            return None
-        return Task(path, record.image_id, record.sha256)
 
     def _refusal(self, image_id: int, reason: str) -> PutFeatures:
         draft = FeatureDraft(self._fingerprint, FeatureState.FAILED, reason=reason)
@@ -145,6 +140,15 @@ class FillRun:
                 self.failed += 1  # removed meanwhile, for one
             elif isinstance(write, PutFeatures | PutImage) and not _is_refusal(write):
                 self.done += 1
+
+
+def task_of(record: ImageRecord, folder: Path) -> Task | None:
+    """The file behind an image; None where only features are kept.
+
+    Uploads lie in the library's own folder, where nothing that is added in place can lie.
+    """
+    path = str(upload_path(folder, record.sha256)) if record.is_upload else record.path
+    return None if path is None else Task(path, record.image_id, record.sha256)
 
 
 def _is_refusal(write: PutFeatures | PutImage) -> bool:

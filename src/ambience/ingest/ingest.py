@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ambience.annotate.base import Annotator
 from ambience.datatypes import ImageDraft, Picture
 from ambience.decode.image import Decoder
 from ambience.errors import UnknownKindError
 from ambience.extract.base import Extractor
 from ambience.ingest.adding import AddRun
+from ambience.ingest.annotating import AnnotateRun, Report
 from ambience.ingest.extraction import Extraction, Extractors
 from ambience.ingest.filling import Filled, FillRun
 from ambience.ingest.known import is_below
@@ -32,6 +34,7 @@ class Ingest:
         self._store, self._settings = store, settings
         self._extraction = Extraction(decoder, {kind: (each,) for kind, each in extractors.items()})
         self._filling = {kind: threading.Lock() for kind in extractors}
+        self._annotating = threading.Lock()
 
     def use(self, extractors: Extractors) -> None:
         """From now on these make the features of pictures.
@@ -182,6 +185,50 @@ class Ingest:
             return run.run(on_progress)
         finally:
             lock.release()
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether features that images lack are made at present."""
+        return any(lock.locked() for lock in self._filling.values())
+
+    def annotate(
+        self,
+        annotators: Mapping[str, Annotator],
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+        is_beside: bool = False,
+    ) -> Report:
+        """Has annotators look at the images that they have yet to look at.
+
+        Args:
+            annotators: by name.
+            on_progress: called with an annotator, how many images are through, and how many there are.
+            stop: ends it after the pictures in hand.
+            is_beside: whether one core is left to searches, unless the settings name a number of threads.
+
+        Returns:
+            By annotator, what it did, by this call alone: while another one is at work, it waits.
+
+        Raises:
+            StoreFullError: the disk is full; what was committed stays.
+        """
+        stop = stop or threading.Event()
+        run = AnnotateRun(
+            self._store,
+            self._extraction,
+            self._settings.ingest,
+            annotators=annotators,
+            stop=stop,
+            is_beside=is_beside,
+        )
+        while not self._annotating.acquire(timeout=WAITING_S):
+            if stop.is_set():
+                return run.report
+        try:
+            return run.run(on_progress)
+        finally:
+            self._annotating.release()
 
     def _run(
         self, roots: Sequence[str], *, stop: threading.Event, ids_from_names: bool, is_explicit: bool

@@ -10,14 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from ambience.errors import AmbienceError, IndexRecallError, StoreError
 from ambience.ingest import Ingest
+from ambience.maintain.jobs import Jobs, Progress
 from ambience.maintain.live_index import LiveIndex
 from ambience.settings import Settings
-from ambience.store.base import Job
 from ambience.store.commit import Store
 
 LOOK_EVERY_S = 5.0
@@ -26,14 +25,10 @@ RETRY_EVERY_S = 300.0
 TRIES = 2
 """Passes over pictures that cannot be read, after which a change of models waits for them no longer."""
 NEVER = float("-inf")
-TELL_EVERY_S = 0.5
 TENDING, FILLING = frozenset({"rebuild", "train", "verify"}), frozenset({"extract"})
 """Names of the jobs of either thread."""
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-
 
 Switch = Callable[[LiveIndex, int], bool]
 """Makes the index of a model that was coming the one that is searched, though so many images lack a feature
@@ -85,6 +80,7 @@ class Maintenance:
         self._store, self._ingest, self._lives, self._settings = store, ingest, lives, settings
         self._switch, self._retry_every_s = switch, retry_every_s
         self._stop, self._wake, self._lack = threading.Event(), threading.Event(), threading.Event()
+        self._jobs = Jobs(store.records, self._stop)
         self._progress: dict[str, _Progress] = {}
         self._threads = [
             threading.Thread(target=self._run, name="ambience-maintenance", daemon=True),
@@ -126,7 +122,7 @@ class Maintenance:
     # --- the threads -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        left_over = self._left_over(TENDING)
+        left_over = self._jobs.left_over(TENDING)
         while not self._stop.is_set():
             self._wake.clear()
             for live in self._lives():
@@ -135,7 +131,7 @@ class Maintenance:
                     self._switch_if_complete(live)
             with self._reported("the copy of the records"):
                 self._store.back_up()
-            self._close_jobs(left_over)
+            self._jobs.close(left_over)
             left_over = frozenset()
             self._wake.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
         self._threads[1].join()  # what it committed last belongs into the last snapshots
@@ -149,7 +145,7 @@ class Maintenance:
             self._store.back_up(is_closing=True)
 
     def _run_filling(self) -> None:
-        left_over = self._left_over(FILLING)
+        left_over = self._jobs.left_over(FILLING)
         looked_at_seq = -1
         while not self._stop.is_set():
             was_woken = self._lack.is_set()  # what is coming may be known only after its change was seen
@@ -160,7 +156,7 @@ class Maintenance:
                     with self._reported(f"pictures without {self._subject(live)}"):
                         self._fill(live)
             looked_at_seq = seq  # as it was before: what was committed meanwhile is looked at again
-            self._close_jobs(left_over)
+            self._jobs.close(left_over)
             left_over = frozenset()
             self._lack.wait(min(LOOK_EVERY_S, max(0.05, self._settings.index.snapshot_interval_s)))
 
@@ -197,11 +193,11 @@ class Maintenance:
         if (problem := live.verify_rest(self._stop)) is not None:
             _log.warning("%s", problem.message)
         if live.needs_rebuild:
-            with self._job("rebuild", self._subject(live)) as tell:
+            with self._jobs.job("rebuild", self._subject(live)) as tell:
                 live.rebuild(self._writing_others(live, tell), stop=self._stop)
         live.catch_up()
         if not self._stop.is_set() and live.is_outgrown():
-            with self._job("train", self._subject(live)) as tell:
+            with self._jobs.job("train", self._subject(live)) as tell:
                 live.rebuild(self._writing_others(live, tell), stop=self._stop)
         self._write_if_due(live)
 
@@ -234,7 +230,7 @@ class Maintenance:
             progress.left = min(pending, progress.left)
             return
         progress.extract_at = time.monotonic()
-        with self._job("extract", self._subject(live), total=pending) as tell:
+        with self._jobs.job("extract", self._subject(live), total=pending) as tell:
 
             def told(done: int, total: int) -> None:
                 tell(done, total)
@@ -270,47 +266,3 @@ class Maintenance:
         except IndexRecallError:
             progress.refused_at = time.monotonic()
             raise
-
-    # --- the table of jobs -----------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _job(self, name: str, kind: str, *, total: int = 0) -> Iterator[Progress]:
-        """A row in the table of jobs while something runs; what it yields moves the row on."""
-        records = self._store.records
-        job = replace(records.add_job(name, kind, total), state="running", done=0, total=total, message="")
-        records.update_job(_now(job))
-        told_at = time.monotonic()
-
-        def tell(done: int, of: int) -> None:
-            nonlocal job, told_at
-            job = replace(job, done=done, total=of)
-            if time.monotonic() - told_at >= TELL_EVERY_S:
-                told_at = time.monotonic()
-                records.update_job(_now(job))
-
-        try:
-            yield tell
-        except AmbienceError as exc:
-            records.update_job(_now(replace(job, state="failed", message=str(exc))))
-            raise
-        # One that was cut off stays unfinished: the next process takes it up.
-        records.update_job(_now(replace(job, state="waiting" if self._stop.is_set() else "done")))
-
-    def _left_over(self, names: frozenset[str]) -> frozenset[int]:
-        """Numbers of jobs that an earlier process did not finish."""
-        unfinished = self._store.records.jobs(unfinished=True)
-        return frozenset(job.job_id for job in unfinished if job.name in names)
-
-    def _close_jobs(self, left_over: frozenset[int]) -> None:
-        """Ends rows of an earlier process whose work had been finished, as the records show by now."""
-        if not left_over:
-            return
-        for job in self._store.records.jobs(unfinished=True):
-            if job.job_id in left_over and not self._stop.is_set():
-                self._store.records.update_job(
-                    _now(replace(job, state="done", message="nothing was left to do"))
-                )
-
-
-def _now(job: Job) -> Job:
-    return replace(job, updated_at=datetime.now(UTC).isoformat(timespec="seconds"))

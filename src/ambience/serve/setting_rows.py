@@ -1,4 +1,4 @@
-"""Every setting, of kinds and index engines as well, with its value: for `info --settings` and the docs."""
+"""Every setting, of kinds, engines and annotators as well: for `info --settings` and the docs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -6,8 +6,10 @@ from typing import Any
 
 from ambience import registry
 from ambience.composition import (
+    ANNOTATORS,
     ENGINES,
     EXTRACTORS,
+    annotator_settings,
     engine_settings,
     is_enabled,
     make_extractors,
@@ -15,7 +17,7 @@ from ambience.composition import (
     search_settings,
 )
 from ambience.extract.base import Extractor
-from ambience.settings import KindSettings, Settings, options_from, rows
+from ambience.settings import AnnotatorSettings, KindSettings, Settings, options_from, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ class SettingRow:
 
 
 def setting_rows(settings: Settings) -> list[SettingRow]:
-    """Every setting of the core, of each kind found, and of the engine that each kind uses.
+    """Every setting of the core, of each annotator and kind found, and of the engine that each kind uses.
 
     Args:
         settings: whose values are shown.
 
     Returns:
-        Core settings in the order of `settings.py`, then each kind's.
+        Core settings in the order of `settings.py`, then each annotator's, then each kind's.
 
     Raises:
         SettingsError: the settings name a kind, an option or an engine that does not exist.
@@ -55,6 +57,11 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         for part in name.split("."):
             value = getattr(value, part)
         listed.append(SettingRow(name, value, default, unit, help))
+    for name in registry.names(ANNOTATORS):
+        switch, own = annotator_settings(settings, name)
+        listed += _option_rows(AnnotatorSettings, {"enabled": switch.enabled}, f"annotate.{name}", "")
+        options_class = registry.load(ANNOTATORS, name).options_class
+        listed += _option_rows(options_class, own, f"annotate.{name}", "")
     made = make_extractors(settings)
     for kind in registry.names(EXTRACTORS):
         listed += _option_rows(KindSettings, {"enabled": is_enabled(settings, kind)}, f"kinds.{kind}", "")

@@ -18,7 +18,13 @@ import numpy as np
 
 from ambience.errors import AmbienceError, BusyError, QueryError
 
-MODULES = ("ambience.datatypes", "ambience.ingest.progress", "ambience.store.base")
+MODULES = (
+    "ambience.datatypes",
+    "ambience.ingest.annotating",
+    "ambience.ingest.progress",
+    "ambience.store.base",
+    "ambience.words",
+)
 """Modules whose frozen dataclasses, named tuples and enumerations may travel."""
 
 _TAG = "$"

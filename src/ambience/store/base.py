@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from ambience.datatypes import Feature, FeatureState, ImageDraft
+from ambience.words import Annotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,63 @@ class SetTags:
     tags: tuple[str, ...]
 
 
-Write = PutImage | PutFeatures | MoveImage | MarkMissing | RemoveImage | RemoveFeature | SetTags
+@dataclass(frozen=True, slots=True)
+class PutAnnotation:
+    """What an annotator says of an image, in place of what it said before.
+
+    Attributes:
+        image_id: which.
+        sha256: of the bytes that were looked at; an image that has others by now refuses it.
+        annotator: its name. "text" says lines, "caption" captions, "tags" tags of any source but "user"; any
+            other says tags whose source is its own name.
+        fingerprint: of what it depends on.
+        state: DONE; EMPTY where there is nothing to say; FAILED with the reason.
+        annotation: what it says; nothing where the state is not DONE.
+        reason: why there is nothing.
+        draft: makes the image as FEATURES_ONLY where there is none.
+    """
+
+    image_id: int
+    sha256: bytes
+    annotator: str
+    fingerprint: str
+    state: FeatureState
+    annotation: Annotation = field(default_factory=Annotation)
+    reason: str = ""
+    draft: ImageDraft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAnnotation:
+    """Forgets what an annotator says of an image, which it is not asked again.
+
+    The last thing known of a FEATURES_ONLY image takes the image along.
+    """
+
+    image_id: int
+    annotator: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetCaption:
+    """The caption that people gave an image; "" takes it away."""
+
+    image_id: int
+    text: str
+
+
+Write = (
+    PutImage
+    | PutFeatures
+    | MoveImage
+    | MarkMissing
+    | RemoveImage
+    | RemoveFeature
+    | SetTags
+    | PutAnnotation
+    | RemoveAnnotation
+    | SetCaption
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,12 @@ class Store:
         outcomes: list[Written | StoreError] = []
         with self.records.database.writing() as connection:
             stored = plan_rows.load(connection, *concerned(writes))
-            plan = Plan(self.records.kinds, stored, coming=self.records.coming)
+            plan = Plan(
+                self.records.kinds,
+                stored,
+                coming=self.records.coming,
+                annotators=self.records.annotators,
+            )
             for write in writes:
                 try:
                     outcomes.append(plan.apply(write))

@@ -6,7 +6,7 @@ the others.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,16 +18,20 @@ from ambience.store.base import (
     Features,
     MarkMissing,
     MoveImage,
+    PutAnnotation,
     PutFeatures,
     PutImage,
+    RemoveAnnotation,
     RemoveFeature,
     RemoveImage,
+    SetCaption,
     SetTags,
     Write,
     Written,
 )
 from ambience.store.features import check_vector
 from ambience.store.notes import now
+from ambience.store.plan_words import WordPlan
 from ambience.store.schema import clamped, encoded
 from ambience.store.validation import (
     check_draft,
@@ -91,12 +95,14 @@ class Stored:
         paths: whose each path is.
         spaces: fingerprint → number of its space and kind.
         numbers: last numbers given out, by sequence.
+        annotations: annotators that each image is enlisted for.
     """
 
     entries: dict[int, Entry]
     paths: dict[bytes, int]
     spaces: dict[str, tuple[int, str]]
     numbers: dict[str, int]
+    annotations: Mapping[int, Set[str]] = field(default_factory=dict)
 
 
 class Plan:
@@ -108,6 +114,7 @@ class Plan:
         stored: Stored,
         *,
         coming: Mapping[str, FeatureSpec] | None = None,
+        annotators: Mapping[str, str] | None = None,
     ) -> None:
         self.kinds = kinds
         self._coming = coming or {}
@@ -121,6 +128,7 @@ class Plan:
         self.removed: set[int] = set()
         self.cleared_tags: set[int] = set()
         self.tags: dict[int, dict[bytes, None]] = {}
+        self.words = WordPlan(annotators or {}, stored.annotations, stored.entries.keys())
         self.is_changed = False
         self._paths = dict(stored.paths)
         self._spaces = dict(stored.spaces)
@@ -149,6 +157,14 @@ class Plan:
                 written = self._remove_feature(write)
             case SetTags():
                 written = self._set_tags(write)
+            case PutAnnotation():
+                written = self._put_annotation(write)
+            case RemoveAnnotation():
+                written = self._remove_annotation(write)
+            case SetCaption():
+                self._entry(write.image_id)
+                self.words.set_caption(write.image_id, write.text)
+                written = Written(write.image_id, self._next_seq())
         self.is_changed = True
         return written
 
@@ -190,6 +206,7 @@ class Plan:
             for space_id in list(entry.rows):
                 self._drop_row(image_id, space_id)
             self._claim_path(entry.path, image_id)
+            self._enlist(image_id)
         else:
             self._new_image(image_id, draft, values)
         self._fill(image_id, write.features)
@@ -256,6 +273,7 @@ class Plan:
         self._release_path(entry)
         del self.entries[image_id]
         self.tags.pop(image_id, None)
+        self.words.remove_image(image_id)
         self.removed.add(image_id)
         return Written(image_id, self._next_seq())
 
@@ -272,7 +290,7 @@ class Plan:
         for space_id in gone:
             self._drop_row(write.image_id, space_id)
         if entry.state == ImageState.FEATURES_ONLY:
-            if not entry.rows:
+            if not entry.rows and self.words.is_silent(write.image_id):
                 return self._remove_image(write.image_id)
         else:
             # Without a row the feature would count as pending and be extracted again from the file.
@@ -292,6 +310,36 @@ class Plan:
         self.tags[write.image_id] = tags
         return Written(write.image_id, self._next_seq())
 
+    def _put_annotation(self, write: PutAnnotation) -> Written:
+        image_id = checked_id(write.image_id)
+        entry = self.entries.get(image_id)
+        if entry is None and write.draft is None:
+            raise _unknown(image_id)
+        if (entry.sha256 if entry else write.draft.sha256 if write.draft else b"") != write.sha256:
+            raise ImageIdTakenError(f"image {image_id} has other bytes than those that {write.annotator} saw")
+        is_new = entry is None
+        if write.draft is not None and entry is None:
+            values = image_values(write.draft)
+            self._check_path(values["path"], image_id)
+            self._new_image(image_id, write.draft, values)
+        self.words.put(write)
+        return Written(image_id, self._next_seq(), is_new=is_new)
+
+    def _remove_annotation(self, write: RemoveAnnotation) -> Written:
+        entry = self._entry(write.image_id)
+        has_file = entry.state != ImageState.FEATURES_ONLY
+        self.words.remove(write.image_id, write.annotator, has_file=has_file)
+        if not has_file and not entry.rows and self.words.is_silent(write.image_id):
+            return self._remove_image(write.image_id)
+        return Written(write.image_id, self._next_seq())
+
+    def _enlist(self, image_id: int) -> None:
+        """Annotators have yet to look at an image that has a file."""
+        if self.entries[image_id].state == ImageState.FEATURES_ONLY:
+            self.words.forget(image_id)
+        else:
+            self.words.enlist(image_id)
+
     def _new_image(self, image_id: int, draft: ImageDraft, values: dict[str, Any]) -> None:
         if image_id <= MAX_ASSIGNED_ID:
             self.numbers["image_id"] = max(self.numbers["image_id"], image_id)
@@ -300,6 +348,7 @@ class Plan:
             draft.sha256, values["path"], ImageState(values["state"]), values=values
         )
         self._claim_path(values["path"], image_id)
+        self._enlist(image_id)
 
     def _fill(self, image_id: int, features: Features) -> None:
         """Rows of the features given, and PENDING rows of the other kinds where there is a file to read."""
@@ -400,7 +449,7 @@ def concerned(writes: Iterable[Write]) -> tuple[set[int], set[bytes]]:
         image_id = write.image_id
         if isinstance(image_id, int) and 0 <= image_id <= MAX_IMAGE_ID:
             ids.add(image_id)
-        draft = write.draft if isinstance(write, PutImage | PutFeatures) else None
+        draft = write.draft if isinstance(write, PutImage | PutFeatures | PutAnnotation) else None
         path = write.path if isinstance(write, MoveImage) else draft.path if draft else None
         if isinstance(path, str):
             try:

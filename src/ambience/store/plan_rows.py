@@ -11,9 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ambience.datatypes import FeatureState, ImageState
+from ambience.expression import folded
 from ambience.store import schema
 from ambience.store.notes import CHUNK
 from ambience.store.plan import Entry, FeatureRow, Plan, Stored, summed
+from ambience.store.plan_words import annotators_of, deletions, insertions
+from ambience.store.schema import decoded, encoded
 
 _USER = "user"
 
@@ -48,7 +51,9 @@ def load(connection: sa.Connection, image_ids: Collection[int], paths: Collectio
         row.fingerprint: (row.space_id, row.kind) for row in connection.execute(sa.select(schema.spaces))
     }
     numbers = {row.name: row.last for row in connection.execute(sa.select(schema.sequences))}
-    return Stored(entries, owned, spaces, numbers)
+    listed: sa.Select[Any] = sa.select(schema.annotations.c.image_id, schema.annotations.c.annotator)
+    said = _chunked(connection, listed, schema.annotations.c.image_id, list(entries))
+    return Stored(entries, owned, spaces, numbers, annotators_of(said))
 
 
 def save(connection: sa.Connection, plan: Plan) -> None:
@@ -86,6 +91,8 @@ def save(connection: sa.Connection, plan: Plan) -> None:
             for tag in tags
         ],
     )
+    for table, rows in insertions(plan.words):
+        _insert(connection, table, rows)
     save_numbers(connection, plan.numbers)
     add_to_tallies(connection, summed(plan))
 
@@ -158,6 +165,8 @@ def _delete_old(connection: sa.Connection, plan: Plan) -> list[dict[str, Any]]:
         sa.delete(tags).where(by_user, tags.c.tag == sa.bindparam("t")),
         [{"i": each, "t": tag} for each, given in plan.tags.items() for tag in given],
     )
+    for statement, rows in deletions(plan.words, plan.removed):
+        _many(connection, statement, rows)
     dead = [{"i": each} for each in plan.removed if each in plan.before and each not in plan.entries]
     _many(connection, sa.delete(images).where(images.c.image_id == sa.bindparam("i")), dead)
     return fresh
@@ -191,12 +200,22 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
     """Adds rows that all name the same columns, past SQLAlchemy's work per row, which takes long."""
     if not rows:
         return
+    if table is schema.tags:
+        _note_forms(connection, {row["tag"] for row in rows})
     columns = tuple(rows[0])
     text, order = _compiled_insert(table, columns, connection.dialect)
     if order is None:
         connection.exec_driver_sql(text, rows)
     else:
         connection.exec_driver_sql(text, [*map(itemgetter(*order), rows)])
+
+
+def _note_forms(connection: sa.Connection, tags: set[bytes]) -> None:
+    """Makes tags known to `tag_forms`, by which filters find them, whoever gives them."""
+    forms = schema.tag_forms
+    known = {bytes(row.tag) for row in _chunked(connection, sa.select(forms.c.tag), forms.c.tag, tags)}
+    rows = [{"tag": tag, "folded": encoded(folded(decoded(tag)))} for tag in sorted(tags - known)]
+    _insert(connection, forms, rows)
 
 
 @cache

@@ -107,6 +107,68 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
+annotators = Table(
+    "annotators",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("fingerprint", String(255), nullable=False),
+    Column("enlisted", BigInteger, nullable=False),
+    comment="up to which image everything that this annotator has not seen is enlisted as pending",
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("image_id", _ROWID, ForeignKey("images.image_id"), primary_key=True, autoincrement=False),
+    Column("annotator", String(32), primary_key=True),
+    Column("fingerprint", String(255), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("reason", LargeBinary, nullable=False),
+    Index("ix_annotations_state", "annotator", "state"),
+    Index(
+        "ix_annotations_pending",
+        "annotator",
+        "image_id",
+        sqlite_where=text(f"state = '{FeatureState.PENDING}'"),
+        postgresql_where=text(f"state = '{FeatureState.PENDING}'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+captions = Table(
+    "captions",
+    metadata,
+    Column("image_id", _ROWID, ForeignKey("images.image_id"), primary_key=True, autoincrement=False),
+    Column("source", String(64), primary_key=True),
+    Column("text", LargeBinary, nullable=False),
+    Column("score", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+text_lines = Table(
+    "text_lines",
+    metadata,
+    Column("line_id", _ROWID, primary_key=True, autoincrement=True),
+    Column("image_id", _ROWID, ForeignKey("images.image_id"), nullable=False, index=True),
+    Column("place", Integer, nullable=False),
+    Column("text", LargeBinary, nullable=False),
+    Column("quad", LargeBinary(32), nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("script", String(4), nullable=False),
+    Column("language", String(35), nullable=False),
+    comment="numbers of lines are never given out twice: whoever follows them sees every new line",
+    sqlite_autoincrement=True,
+)
+
+tag_forms = Table(
+    "tag_forms",
+    metadata,
+    Column("tag", LargeBinary, primary_key=True),
+    Column("folded", LargeBinary, nullable=False, index=True),
+    sqlite_with_rowid=False,
+    comment="every tag that was ever given, and how it reads where case does not count",
+)
+
 sequences = Table(
     "sequences",
     metadata,

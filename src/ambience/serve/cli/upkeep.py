@@ -51,6 +51,7 @@ def info(session: Session, shows_settings: bool, is_json: bool) -> None:
     click.echo("  ".join(["holds   ", ", ".join([counted(held.images, "picture"), *notes])]))
     click.echo("")
     _write_kinds(held)
+    _write_annotators(held)
     if working:
         click.echo("")
     for kind, row in held.kinds.items():
@@ -74,6 +75,20 @@ def _write_kinds(held: "LibraryInfo") -> None:
     write_table(header, rows, right=frozenset(range(1, 6)))
     for kind, note in _notes(held).items():
         click.echo(f"{kind} is {note}")
+
+
+def _write_annotators(held: "LibraryInfo") -> None:
+    """How far each annotator is, and why it waits."""
+    rows = []
+    for name, row in held.annotators.items():
+        states = {state.value: count for state, count in row.states.items()}
+        rows.append([name, *(f"{states.get(each, 0):,}" for each in ("done", "pending", "empty", "failed"))])
+    if rows:
+        click.echo("")
+        write_table(["annotator", "done", "pending", "empty", "failed"], rows, right=frozenset(range(1, 5)))
+    for name, row in held.annotators.items():
+        if row.waits:
+            click.echo(f"{name} waits: {shown(row.waits)}")
 
 
 def _notes(held: "LibraryInfo") -> dict[str, str]:

@@ -30,6 +30,7 @@ _log = logging.getLogger("ambience.http")
 
 CALLS = frozenset(
     {
+        "count_images",
         "image",
         "image_by_name",
         "images",
@@ -40,13 +41,16 @@ CALLS = frozenset(
         "remove",
         "search",
         "search_kind",
+        "set_caption",
         "set_tags",
+        "words",
     }
 )
 """Methods of the library that answer at once; `Handover` has them all."""
 
 RUNS: Mapping[str, str] = {
     "add": "add_paths",
+    "annotate": "annotate",
     "check": "check",
     "clean": "clean",
     "rebuild": "rebuild",
@@ -58,6 +62,7 @@ RUNS: Mapping[str, str] = {
 
 _LISTENERS = {
     "add": "on_progress",
+    "annotate": "on_progress",
     "check": "on_progress",
     "rebuild": "on_progress",
     "train": "on_progress",

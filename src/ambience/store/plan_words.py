@@ -1,0 +1,251 @@
+"""What a group of writes changes of the words that are said of images; a part of `plan.py`.
+
+Which words are whose is settled by names: lines of text are of the annotator "text", captions of machines of
+"caption", tags whose source is an annotator's own name are of that one, and all other tags of machines of
+"tags".
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ambience.datatypes import FeatureState
+from ambience.errors import StoreError, UnknownImageError
+from ambience.store import schema
+from ambience.store.base import REMOVED, PutAnnotation
+from ambience.store.schema import encoded
+from ambience.store.validation import stored_tag, stored_text
+from ambience.words import USER, Annotation
+
+LONGEST_CAPTION: Final = 10_000
+"""Characters of a caption."""
+
+QUAD: Final = struct.Struct("<8f")
+"""Corners of a line as they are stored: x, y of each."""
+
+TEXT, TAGS, CAPTION = "text", "tags", "caption"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationRow:
+    """How far one annotator is with one image, and what it says anew."""
+
+    fingerprint: str
+    state: FeatureState
+    reason: bytes = b""
+    annotation: Annotation = field(default_factory=Annotation)
+
+
+class WordPlan:
+    """The effect of a group of writes on words.
+
+    Args:
+        annotators: name → fingerprint, of those that every new image waits for.
+        before: annotators that the images concerned are enlisted for.
+        known: images that are there already; of others there is nothing to delete.
+    """
+
+    def __init__(
+        self, annotators: Mapping[str, str], before: Mapping[int, Set[str]], known: Set[int]
+    ) -> None:
+        self._annotators = annotators
+        self.known = known
+        self._names = {each: set(names) for each, names in before.items()}
+        self.forgotten: set[int] = set()
+        self.rows: dict[tuple[int, str], AnnotationRow | None] = {}
+        self.captions: dict[int, bytes] = {}
+
+    def enlist(self, image_id: int) -> None:
+        """Every annotator is to look at an image, whatever it said before."""
+        self.forget(image_id)
+        for name, fingerprint in self._annotators.items():
+            self._put(image_id, name, AnnotationRow(fingerprint, FeatureState.PENDING))
+
+    def forget(self, image_id: int) -> None:
+        """Drops all that machines said of an image."""
+        self.forgotten.add(image_id)
+        self._names.pop(image_id, None)
+        for key in [each for each in self.rows if each[0] == image_id]:
+            del self.rows[key]
+
+    def remove_image(self, image_id: int) -> None:
+        """Drops all that anybody said of an image."""
+        self.forget(image_id)
+        self.captions.pop(image_id, None)
+
+    def put(self, write: PutAnnotation) -> None:
+        """Takes up what an annotator says.
+
+        Raises:
+            StoreError: it is not what such an annotator may say, or no text.
+        """
+        annotation = write.annotation
+        if write.state is FeatureState.DONE:
+            _check(write.annotator, annotation)
+        elif not annotation.is_empty:
+            raise StoreError(f"an annotation that is {write.state} says nothing; leave out what it says")
+        row = AnnotationRow(write.fingerprint, write.state, stored_text(write.reason, "reason"), annotation)
+        self._put(write.image_id, write.annotator, row)
+
+    def remove(self, image_id: int, annotator: str, *, has_file: bool) -> None:
+        """Forgets what an annotator says of an image.
+
+        Raises:
+            UnknownImageError: it said nothing.
+        """
+        if annotator not in self._names.get(image_id, ()):
+            raise UnknownImageError(f"nothing is known of image {image_id} by {annotator!r}")
+        if has_file:  # without a row it would be looked at again
+            fingerprint = self._annotators.get(annotator, "")
+            self._put(image_id, annotator, AnnotationRow(fingerprint, FeatureState.FAILED, REMOVED.encode()))
+        else:
+            self.rows[image_id, annotator] = None
+            self._names[image_id].discard(annotator)
+
+    def is_silent(self, image_id: int) -> bool:
+        """Whether no annotator has looked at an image."""
+        return not self._names.get(image_id)
+
+    def set_caption(self, image_id: int, text: str) -> None:
+        """The caption that people gave.
+
+        Raises:
+            StoreError: it is no text, or too long.
+        """
+        raw = stored_text(text.strip(), "caption")
+        if len(text) > LONGEST_CAPTION:
+            raise StoreError(
+                f"the caption has {len(text):,} characters; at most {LONGEST_CAPTION:,} are kept"
+            )
+        self.captions[image_id] = raw
+
+    def _put(self, image_id: int, annotator: str, row: AnnotationRow) -> None:
+        self.rows[image_id, annotator] = row
+        self._names.setdefault(image_id, set()).add(annotator)
+
+
+def annotators_of(rows: Iterable[sa.Row[Any]]) -> dict[int, set[str]]:
+    """Image → annotators that it is enlisted for, of rows of the table of annotations."""
+    found: dict[int, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.image_id, set()).add(row.annotator)
+    return found
+
+
+def deletions(plan: WordPlan, removed: Iterable[int]) -> Iterator[tuple[sa.Delete, list[dict[str, Any]]]]:
+    """What goes, as statements with their parameters.
+
+    Args:
+        plan: of the words.
+        removed: images that go as a whole.
+
+    Returns:
+        To be run before anything is inserted, and before images are deleted.
+    """
+    annotations, captions = schema.annotations, schema.captions
+    lines, tags = schema.text_lines, schema.tags
+    image: sa.BindParameter[int] = sa.bindparam("i")
+    gone = [{"i": each} for each in removed]
+    yield sa.delete(captions).where(captions.c.image_id == image), gone
+    forgotten = [{"i": each} for each in plan.forgotten & plan.known]
+    yield sa.delete(annotations).where(annotations.c.image_id == image), forgotten
+    yield sa.delete(lines).where(lines.c.image_id == image), forgotten
+    yield sa.delete(captions).where(captions.c.image_id == image, captions.c.source != USER), forgotten
+    yield sa.delete(tags).where(tags.c.image_id == image, tags.c.source != USER), forgotten
+    renewed = [each for each in plan.rows if each[0] in plan.known]
+    said = [{"i": image_id, "a": name} for image_id, name in renewed]
+    here = (annotations.c.image_id == image, annotations.c.annotator == sa.bindparam("a"))
+    yield sa.delete(annotations).where(*here), said
+    of = {name: [{"i": each} for each, by in renewed if by == name] for _, name in renewed}
+    yield sa.delete(lines).where(lines.c.image_id == image), of.pop(TEXT, [])
+    machine = (captions.c.image_id == image, captions.c.source != USER)
+    yield sa.delete(captions).where(*machine), of.pop(CAPTION, [])
+    own = sa.select(annotations.c.annotator).where(annotations.c.image_id == image)
+    others = (tags.c.image_id == image, tags.c.source != USER, tags.c.source.not_in(own))
+    yield sa.delete(tags).where(*others), of.pop(TAGS, [])
+    for name, images in of.items():
+        yield sa.delete(tags).where(tags.c.image_id == image, tags.c.source == name), images
+    by_user = (captions.c.image_id == image, captions.c.source == USER)
+    yield sa.delete(captions).where(*by_user), [{"i": each} for each in plan.captions]
+
+
+def insertions(plan: WordPlan) -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
+    """What comes, as rows of tables.
+
+    Returns:
+        Table by table, in the order in which they are to be written.
+    """
+    rows = [(image_id, name, row) for (image_id, name), row in plan.rows.items() if row is not None]
+    yield (
+        schema.annotations,
+        [
+            {
+                "image_id": image_id,
+                "annotator": name,
+                "fingerprint": row.fingerprint,
+                "state": row.state.value,
+                "reason": row.reason,
+            }
+            for image_id, name, row in rows
+        ],
+    )
+    said = [(image_id, row.annotation) for image_id, _, row in rows]
+    yield schema.text_lines, [line for image_id, each in said for line in _lines(image_id, each)]
+    yield schema.tags, [tag for image_id, each in said for tag in _tags(image_id, each)]
+    captions = [
+        {"image_id": image_id, "source": each.caption.source, "text": encoded(each.caption.text),
+         "score": each.caption.score}
+        for image_id, each in said
+        if each.caption is not None
+    ]  # fmt: skip
+    captions += [
+        {"image_id": image_id, "source": USER, "text": text, "score": 0.0}
+        for image_id, text in plan.captions.items()
+        if text
+    ]
+    yield schema.captions, captions
+
+
+def _lines(image_id: int, annotation: Annotation) -> Iterator[dict[str, Any]]:
+    for place, line in enumerate(annotation.lines):
+        yield {
+            "image_id": image_id,
+            "place": place,
+            "text": encoded(line.text),
+            "quad": QUAD.pack(*(value for corner in line.quad for value in corner)),
+            "confidence": line.confidence,
+            "script": line.script,
+            "language": line.language,
+        }
+
+
+def _tags(image_id: int, annotation: Annotation) -> Iterator[dict[str, Any]]:
+    best: dict[tuple[str, bytes], float] = {}
+    for tag in annotation.tags:
+        key = (tag.source, stored_tag(tag.text))
+        best[key] = max(best.get(key, 0.0), tag.score)
+    for (source, text), score in best.items():
+        yield {"image_id": image_id, "source": source, "tag": text, "score": score}
+
+
+def _check(annotator: str, annotation: Annotation) -> None:
+    """Refuses what an annotator of that name must not say, and what is no text."""
+    if annotation.lines and annotator != TEXT:
+        raise StoreError(f"{annotator!r} says lines of text; only {TEXT!r} does")
+    if annotation.caption is not None and annotator != CAPTION:
+        raise StoreError(f"{annotator!r} says a caption; only {CAPTION!r} does")
+    for line in annotation.lines:
+        stored_text(line.text, "line")
+        if len(line.quad) != 4 or len(line.script) != 4:
+            raise StoreError(f"the line {line.text[:80]!r} has no four corners, or no script of four letters")
+    for tag in annotation.tags:
+        stored_tag(tag.text)
+        if tag.source == USER or (annotator != TAGS and tag.source != annotator):
+            raise StoreError(f"{annotator!r} says tags of the source {tag.source!r}, which is not its own")
+    if annotation.caption is not None:
+        stored_text(annotation.caption.text, "caption")
+        if annotation.caption.source == USER:
+            raise StoreError(f"captions of the source {USER!r} are those that people give")

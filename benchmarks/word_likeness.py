@@ -3,9 +3,9 @@
     python benchmarks/word_likeness.py [--fit] [--quick] [--json FILE] [--update-docs]
 
 Each asked word is compared with all words of a vocabulary: the letters-only entries of the tokenizer's own
-(some 21,000, with names and inflections), and names in other scripts. Beside it stands the original's comparison
-(weighted Levenshtein over words and metaphone codes, relevant from 0.7 on). `--fit` takes the lists that the
-factors were fitted on, in place of those held out.
+(some 21,000, with names and inflections), and names in other scripts. Beside it stands the original's
+comparison (weighted Levenshtein over words and metaphone codes, relevant from 0.7 on). `--fit` takes the
+lists that the factors were fitted on, in place of those held out.
 """
 
 import argparse
@@ -70,8 +70,8 @@ def asked_lists(words: Sequence[str], *, held_out: bool, count: int) -> dict[str
 def measured(pairs: Sequence[tuple[str, str]], words: Sequence[str], scores_of: Scores) -> Row:
     """Shares of pairs, and false hits per query and 100,000 words.
 
-    Where another word is asked for than the one typed, and the typed one is in the vocabulary too ("Paris" for
-    パリ), it counts as neither.
+    Where the typed word stands in the vocabulary beside the one that is meant ("Paris" for パリ), it is
+    passed over.
     """
     places = {word: i for i, word in enumerate(words)}
     few = np.random.default_rng(1).permutation(len(words))[:SMALL_VOCABULARY]

@@ -3,7 +3,7 @@
 Everything is measured in errors: d, the typing errors between two written forms, and D, the costs of the
 sounds in which two pronunciations differ. Both are set against n, the letters of the longer word:
 
-    spelling   1 − (0.7 d + 0.2 min(D, d)) / n      for n ≥ 4
+    spelling   1 − (0.7 d + 0.19 min(D, d)) / n     for n ≥ 4
     sound      1 − (2.2 D + 0.35 d) / n
     romanized  1 − (1.5 D + 0.15 d) / n             for words of two scripts, on their readings
                1 − 2.0 D / m                        where one of them leaves vowels out; m letters on average
@@ -83,7 +83,7 @@ def likenesses(asked: WordKeys, found: Sequence[WordKeys]) -> Likenesses:
     longer = _longer([asked.normalized], [other.normalized for other in found])
     worth_hearing = (written <= _WRITTEN_UNLIKE * longer) | _by_reading(asked, found)
     heard = _sound_errors(asked, found, np.flatnonzero(worth_hearing))
-    spelled = 1 - (0.7 * written + 0.2 * np.minimum(heard, written)) / longer
+    spelled = 1 - (0.7 * written + 0.19 * np.minimum(heard, written)) / longer
     spelled[longer < _SHORTEST_MISSPELT] = 0
     sounded = 1 - (2.2 * heard + 0.35 * written) / longer
     if asked.script == "Hani":

@@ -110,7 +110,6 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     annotators = make_annotators(settings, models)
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
-        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
@@ -123,6 +122,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(gateway.close)
         maker = _Maker(settings, models, store, decoder, originals, gateway)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
+        for annotator in annotators.values():
+            _let_follow(annotator, store)
+        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         found = spaces.open()
         store.on_commit.append(spaces.catch_up)
         maintenance = Maintenance(
@@ -357,8 +359,21 @@ def make_annotators(settings: Settings, models: Models | None = None) -> dict[st
         if switch.enabled:
             found = registry.load(ANNOTATORS, name)
             options = options_from(found.options_class, own, where=f"annotate.{name}")
-            made[name] = found(options, models=models)
+            given = {"folder": settings.library} if getattr(found, "uses_folder", False) else {}
+            made[name] = found(options, models=models, **given)
     return made
+
+
+def _let_follow(annotator: Annotator, store: Store) -> None:
+    """Tells an annotator of a kind's features (`stored_kind`) which model the kind uses, now and later."""
+    kind = getattr(annotator, "stored_kind", "")
+    if kind:
+
+        def model() -> str:
+            spec = store.records.kinds.get(kind)
+            return "" if spec is None else spec.model
+
+        cast(Any, annotator).follow(model)
 
 
 def annotator_settings(settings: Settings, name: str) -> tuple[AnnotatorSettings, dict[str, Any]]:

@@ -29,6 +29,7 @@ AmbienceError
 │   ├── UnknownKindError           no kind of that name
 │   └── FilterError                a filter that cannot be read; says at which column
 ├── SettingsError              a setting that is unknown or out of range
+├── VocabularyError            a list of words that cannot be read, kept or found
 └── BusyError                  too much work at once; try again after `retry_after_s`
 
 Messages say what was wrong, the value seen, what is accepted, and what to do.
@@ -231,6 +232,12 @@ class SettingsError(AmbienceError):
     """A setting that is unknown or out of range."""
 
     code = "settings_invalid"
+
+
+class VocabularyError(AmbienceError):
+    """A list of words for tags cannot be read, kept or found."""
+
+    code = "vocabulary_unusable"
 
 
 class BusyError(AmbienceError):

@@ -27,6 +27,9 @@ def read_brahmic(word: str, script: str) -> list[str]:
         word: NFKC; characters of other blocks are passed over.
         script: one of `SCRIPTS`.
 
+    Returns:
+        two readings, which may be the same, or empty.
+
     Source of the rule for silent vowels: Narasimhan, Sproat & Kiraz, "Schwa-deletion in Hindi text-to-speech
     synthesis", Int. J. Speech Technology 7, 2004 (its VC_CV rule alone).
     """

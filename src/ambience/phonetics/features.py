@@ -76,7 +76,11 @@ def substitution_costs() -> NDArray[np.float32]:
 
 @cache
 def gap_costs() -> NDArray[np.float32]:
-    """(S + 1,) float32: what each sound costs where the other word lacks it."""
+    """What each sound costs where the other word lacks it.
+
+    Returns:
+        (S + 1,) float32, in the order of `substitution_costs`.
+    """
     costs = [
         _LEFT_OUT.get(sound, VOWEL_LEFT_OUT if sound in VOWELS else CONSONANT_LEFT_OUT) for sound in SOUNDS
     ]

@@ -32,6 +32,9 @@ def read_hangul(word: str) -> list[str]:
 
     Args:
         word: composed syllables (NFC); other characters are passed over.
+
+    Returns:
+        two readings, which may be the same; none where there is no syllable.
     """
     syllables = [_taken_apart(ord(sign) - _FIRST_SYLLABLE) for sign in word if _is_syllable(sign)]
     if not syllables:

@@ -26,6 +26,9 @@ def read_kana(word: str) -> list[str]:
 
     Args:
         word: kana in NFKC; other characters are passed over.
+
+    Returns:
+        three readings, which may be the same, or empty.
     """
     read = ""
     doubled = False

@@ -29,6 +29,9 @@ def read_semitic(word: str, script: str) -> list[str]:
     Args:
         word: NFKC; characters of other scripts are passed over.
         script: one of `SCRIPTS`.
+
+    Returns:
+        Arabic with its article and without; Hebrew with its hard and soft letters, and vav as vowel and v.
     """
     if script == "Arab":
         found = [_letters(word, _ARABIC)]

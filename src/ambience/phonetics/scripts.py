@@ -23,9 +23,10 @@ _WIDTHS = ("FULLWIDTH ", "HALFWIDTH ")
 
 @lru_cache(maxsize=16384)
 def script_of_letter(letter: str) -> str:
-    """ISO 15924 code of one character; `COMMON` for all that is not a letter.
+    """Script of one character: the first word of its Unicode name, which spares a table of ranges.
 
-    The script is the first word of the character's Unicode name, which spares a table of ranges.
+    Returns:
+        ISO 15924 code; `COMMON` for all that is not a letter.
     """
     if unicodedata.category(letter)[0] != "L":
         return COMMON

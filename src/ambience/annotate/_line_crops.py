@@ -51,8 +51,8 @@ def cut_out(rgb: RgbImage, quad: Quad) -> RgbImage:
     """
     import cv2
 
-    width = max(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[2] - quad[3]), 1.0)
-    height = max(np.linalg.norm(quad[3] - quad[0]), np.linalg.norm(quad[2] - quad[1]), 1.0)
+    sides = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    width, height = float(max(sides[0], sides[2], 1.0)), float(max(sides[1], sides[3], 1.0))
     straight = max(8, round(width * LINE_HEIGHT / height))
     times = float(np.clip(height / LINE_HEIGHT, 1.0, CLOSEST))
     size = max(8, round(straight * times)), round(LINE_HEIGHT * times)

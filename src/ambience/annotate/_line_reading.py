@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ambience.annotate._line_crops import Quad, cut_out, directions, pieces
+from ambience.annotate._scripts import UNKNOWN, script_of
 from ambience.annotate._text_finding import FoundText
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import NOTHING, Reading
@@ -18,6 +19,14 @@ SURE = 0.9
 DENSE = 0.4
 """Letters for each height of a line that full lines have at least: Chinese has 0.8, Latin 1.5 to 3. The model
 answers letters of scripts that it lacks by spaces, so that what it makes of such lines is sparse."""
+
+
+TURNED_LEAST, TURNED_MARGIN = 0.75, 0.1
+"""What a line is worth at least in another direction, and by how much more than in its likeliest one, to be
+taken so: what the model cannot read at all must stay upright for another engine."""
+
+READS_WELL = frozenset({"Latn", "Hani", "Hira", "Kana", UNKNOWN})
+"""Scripts that the model reads. It knows Greek letters as well, of formulas, but none with an accent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +55,14 @@ class ReadLine:
     @property
     def is_doubtful(self) -> bool:
         """Whether another direction or engine may make more of it."""
-        return self.worth < SURE
+        return self.worth < SURE or script_of(self.reading.text) not in READS_WELL
 
 
 def read_lines(rgb: RgbImage, found: FoundText, reader: TextReader) -> list[ReadLine]:
     """Reads every line that was found.
 
-    Each is read in its likeliest direction; what is doubtful then also in its others, and the best counts by
-    a margin, so that noise is not turned.
+    Each is read in its likeliest direction; what is doubtful then also in its others, of which one is taken
+    that makes clearly more sense.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -68,20 +77,26 @@ def read_lines(rgb: RgbImage, found: FoundText, reader: TextReader) -> list[Read
     """
     lines = []
     for corners, score in zip(found.corners, found.scores, strict=True):
-        first, *others = ((quad, float(score)) for quad in directions(corners))
-        line = _read(rgb, *first, reader)
-        for quad, sure in others:
+        first, *others = directions(corners)
+        line = _read(rgb, first, float(score), reader)
+        for quad in others:
             if not line.is_doubtful:
                 break
-            turned = _read(rgb, quad, sure, reader)
-            if turned.worth > line.worth + TURNED_MARGIN:
+            turned = _read(rgb, quad, float(score), reader)
+            if turned.worth >= max(TURNED_LEAST, line.worth + TURNED_MARGIN):
                 line = turned
         lines.append(line)
     return lines
 
 
-TURNED_MARGIN = 0.1
-"""By how much more worth a line is in another direction to be taken so."""
+def is_kept(reading: Reading, least: float) -> bool:
+    """Whether a reading is told: it holds a letter or digit, and is sure enough for its length.
+
+    Things in photographs are read as single letters with a confidence up to 0.98, and as short words up to
+    0.7; so one letter needs 0.99, two 0.85, and more what the settings say.
+    """
+    count = sum(sign.isalnum() for sign in reading.text)
+    return count > 0 and reading.confidence >= max(least, {1: 0.99, 2: 0.85}.get(count, 0.0))
 
 
 def joined(readings: Sequence[Reading]) -> Reading:

@@ -14,7 +14,7 @@ from ambience.annotate._tesseract import LANGUAGES, Tesseract
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import Reading
 
-TRIED = 6
+TRIED = 4
 """Lines that are tried in every script, the longest ones."""
 
 LEAST = 0.7
@@ -27,6 +27,16 @@ LEAST_LETTERS = 3
 LONG = 1.5
 """Length over height of lines that are given to it: what is nearly square is rarely text."""
 
+TELLING = 2.5
+"""Length over height of lines that are tried in every script: things in photographs that look like letters
+are shorter, mostly."""
+
+CERTAIN = 0.6
+"""How sure it is that these lines are text."""
+
+MANY = 3
+"""Lines that are tried turned as well, where upright none makes sense: a page may stand on its head."""
+
 _READS = {"Hani": {"Hani", "Hira", "Kana"}, "Jpan": {"Hani", "Hira", "Kana"}}
 _LOOKALIKE = frozenset("ABEKMHOPCTXYaekmopcxyiuvtbZINnj0369.,:;!?-'\"()& ")
 """Latin letters and signs as which the model may read words of Cyrillic and Greek capitals."""
@@ -37,10 +47,10 @@ def read_doubtful(
 ) -> list[ReadLine]:
     """Lines of which Tesseract makes more than the model did, in its words.
 
-    Doubtful lines are tried upright; where no script makes sense of any, those that can be are tried turned
-    by 180°. Tesseract's reading counts from a confidence of 0.7, where it is of the script that was asked
-    for, and above what the model's is worth. Once a script is known to stand in the picture, words that the
-    model read as Latin letters which that script has as well are read in it, too.
+    The longest doubtful lines are tried upright; where no script makes sense of any of several, they are
+    tried turned by 180°. Tesseract's reading counts from a confidence of 0.7, where it is of the script that
+    was asked for, and above what the model's is worth. Once a script is known to stand in the picture, words
+    that the model read as Latin letters which that script has as well are read in it, too.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -53,11 +63,12 @@ def read_doubtful(
     """
     chosen = list(lines)
     doubtful = [place for place, line in enumerate(lines) if line.is_doubtful and line.aspect >= LONG]
-    if not doubtful or not by_script:
+    telling = [place for place in doubtful if _tells(lines[place])]
+    telling.sort(key=lambda place: -lines[place].aspect)
+    if not telling or not by_script:
         return chosen
-    doubtful.sort(key=lambda place: -lines[place].aspect)
-    for is_turned in (False, True):
-        tried = [_turned(lines[place], is_turned) for place in doubtful[:TRIED]]
+    for is_turned in (False, True)[: 2 if len(telling) >= MANY else 1]:
+        tried = [_turned(lines[place], is_turned) for place in telling[:TRIED]]
         scripts = _making_sense(rgb, tried, engine, by_script)
         if not scripts:
             continue
@@ -73,6 +84,11 @@ def read_doubtful(
                     chosen[place] = line
         break
     return chosen
+
+
+def _tells(line: ReadLine) -> bool:
+    """Whether a line is worth to be tried in every script."""
+    return line.aspect >= TELLING and line.score >= CERTAIN
 
 
 def _bar(line: ReadLine) -> float:

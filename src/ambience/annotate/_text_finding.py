@@ -94,7 +94,7 @@ def _at_scale(
     size = max(1, round(height * scale)), max(1, round(width * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = rgb if size == (height, width) else cv2.resize(rgb, size[::-1], interpolation=way)
-    padded = cv2.copyMakeBorder(scaled, *(MARGIN,) * 4, cv2.BORDER_REPLICATE)
+    padded = np.asarray(cv2.copyMakeBorder(scaled, *(MARGIN,) * 4, cv2.BORDER_REPLICATE), np.uint8)
     whole = np.zeros(padded.shape[:2], np.float32)
     looked = np.zeros(_cells((height, width)), bool)
     for rows, columns in _tiles(padded.shape[:2], tile_side):
@@ -122,7 +122,7 @@ def _tile(padded: RgbImage, chances: Chances, rows: _Span, columns: _Span) -> ND
     seen = padded[top : rows.stop + CONTEXT, left : columns.stop + CONTEXT]
     fill = [-(-side // SIDE_STEP) * SIDE_STEP - side for side in seen.shape[:2]]
     filled = cv2.copyMakeBorder(seen, 0, fill[0], 0, fill[1], cv2.BORDER_REPLICATE)
-    answer = chances(filled)
+    answer = chances(np.asarray(filled, np.uint8))
     return answer[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 

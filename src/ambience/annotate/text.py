@@ -1,7 +1,7 @@
 """Text in pictures: found and read by PP-OCR, and by Tesseract where a script needs it.
 
-`_text_finding.py` finds lines, `_line_reading.py` has the model read them, `_second_engine.py` gives Tesseract
-what the model cannot read, and `_reading_order.py` puts lines into order.
+`_text_finding.py` finds lines, `_line_reading.py` has the model read them, `_second_engine.py` gives
+Tesseract what the model cannot read, and `_reading_order.py` puts lines into order.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ambience.annotate._line_reading import ReadLine, read_lines
+from ambience.annotate._line_reading import ReadLine, is_kept, read_lines
 from ambience.annotate._reading_order import reading_order
 from ambience.annotate._scripts import RIGHT_TO_LEFT, script_of
 from ambience.annotate._second_engine import read_doubtful
@@ -56,19 +56,19 @@ class TextOptions:
         "scripts that PP-OCR lacks.",
     )
     min_confidence: float = setting(
-        0.6, "", "Lines that were read less surely than this (0–1) are left out.", minimum=0
+        0.7, "", "Lines that were read less surely than this (0–1) are left out.", minimum=0
     )
     longest_side: int = setting(
         4096, "pixels", "Larger pictures are reduced to it before text is looked for.", minimum=64
     )
     first_pixels: int = setting(
-        860_000,
+        1_000_000,
         "pixels",
         "Size at which a whole picture is looked at first; what shows small text is looked at closer.",
         minimum=4096,
     )
     tile_side: int = setting(
-        1280, "pixels", "Of the largest part of a picture that is looked at at once.", minimum=192
+        1408, "pixels", "Of the largest part of a picture that is looked at at once.", minimum=192
     )
 
 
@@ -118,7 +118,7 @@ class TextInPictures:
             lines = read_lines(rgb, found, reader)
             if self._tesseract is not None:
                 lines = read_doubtful(rgb, lines, self._tesseract, self._scripts(self._tesseract))
-        kept = [line for line in lines if line.reading.text and line.worth >= options.min_confidence]
+        kept = [line for line in lines if is_kept(line.reading, options.min_confidence)]
         return _in_order(kept, rgb.shape[1], rgb.shape[0])
 
     def _alone(self) -> Tesseract:

@@ -7,6 +7,10 @@ SAME_ROW = 0.5
 """Share of the lower line's height by which two lines overlap in height to stand in one row."""
 
 
+WIDE = 0.6
+"""Share of the width of a part of a page, above which a line does not belong to one of several columns."""
+
+
 def reading_order(quads: NDArray[np.float32], is_right_to_left: bool = False) -> NDArray[np.intp]:
     """The order of lines: columns from left to right, in each its rows from top to bottom.
 
@@ -83,13 +87,28 @@ def _share_rows(boxes: NDArray[np.float64], sides: list[NDArray[np.intp]], heigh
 
 
 def _bands(boxes: NDArray[np.float64], part: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """What gaps from left to right part, from top to bottom; nothing where there is no gap."""
+    """What gaps from left to right part, from top to bottom; nothing where there is no gap.
+
+    Where some bands hold a line that is nearly as wide as all (a title) and others none, the others stay
+    together, since they may be columns.
+    """
     order = part[np.argsort(boxes[part, 1], kind="stable")]
     reach = np.maximum.accumulate(boxes[order, 3])
     gaps = np.flatnonzero(boxes[order[1:], 1] >= reach[:-1])
     if not len(gaps):
         return []
-    return [order[start:stop] for start, stop in zip([0, *gaps + 1], [*gaps + 1, len(order)], strict=True)]
+    bands = [order[start:stop] for start, stop in zip([0, *gaps + 1], [*gaps + 1, len(order)], strict=True)]
+    width = boxes[part, 2].max() - boxes[part, 0].min()
+    is_wide = [bool((boxes[band, 2] - boxes[band, 0]).max() > WIDE * width) for band in bands]
+    if all(is_wide) or not any(is_wide):
+        return bands
+    groups: list[NDArray[np.intp]] = []
+    for number, band in enumerate(bands):
+        if number and not is_wide[number] and not is_wide[number - 1]:
+            groups[-1] = np.concatenate((groups[-1], band))
+        else:
+            groups.append(band)
+    return groups
 
 
 def _rows(boxes: NDArray[np.float64], part: NDArray[np.intp]) -> list[int]:

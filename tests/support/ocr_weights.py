@@ -14,8 +14,8 @@ NAME = "ppocr-v6-small"
 
 
 def ocr_models() -> Path:
-    """Folder of models that holds it: what AMBIENCE_TEST_MODELS names, else one of the user's cache."""
+    """Folder of models that holds it: what OCR_TEST_MODELS names, else one of the user's cache."""
     usual = Path(platformdirs.user_cache_dir("ambience-tests", appauthor=False)) / "models"
-    folder = Path(os.environ.get("AMBIENCE_TEST_MODELS") or usual)
+    folder = Path(os.environ.get("OCR_TEST_MODELS") or usual)
     Installer(ModelFolder(folder)).from_hub(model_row(NAME), ModelSettings(folder=folder))
     return folder

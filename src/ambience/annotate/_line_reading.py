@@ -21,7 +21,7 @@ DENSE = 0.4
 answers letters of scripts that it lacks by spaces, so that what it makes of such lines is sparse."""
 
 
-TURNED_LEAST, TURNED_MARGIN = 0.75, 0.1
+TURNED_LEAST, TURNED_MARGIN = 0.85, 0.1
 """What a line is worth at least in another direction, and by how much more than in its likeliest one, to be
 taken so: what the model cannot read at all must stay upright for another engine."""
 

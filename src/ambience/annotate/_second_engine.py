@@ -31,8 +31,8 @@ TELLING = 2.5
 """Length over height of lines that are tried in every script: things in photographs that look like letters
 are shorter, mostly."""
 
-CERTAIN = 0.6
-"""How sure it is that these lines are text."""
+CERTAIN, LONG_ENOUGH = 0.6, 6.0
+"""How sure it is at least that these lines are text; or how long they are, as no thing in a photograph is."""
 
 MANY = 3
 """Lines that are tried turned as well, where upright none makes sense: a page may stand on its head."""
@@ -88,7 +88,7 @@ def read_doubtful(
 
 def _tells(line: ReadLine) -> bool:
     """Whether a line is worth to be tried in every script."""
-    return line.aspect >= TELLING and line.score >= CERTAIN
+    return line.aspect >= TELLING and (line.score >= CERTAIN or line.aspect >= LONG_ENOUGH)
 
 
 def _bar(line: ReadLine) -> float:

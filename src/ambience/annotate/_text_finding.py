@@ -120,8 +120,9 @@ def _at_scale(
     corners = np.clip((corners - MARGIN + 0.5) / scale - 0.5, 0, limits - 1).astype(np.float32)
     is_something = _short_sides(corners) >= 2
     shown = np.zeros(looked.shape, bool)
-    rows, columns = np.nonzero(whole[MARGIN : MARGIN + size[0], MARGIN : MARGIN + size[1]] > THRESHOLD)
-    shown[(rows / scale).astype(int) // _CELL, (columns / scale).astype(int) // _CELL] = True
+    inner = whole[MARGIN : MARGIN + size[0], MARGIN : MARGIN + size[1]]
+    places = (np.argwhere(inner > THRESHOLD) / scale).astype(int) // _CELL
+    shown[places[:, 0].clip(0, len(shown) - 1), places[:, 1].clip(0, shown.shape[1] - 1)] = True
     return FoundText(corners[is_something], scores[is_something]), looked, shown
 
 

@@ -77,6 +77,7 @@ class TextReader:
             (H, W) float32, 0–1.
 
         Raises:
+            CorruptModelError: the network is another one.
             ModelError: the network is unusable.
         """
         pixels = _pixels(rgb)[None]

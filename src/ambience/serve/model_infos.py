@@ -14,6 +14,7 @@ MAKES = {
     "patch_descriptor": "local features",
     "scene_classes": "tags",
     "scene_attributes": "tags",
+    "ocr": "text in pictures",
 }
 """By task: what is found by it."""
 

@@ -16,9 +16,11 @@ Task = Literal[
     "text_embedding",
     "scene_classes",
     "scene_attributes",
+    "caption",
 ]
 """What a model makes of what: patches, pictures, pictures and sentences in one space, sentences; of pictures
-how much they look like each of some kinds of place, or show each of some properties of places."""
+how much they look like each of some kinds of place, or show each of some properties of places; "caption":
+sentences of pictures."""
 
 Triple = tuple[float, float, float]
 
@@ -114,6 +116,33 @@ class Tower:
 
 
 @dataclass(frozen=True, slots=True)
+class Captioning:
+    """How what a tower sees in a picture becomes a sentence, token by token.
+
+    Attributes:
+        decoder: file of the ONNX graph that says the next token.
+        tokenizer: file of it, as Hugging Face's `tokenizers` writes it.
+        start: token that every sentence begins with.
+        end: token that ends a sentence.
+        first: token that every answer begins with; None where the model was not trained so.
+        last: token that an answer cut at its longest ends with; None where the model was not trained so.
+        prompt: question that is put behind the picture; "" where the model takes none, or knows its own.
+        embedding: file of the graph from tokens to what encoder and decoder take; "" where they take tokens.
+        encoder: file of the graph that reads picture and prompt together; "" where the tower does.
+    """
+
+    decoder: str
+    tokenizer: str
+    start: int
+    end: int
+    first: int | None = None
+    last: int | None = None
+    prompt: str = ""
+    embedding: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRow:
     """One model.
 
@@ -136,6 +165,8 @@ class ModelRow:
         note: what people must know before they rely on it.
         look_alike: cosine distance up to which two pictures are called alike.
         revision: of the repository: a commit, so that the files stay those that were looked at.
+        captioning: of models that describe pictures.
+        made_by: how its files are made, where nobody publishes them; "" where somebody does.
     """
 
     name: str
@@ -156,6 +187,8 @@ class ModelRow:
     note: str = ""
     look_alike: float = 0.3
     revision: str = "main"
+    captioning: Captioning | None = None
+    made_by: str = ""
 
     @property
     def size(self) -> int:
@@ -169,7 +202,7 @@ class ModelRow:
 
     @property
     def source(self) -> str:
-        """Where it is published, for people; "" where its files come with Python packages."""
+        """Where it is published, for people; "" where nobody does, or its files come with Python packages."""
         if self.repository:
             return f"{HUB}/{self.repository}"
         elsewhere = [address for file in self.files for address in file.elsewhere]

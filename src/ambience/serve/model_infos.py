@@ -14,8 +14,9 @@ MAKES = {
     "patch_descriptor": "local features",
     "scene_classes": "tags",
     "scene_attributes": "tags",
+    "caption": "captions",
 }
-"""By task: what is found by it."""
+"""By task: what is found by it, or made by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,10 +203,14 @@ class Encoder(nn.Module):
 
     def forward(self, pixels: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
         """(B, S, width): cells of the picture, then the question, which is the same for all of them."""
+        return self.encoded(pixels, self.embed_tokens(question))
+
+    def encoded(self, pixels: torch.Tensor, question: torch.Tensor) -> torch.Tensor:
+        """The same of a question that is embedded, (T, width)."""
         seen = self.embed_images(pixels)
         cells, tokens = seen.shape[2], len(question)
         seen = self.image_proj(seen.flatten(2).transpose(1, 2)) + self.type_embedding.weight[1]
-        read = self.layernorm_embedding(self.embed_tokens(question) + self.type_embedding.weight[0])
+        read = self.layernorm_embedding(question + self.type_embedding.weight[0])
         read = read.expand(seen.shape[0], -1, -1)
         states = torch.cat([self.patch_layernorm_embedding(seen), read], dim=1)
         places = self.positions(cells, tokens)
@@ -328,11 +332,11 @@ class WrittenEncoder(nn.Module):
     def __init__(self, model: Ofa, question: list[int]) -> None:
         super().__init__()
         self.encoder = model.encoder
-        self.question = torch.tensor(question)
+        self.register_buffer("question", model.encoder.embed_tokens(torch.tensor(question)).detach())
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, S, width)."""
-        return self.encoder(pixels, self.question)
+        return self.encoder.encoded(pixels, self.question)
 
 
 class WrittenDecoder(nn.Module):
@@ -360,7 +364,8 @@ def write_graphs(model: Ofa, question: list[int], folder: Path, *, side: int = S
         folder: that they are written to.
         side: pixels of a side of the pictures.
     """
-    choices = {"dynamo": False, "opset_version": 17, "external_data": False}
+    # Folding would write the embeddings of tokens a second time, the other way round.
+    choices = {"dynamo": False, "opset_version": 17, "external_data": False, "do_constant_folding": False}
     pixels = torch.zeros(2, 3, side, side)
     encoder = WrittenEncoder(model, question).eval()
     decoder = WrittenDecoder(model, question, side).eval()
@@ -370,7 +375,7 @@ def write_graphs(model: Ofa, question: list[int], folder: Path, *, side: int = S
     with torch.no_grad():
         torch.onnx.export(
             encoder, (pixels,), str(folder / "encoder_model.onnx"), input_names=["pixel_values"],
-            output_names=["last_hidden_state"], do_constant_folding=False,
+            output_names=["last_hidden_state"],
             dynamic_axes={"pixel_values": rows, "last_hidden_state": rows}, **choices,
         )  # fmt: skip
         hidden = encoder(pixels)

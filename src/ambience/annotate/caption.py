@@ -32,7 +32,6 @@ MOST_BEAMS, MOST_TOKENS = 20, 100
 class CaptionOptions:
     """Settings of captions."""
 
-    enabled: bool = setting(True, "", "Whether pictures are described in a sentence.")
     model: str = setting(
         "",
         "",

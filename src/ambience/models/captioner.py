@@ -24,7 +24,10 @@ from ambience.models.tokenization import read_tokenizer
 from ambience.settings import ModelSettings
 
 BATCH = 4
-"""Pictures of one call: what is kept of each takes up to 22 MB a beam."""
+"""Pictures that are looked at in one call."""
+
+KEPT_BYTES = 512 * 2**20
+"""What may be kept of pictures while sentences about them are made; fewer are done at a time beyond that."""
 
 ENCODED = "last_hidden_state"
 """Output of the graph that reads picture and question together."""
@@ -173,7 +176,11 @@ class _Parts:
         mask = np.ones(hidden.shape[:2], np.int64)
         if self._encoder is not None:
             hidden = self._encoder.run({EMBEDDED: hidden, "attention_mask": mask})[ENCODED]
-        found = decoded(self._decoder.begin(hidden, mask), len(pixels), rules)
+        most = max(1, KEPT_BYTES // (rules.beams * max(1, self._decoder.kept) * hidden[0].nbytes))
+        found: list[Decoded] = []
+        for start in range(0, len(hidden), most):
+            part = slice(start, start + most)
+            found += decoded(self._decoder.begin(hidden[part], mask[part]), len(hidden[part]), rules)
         return [Described(self._text(each), each) for each in found]
 
     def _embedded(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:

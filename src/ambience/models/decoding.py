@@ -250,7 +250,7 @@ def _allowed(
 
 def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logarithms of what `softmax` makes of each row of (R, V)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
+    shifted: NDArray[np.float32] = logits - logits.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted
 

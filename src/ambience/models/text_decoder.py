@@ -13,6 +13,7 @@ from ambience.errors import CorruptModelError, ModelError
 from ambience.models.decoder_graphs import (
     EMBEDDED,
     HIDDEN,
+    KEPT,
     LOGITS,
     MASK,
     OF_PICTURE,
@@ -149,6 +150,11 @@ class TextDecoder:
         """Scores and keys and values after one more token of every sentence."""
         return self._later.run(self._token(tokens) | of_picture | before)
 
+    @property
+    def kept(self) -> int:
+        """How many arrays, each about as large as what the encoder made, are kept of a picture for a beam."""
+        return sum(name.startswith(KEPT) or OF_PICTURE in name for name in self._later.inputs)
+
     def takes(self, name: str) -> bool:
         """Whether every token after the first needs an input."""
         return name in self._later.inputs
@@ -199,7 +205,8 @@ class Reading:
         else:
             pictures = self._pictures[rows]
             if not np.array_equal(pictures, self._pictures):
-                self._spread = {name: self._of_picture[name][pictures] for name in self._spread}
+                for name in self._spread:  # one by one, since all of them twice may be a gigabyte
+                    self._spread[name] = self._of_picture[name][pictures]
                 self._pictures = pictures
             before = {name: each[rows] for name, each in self._before.items()}
             made = self._decoder.later(tokens, self._spread, before)

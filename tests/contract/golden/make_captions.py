@@ -351,7 +351,8 @@ def make_florence(kept: Reference) -> None:
     seeing = {
         "embed_dim": [16, 32], "num_heads": [2, 4], "num_groups": [2, 4], "depths": [1, 1],
         "patch_size": [7, 3], "patch_stride": [4, 2], "patch_padding": [3, 1],
-        "patch_prenorm": [False, True], "window_size": 4, "projection_dim": HIDDEN, "max_position_embeddings": 16,
+        "patch_prenorm": [False, True], "window_size": 4, "projection_dim": HIDDEN,
+        "max_position_embeddings": 16,
     }  # fmt: skip
     config = Florence2Config(text_config=telling.to_dict(), vision_config=seeing, image_token_id=VOCABULARY)
     config._attn_implementation = "eager"

@@ -42,11 +42,11 @@ def test_it_is_found_by_its_name() -> None:
 
 
 def test_a_picture_gets_one_line_with_its_source_and_score(tmp_path: Path, rows: dict[str, ModelRow]) -> None:
-    made = annotator(tmp_path, rows, GPT2).annotate(PICTURES)
+    made = annotator(tmp_path, rows, OFA).annotate(PICTURES)
     assert len(made) == len(PICTURES)
     captions = [each.caption for each in made if each.caption is not None]
     assert len(captions) == len(PICTURES)
-    assert all(each.source == GPT2 and each.text == " ".join(each.text.split()) for each in captions)
+    assert all(each.source == OFA and each.text == " ".join(each.text.split()) for each in captions)
     assert all(-20 < each.score < 0 for each in captions)
     assert len({each.text for each in captions}) >= 4
     assert not any(each.lines or each.tags for each in made)
@@ -106,7 +106,7 @@ def test_whatever_changes_captions_changes_the_fingerprint(tmp_path: Path, rows:
 
 
 def test_settings_are_heeded(tmp_path: Path, rows: dict[str, ModelRow]) -> None:
-    longest = annotator(tmp_path, rows, GPT2, options=CaptionOptions(max_tokens=24, min_tokens=23))
+    longest = annotator(tmp_path, rows, OFA, options=CaptionOptions(max_tokens=24, min_tokens=23))
     shortest = annotator(tmp_path, rows, options=CaptionOptions(max_tokens=2))
     for long, short in zip(longest.annotate(PICTURES), shortest.annotate(PICTURES), strict=True):
         assert long.caption is not None

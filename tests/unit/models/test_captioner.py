@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ambience.errors import CorruptModelError, DownloadError, ModelError
@@ -13,6 +14,7 @@ from ambience.models.catalog import CATALOG
 from ambience.models.folder import ModelFolder
 from ambience.models.install import Installer
 from ambience.models.runtime import Models
+from ambience.models.text_decoder import TextDecoder
 from ambience.settings import ModelSettings
 from support.caption_pictures import caption_pictures
 from support.mirror import put
@@ -120,6 +122,15 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptModelError, match=r"knows 400 tokens, and the model uses token 50,256"):
         Models(settings, {GPT2: row}).captioner(GPT2).describe(PICTURES[:1])
     assert "it is no tokenizer" in refusal(tmp_path, FLORENCE, {name: b'{"version": 1}'})
+
+
+def test_what_is_kept_of_pictures_is_counted(tmp_path: Path) -> None:
+    """Keys and values of two layers, whether the file gives them or we take them out of it."""
+    for name, file in ((FLORENCE, MERGED), (GPT2, MERGED), (OFA, "decoder_model.onnx")):
+        put(tmp_path / name, caption_files(name))
+        settings = ModelSettings(precision="f32", threads=1, device="cpu")
+        embed = (lambda tokens: np.zeros((*tokens.shape, 48), np.float32)) if name == FLORENCE else None
+        assert TextDecoder(tmp_path / name / file, settings, embed).kept == 4
 
 
 def test_memory_is_given_back_when_nobody_asks(tmp_path: Path) -> None:

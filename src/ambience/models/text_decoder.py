@@ -61,7 +61,13 @@ class Runner:
         return [side.get_length() if side.is_static else -1 for side in sides]
 
     def run(self, fed: Mapping[str, NDArray[Any]]) -> Arrays:
-        """What the graph makes of its inputs, by name.
+        """What the graph makes of its inputs.
+
+        Args:
+            fed: by name, each with the same number of rows; what the graph does not take is passed over.
+
+        Returns:
+            Outputs by name.
 
         Raises:
             ModelError: the runtime could not.
@@ -137,7 +143,11 @@ class TextDecoder:
         return Reading(self, of_picture)
 
     def first(self, tokens: NDArray[np.int64], of_picture: Arrays) -> Arrays:
-        """Scores and all keys and values after the first token of every picture."""
+        """Reads the first token of every picture.
+
+        Returns:
+            Scores and all keys and values, by name.
+        """
         fed = self._token(tokens) | of_picture
         if self._first is not None:
             return self._first.run(fed)
@@ -147,7 +157,11 @@ class TextDecoder:
         return self._later.run(fed)
 
     def later(self, tokens: NDArray[np.int64], of_picture: Arrays, before: Arrays) -> Arrays:
-        """Scores and keys and values after one more token of every sentence."""
+        """Reads one more token of every sentence.
+
+        Returns:
+            Scores and keys and values, by name.
+        """
         return self._later.run(self._token(tokens) | of_picture | before)
 
     @property

@@ -123,9 +123,7 @@ _ROWS = (
     ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {
-    row.name: row for row in (*HUB_ROWS, *CAPTION_ROWS, *_ROWS, *SCENE_ROWS)
-}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *CAPTION_ROWS, *_ROWS, *SCENE_ROWS)}
 """Rows by name."""
 
 

@@ -6,6 +6,7 @@ Kinds ask `runtime.Models` for a model by the name of its row and never see a fi
 from collections.abc import Mapping
 
 from ambience.errors import ModelError
+from ambience.models.caption_rows import CAPTION_ROWS
 from ambience.models.hub_rows import HUB_ROWS
 from ambience.models.row import HUB, ModelFile, ModelRow, Pixels, Task, Tokens, Tower, Wheel
 from ambience.models.scene_rows import SCENE_ROWS
@@ -163,7 +164,7 @@ _ROWS = (
     ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS, *SCENE_ROWS)}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *CAPTION_ROWS, *_ROWS, *SCENE_ROWS)}
 """Rows by name."""
 
 

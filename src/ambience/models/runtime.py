@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError, ModelError, SettingsError
-from ambience.models.catalog import CATALOG, ModelRow, model_row
+from ambience.models.captioner import Captioner
+from ambience.models.catalog import CATALOG, ModelRow, Task, model_row
 from ambience.models.checkpoint import read_checkpoint
 from ambience.models.classifier import Classifier
 from ambience.models.embedder import Embedder
@@ -108,6 +109,7 @@ class Models:
         self._embedders: dict[str, Embedder] = {}
         self._classifiers: dict[str, Classifier] = {}
         self._readers: dict[str, TextReader] = {}
+        self._captioners: dict[str, Captioner] = {}
         self._lock = threading.RLock()  # the starter asks for the models that it is made of
         for name, value, known in (
             ("precision", self._settings.precision, PRECISIONS),
@@ -156,6 +158,28 @@ class Models:
             if name not in self._embedders:
                 self._embedders[name] = self._made_embedder(model_row(name, self._catalog))
             return self._embedders[name]
+
+    def captioner(self, name: str) -> Captioner:
+        """A model that describes pictures in sentences.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The captioner, the same for all who ask; it is loaded when it is first used.
+
+        Raises:
+            ModelError: there is no such row, or it describes no pictures.
+        """
+        with self._lock:
+            if name not in self._captioners:
+                row = model_row(name, self._catalog)
+                self._captioners[name] = Captioner(row, self._folder, self._settings)
+            return self._captioners[name]
+
+    def named(self, task: Task) -> tuple[str, ...]:
+        """Names of all models that do something, the better ones first, whether they are here or not."""
+        return tuple(row.name for row in self._catalog.values() if row.task == task)
 
     def is_installed(self, name: str) -> bool:
         """Whether the files of a model, and of the models that it is made of, are there in their size.

@@ -15,8 +15,9 @@ MAKES = {
     "scene_classes": "tags",
     "scene_attributes": "tags",
     "ocr": "text in pictures",
+    "caption": "captions",
 }
-"""By task: what is found by it."""
+"""By task: what is found by it, or made by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import httpx
 import numpy as np
@@ -54,7 +55,7 @@ from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.base import FailedFile, Job, Problem
-from ambience.words import USER, ImageWords, Tag
+from ambience.words import USER, Annotation, Caption, Corner, ImageWords, Tag, TextLine, WordHit
 from support.filter_oracle import keeps
 
 ORIENTATIONS = [Orientation(turn, mirrored) for mirrored in (False, True) for turn in (0, 90, 180, 270)]

@@ -5,6 +5,7 @@ With `--check` it compares them.
 
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ambience.composition import make_extractors
 from ambience.models.catalog import CATALOG, ModelRow
@@ -83,7 +84,7 @@ def _model_line(row: ModelRow) -> str:
     megabytes = f"{about}{sum(each.size for each in parts) / 1e6:,.0f} MB"
     source = "comes with Ambience"
     if row.source:
-        name = row.repository or row.source.removeprefix("https://").partition("/")[0]
+        name = row.repository or urlsplit(row.source).hostname
         source = f"[{name}]({row.source})"
     title = f"{row.title}. {row.note}" if row.note else row.title
     return (

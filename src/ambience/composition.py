@@ -1,6 +1,6 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
@@ -12,7 +12,7 @@ from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.errors import SettingsError, UnknownKindError
+from ambience.errors import QueryError, SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
@@ -39,6 +39,7 @@ from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.selection import Selections
 from ambience.store.vocabulary import Vocabulary
 from ambience.store.vocabulary_writer import VocabularyWriter
 
@@ -71,6 +72,7 @@ class Parts:
         word_following: keeps the index of words up.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
+        selections: answer which images filters keep.
         repairs: what opening found broken and mended.
     """
 
@@ -89,6 +91,7 @@ class Parts:
     word_following: WordFollowing
     upkeep: Upkeep
     changes: ModelChanges
+    selections: Selections
     repairs: tuple[Problem, ...]
 
 
@@ -114,7 +117,6 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     annotators = make_annotators(settings, models)
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
-        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
@@ -127,6 +129,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(gateway.close)
         maker = _Maker(settings, models, store, decoder, originals, gateway)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
+        for annotator in annotators.values():
+            _let_follow(annotator, store)
+        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         found = spaces.open()
         store.on_commit.append(spaces.catch_up)
         maintenance = Maintenance(
@@ -163,8 +168,13 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
+            selections=Selections(store.records, _without_words),
             repairs=(*store.repairs, *found),
         )
+
+
+def _without_words(_text: str) -> Sequence[int]:
+    raise QueryError("no search for words in pictures is at hand; leave text: out of the filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,8 +374,21 @@ def make_annotators(settings: Settings, models: Models | None = None) -> dict[st
         if switch.enabled:
             found = registry.load(ANNOTATORS, name)
             options = options_from(found.options_class, own, where=f"annotate.{name}")
-            made[name] = found(options, models=models)
+            given = {"folder": settings.library} if getattr(found, "uses_folder", False) else {}
+            made[name] = found(options, models=models, **given)
     return made
+
+
+def _let_follow(annotator: Annotator, store: Store) -> None:
+    """Tells an annotator of a kind's features (`stored_kind`) which model the kind uses, now and later."""
+    kind = getattr(annotator, "stored_kind", "")
+    if kind:
+
+        def model() -> str:
+            spec = store.records.kinds.get(kind)
+            return "" if spec is None else spec.model
+
+        cast(Any, annotator).follow(model)
 
 
 def annotator_settings(settings: Settings, name: str) -> tuple[AnnotatorSettings, dict[str, Any]]:

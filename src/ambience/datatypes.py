@@ -15,15 +15,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ambience.words import WordMatch
+
 RgbImage = NDArray[np.uint8]
 """(H, W, 3) uint8, sRGB, orientation applied, alpha composited."""
 
 Ids = NDArray[np.int64]
 """(N,) int64; -1 pads."""
 
-Metric = Literal["hamming", "l1", "l2", "cosine", "inner_product", "points"]
+Metric = Literal["hamming", "l1", "l2", "cosine", "inner_product", "points", "words"]
 """How two features are compared. "points": features are blobs of many descriptors each (`keypoints.py`), and
-their distance is the expected number of matches that chance alone would give as good."""
+their distance is the expected number of matches that chance alone would give as good. "words": pictures have
+no vectors but words (`words.py`), and the distance of a question is one minus its likeness to them."""
 
 MAX_IMAGE_ID = 2**53 - 1
 """Largest image id: the largest integer that every JSON reader keeps exactly."""
@@ -308,6 +311,7 @@ class Hit:
         verdict: what a kind that verifies found; None leaves it to the spec's distances.
         plain_distance: from the question as it was asked, where `distance` is from a widened one: what the
             spec's distances are compared with. None: `distance` is.
+        words: those of the question that stand in the picture.
     """
 
     image_id: int
@@ -317,6 +321,7 @@ class Hit:
     geometry: Geometry | None = None
     verdict: Verdict | None = None
     plain_distance: float | None = None
+    words: tuple[WordMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +353,7 @@ class Evidence:
         verdict: the strongest verdict that this figure alone supports, or None.
         orientation: how the query had to be turned to match.
         geometry: how both lie on each other, from kinds that verify it.
+        words: those of the question that stand in the picture.
     """
 
     kind: str
@@ -357,6 +363,7 @@ class Evidence:
     verdict: Verdict | None = None
     orientation: Orientation = UPRIGHT
     geometry: Geometry | None = None
+    words: tuple[WordMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

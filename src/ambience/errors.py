@@ -26,8 +26,10 @@ AmbienceError
 ├── IndexFileError             a snapshot of an index is missing, broken or of another fingerprint
 ├── IndexRecallError           a new index finds too little to take the place of the one that serves
 ├── QueryError                 a question that cannot be answered as asked
-│   └── UnknownKindError           no kind of that name
+│   ├── UnknownKindError           no kind of that name
+│   └── FilterError                a filter that cannot be read; says at which column
 ├── SettingsError              a setting that is unknown or out of range
+├── VocabularyError            a list of words that cannot be read, kept or found
 └── BusyError                  too much work at once; try again after `retry_after_s`
 
 Messages say what was wrong, the value seen, what is accepted, and what to do.
@@ -215,10 +217,27 @@ class UnknownKindError(QueryError):
     code = "unknown_kind"
 
 
+class FilterError(QueryError):
+    """A filter that cannot be read: the message names the column and shows the place.
+
+    Attributes:
+        column: of the fault, from 1; 0 where it is not known.
+    """
+
+    code = "filter_malformed"
+    column: int = 0
+
+
 class SettingsError(AmbienceError):
     """A setting that is unknown or out of range."""
 
     code = "settings_invalid"
+
+
+class VocabularyError(AmbienceError):
+    """A list of words for tags cannot be read, kept or found."""
+
+    code = "vocabulary_unusable"
 
 
 class BusyError(AmbienceError):

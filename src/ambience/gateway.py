@@ -4,11 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Ranking
 from ambience.errors import AmbienceError, ModelError
 from ambience.fuse.verdict import merge
-from ambience.search.base import KindSearch
+from ambience.search.base import KindSearch, TextSearch
+from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.search.vector import score
 
@@ -18,34 +20,47 @@ class Gateway:
 
     Args:
         searches: by kind.
+        texts: by kind, those that have words of pictures.
         deadline_s: a kind that has not answered by then is named as late.
         threads: questions that one kind answers at the same time. Each kind has its own, so that one that
             hangs makes no other late.
     """
 
-    def __init__(self, searches: Mapping[str, KindSearch], *, deadline_s: float, threads: int) -> None:
+    def __init__(
+        self,
+        searches: Mapping[str, KindSearch],
+        *,
+        deadline_s: float,
+        threads: int,
+        texts: Mapping[str, TextSearch] | None = None,
+    ) -> None:
         self._searches = searches
+        self._texts = texts or {}
         self._deadline_s = deadline_s
         self._threads = threads
-        self._pools = {kind: self._pool(kind) for kind in searches}
+        self._pools = {kind: self._pool(kind) for kind in (*searches, *self._texts)}
 
     def _pool(self, kind: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix=f"gateway-{kind}")
 
-    def over(self, searches: Mapping[str, KindSearch]) -> "Gateway":
+    def over(
+        self, searches: Mapping[str, KindSearch], texts: Mapping[str, TextSearch] | None = None
+    ) -> "Gateway":
         """A gateway that asks other searches in the threads of this one, whose closing ends them.
 
         Args:
             searches: by kind.
+            texts: by kind, those that have words of pictures.
 
         Returns:
             Another gateway.
         """
-        for kind in searches:
+        texts = texts or {}
+        for kind in (*searches, *texts):
             if kind not in self._pools:
                 self._pools[kind] = self._pool(kind)
         other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads)
-        other._searches, other._pools = searches, self._pools
+        other._searches, other._texts, other._pools = searches, texts, self._pools
         return other
 
     def search(
@@ -54,6 +69,7 @@ class Gateway:
         *,
         k: int,
         same_files: Sequence[int] = (),
+        narrowing: Narrowing | None = None,
     ) -> Answer:
         """The merged answer to a query.
 
@@ -61,6 +77,7 @@ class Gateway:
             question: by kind: features to search with, or why the query has none.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
+            narrowing: a filter that all kinds share; None answers every image.
 
         Returns:
             All matches, not cut to k, and one status per kind of the question.
@@ -68,7 +85,7 @@ class Gateway:
         started = time.perf_counter()
         asked: dict[str, Future[Ranking]] = {
             kind: self._pools[kind].submit(
-                self._searches[kind].by_variants,
+                narrowed(self._searches[kind], narrowing),
                 given,
                 k=k,
                 picture=question.picture,
@@ -77,9 +94,16 @@ class Gateway:
             for kind, given in question.variants.items()
             if not isinstance(given, AmbienceError)
         }
+        if question.text is not None:
+            for kind, search in self._texts.items():
+                by_text = search.by_text if narrowing is None else partial(narrowing.by_text, search)
+                asked[kind] = self._pools[kind].submit(by_text, question.text, k=k)
         wait(asked.values(), timeout=self._deadline_s)
+        if narrowing is not None:
+            same_files = sorted(narrowing.kept(same_files))
         statuses, rankings = [], []
-        for kind, given in question.variants.items():
+        for kind in (*question.variants, *(asked.keys() - question.variants.keys())):
+            given = question.variants.get(kind)
             if isinstance(given, AmbienceError):
                 state: KindState = "failed" if isinstance(given, ModelError) else "empty"
                 statuses.append(KindStatus(kind, state, str(given)))
@@ -88,7 +112,8 @@ class Gateway:
             statuses.append(status)
             if ranking is not None:
                 rankings.append(ranking)
-        specs = {search.spec.kind: _judged(search.spec, question) for search in self._searches.values()}
+        specs = {each.spec.kind: _judged(each.spec, question) for each in self._searches.values()}
+        specs |= {each.spec.kind: each.spec for each in self._texts.values()}
         matches = merge(rankings, specs, score, same_files=same_files)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 

@@ -17,6 +17,7 @@ from ambience.datatypes import (
     ImageRecord,
     ImageState,
     KindInfo,
+    KindStatus,
     LibraryInfo,
     OriginalAnswer,
     Picture,
@@ -35,6 +36,8 @@ from ambience.errors import (
 )
 from ambience.extract.base import Extractor
 from ambience.search.combination import answering, settled, terms
+from ambience.search.filters import parsed
+from ambience.search.narrowing import Narrowing, narrowed
 from ambience.settings import Settings
 from ambience.spaces import View
 from ambience.store.base import Job, Problem
@@ -96,7 +99,7 @@ class ReadingLibrary:
         return self._parts.store.records.images(image_ids)
 
     def list_images(
-        self, *, after: int = -1, limit: int = 100, newest_first: bool = False
+        self, *, after: int = -1, limit: int = 100, newest_first: bool = False, filter: str | None = None
     ) -> list[ImageRecord]:
         """One page of the images by id.
 
@@ -104,11 +107,31 @@ class ReadingLibrary:
             after: the last id of the page before; -1 for the first page.
             limit: most images.
             newest_first: by falling id.
+            filter: only images that it keeps, such as "winter && !forest"; see `docs/filters.md`.
 
         Returns:
             At most `limit` records.
+
+        Raises:
+            FilterError: the filter is malformed; the message names the column.
         """
-        return self._parts.store.records.list_images(after=after, limit=limit, newest_first=newest_first)
+        records = self._parts.store.records
+        if filter is None:
+            return records.list_images(after=after, limit=limit, newest_first=newest_first)
+        page = self._parts.selections.page(
+            parsed(filter), after=after, limit=limit, newest_first=newest_first
+        )
+        return list(records.images(page).values())
+
+    def count_images(self, *, filter: str | None = None) -> int:
+        """How many images there are, or how many a filter keeps.
+
+        Raises:
+            FilterError: the filter is malformed; the message names the column.
+        """
+        if filter is None:
+            return self._parts.store.records.count()
+        return self._parts.selections.count(parsed(filter))
 
     def image_by_name(self, name: str) -> int:
         """The id of the image with this name.
@@ -173,6 +196,7 @@ class ReadingLibrary:
         verdicts: Sequence[Verdict] | None = None,
         min_score: float = 0.0,
         exclude_self: bool = False,
+        filter: str | None = None,
     ) -> Answer:
         """Asks every kind at once and merges what they say.
 
@@ -183,11 +207,13 @@ class ReadingLibrary:
             verdicts: only these.
             min_score: only matches of at least this score, 0–1.
             exclude_self: leave out the images that the query names.
+            filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
 
         Returns:
             Matches by verdict, then score; and how each kind fared.
 
         Raises:
+            FilterError: the filter is malformed; the message names the column.
             ImageError: the query's bytes are no usable picture.
             ModelError: the query has words, and the model that understands them is not there.
             QueryError: the query is empty, can be asked of none of the kinds, or asks for more than
@@ -200,15 +226,19 @@ class ReadingLibrary:
             raise QueryError(f"k = {k}; it must be 1 to {self.settings.search.max_k} (search.max_k)")
         if not 0 <= min_score <= 1:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
-        query = self._checked(query)
+        query, narrowing = self._checked(query), self._narrowing(filter)
         kinds = tuple(by) if by else answering({name: each.spec for name, each in self.kinds.items()}, query)
         for kind in kinds:
             self._check_kind(kind)
+        if narrowing is not None and narrowing.is_empty:
+            return Answer(
+                (), tuple(KindStatus(kind, "ok", "the filter keeps no picture") for kind in kinds), 0.0
+            )
         view = self._now()
         question, sha256 = view.questions.of(query, kinds=kinds)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
-        answer = view.gateway.search(question, k=k + len(named), same_files=same_files)
+        answer = view.gateway.search(question, k=k + len(named), same_files=same_files, narrowing=narrowing)
         kept = (
             match
             for match in answer.matches
@@ -236,6 +266,7 @@ class ReadingLibrary:
         k: int | None = None,
         radius: float | None = None,
         turned: bool = True,
+        filter: str | None = None,
     ) -> Ranking:
         """Asks one kind.
 
@@ -245,23 +276,25 @@ class ReadingLibrary:
             k: so many hits at most.
             radius: instead of k: everything at this distance or nearer.
             turned: search the query's other orientations as well; a stored image is then read from its file.
+            filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
 
         Returns:
             Hits, nearest first.
 
         Raises:
             EmptyFeatureError: the query holds nothing that this kind could describe.
+            FilterError: the filter is malformed; the message names the column.
             ImageError: the query's bytes are no usable picture.
             QueryError: both or neither of k and radius are given, or out of range.
             UnknownImageError: the query's image does not exist or has no such feature.
             UnknownKindError: no such kind.
         """
         self._check_kind(kind)
-        view, query = self._now(), self._checked(query)
+        query, narrowing = self._checked(query), self._narrowing(filter)
+        view = self._now()
         variants, picture = self._variants(view, kind, query, turned=turned)
-        return view.spaces[kind].search.by_variants(
-            variants, k=k, radius=radius, picture=picture, expansion=query.expansion
-        )
+        ask = narrowed(view.spaces[kind].search, narrowing)
+        return ask(variants, k=k, radius=radius, picture=picture, expansion=query.expansion)
 
     def original_knobs(self, kind: str) -> type[Any]:
         """The parameters that the original's endpoints take for one kind.
@@ -429,6 +462,9 @@ class ReadingLibrary:
             if kind in self.settings.kinds:  # it exists: else the library would not have been opened
                 raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
+
+    def _narrowing(self, filter: str | None) -> Narrowing | None:
+        return None if filter is None else Narrowing(self._parts.selections, parsed(filter))
 
     def _now(self) -> View:
         """What answers one question, from its beginning to its end.

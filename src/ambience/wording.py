@@ -35,6 +35,9 @@ class WordingLibrary(ReadingLibrary):
             data: bytes of a picture file.
             picture_name: for messages.
 
+        Returns:
+            Nothing in it where it has nothing to say.
+
         Raises:
             ImageError: the bytes are no usable picture.
             ModelError: its model is missing or unusable.

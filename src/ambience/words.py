@@ -1,6 +1,5 @@
 """What is said of a picture in words: text read in it, tags, a caption. Nouns, without behaviour."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -132,4 +131,4 @@ class WordHit:
 
     image_id: int
     score: float
-    matches: Sequence[WordMatch]
+    matches: tuple[WordMatch, ...]

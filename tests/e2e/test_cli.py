@@ -391,3 +391,30 @@ def test_it_answers_at_once(terminal) -> None:
         timeout=60,
     )
     assert time.monotonic() - started < 2  # 0.11 s on an idle machine; a heavy import alone takes longer
+
+
+def test_a_filter_narrows_a_search_and_lists_alone(terminal, photographs: Path) -> None:
+    terminal.run("add", photographs)
+    everything = terminal.run("search", "--filter", "width>=1", "--paths").out.splitlines()
+    assert len(everything) == 5
+    listed = json.loads(terminal.run("search", "--filter", "format:jpg", "-k", "1", "--json").out)
+    assert (listed["total"], len(listed["images"])) == (2, 1)
+    some = terminal.run("search", "--filter", "format:jpg", "-k", "1")
+    assert "the newest 1 of 2 pictures" in some.err
+    assert some.out.splitlines()[0].split() == ["id", "pixels", "tags", "picture"]
+    coffee = photographs / "coffee.png"
+    found = terminal.run("search", coffee, "--filter", "name:coffee*", "--paths").out.splitlines()
+    assert [Path(path).name for path in found] == ["coffee.png"]
+    assert terminal.run("search", coffee, "--filter", "!name:coffee*", "--paths", code=1).out == ""
+    nothing = terminal.run("search", "--filter", "no such tag", code=1)
+    assert "no picture is as the filter says: no such tag" in nothing.err
+    assert nothing.out == ""
+
+
+def test_a_malformed_filter_is_shown_with_its_place(with_a_rocket) -> None:
+    said = with_a_rocket.run("search", "--filter", "winter && width>abc", code=1).err.splitlines()
+    assert "column 17 of the filter: 'abc' is not a number" in said[0]
+    assert said[2].index("^") == said[1].index("abc")
+    assert "column 1" in with_a_rocket.run("search", "--filter", "", code=1).err
+    usage = with_a_rocket.run("search", "--filter", "winter", "--by", "phash", code=2)
+    assert "--by" in usage.err

@@ -92,3 +92,29 @@ def checkpoint(tensors: Tensors, *, old: bool = False) -> bytes:
         said = pickled({"epoch": 10, "state_dict": state_dict(tensors, old=True)})
         return run_of_pickles(said, storages, [array.size for array in tensors.values()])
     return archive(pickled(state_dict(tensors)), storages)
+
+
+def python2_checkpoint(tensors: Tensors) -> bytes:
+    """What PyTorch 0.2 wrote under Python 2 of a network that was trained on a graphics card.
+
+    Texts are byte strings, the ordered dictionary is called with lists of two, storages are those of
+    `torch.cuda`, and tensors are named without what later versions say of them.
+    """
+    storages = [np.ascontiguousarray(array).tobytes() for array in tensors.values()]
+    pairs = []
+    for key, (each, array) in enumerate(tensors.items()):
+        steps = tuple(step // array.itemsize for step in array.strides)
+        kind = name("torch.cuda", TYPES[array.dtype.name])
+        storage = ("storage", kind, _byte_string(str(key)), _byte_string("cuda:0"), array.size, None)
+        given = (pickled((_byte_string("storage"), *storage[1:])) + b"Q", 0, array.shape, steps)
+        rebuilt = name("torch._utils", "_rebuild_tensor") + pickled(given) + b"R"
+        pairs.append([_byte_string(each), rebuilt])
+    ordered = name("collections", "OrderedDict") + pickled((pairs,)) + b"R"
+    rest = {"epoch": 90, "arch": _byte_string("resnet50")}
+    said = pickled(rest | {"state_dict": ordered})
+    return run_of_pickles(said, storages, [array.size for array in tensors.values()])
+
+
+def _byte_string(text: str) -> bytes:
+    """A text as Python 2 wrote it."""
+    return b"U" + bytes([len(text)]) + text.encode()

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -12,11 +12,13 @@ from ambience.datatypes import (
     Feature,
     FeatureSpec,
     FeatureState,
+    Hit,
     Ids,
     ImageDraft,
     Neighbors,
     Orientation,
     QueryVariant,
+    Ranking,
     Verdict,
 )
 from ambience.errors import EmptyFeatureError, IndexFileError
@@ -26,6 +28,7 @@ from ambience.search.question import Question
 from ambience.search.vector import VectorSearch
 from ambience.store.base import FeatureDraft, PutImage
 from ambience.store.commit import Store
+from ambience.words import Corner, TextLine, WordMatch
 
 SPEC = FeatureSpec("toy", "Toy", 2, "float32", "l2", 1, 1, verdicts=((Verdict.LOOK_ALIKE, 5.0),))
 
@@ -127,6 +130,38 @@ def test_a_kind_that_the_query_has_no_feature_for_says_why(store: Store) -> None
     assert [(status.state, status.message) for status in answer.kinds] == [
         ("empty", "a blank page has no toys")
     ]
+    gateway.close()
+
+
+class Signs:
+    """Two pictures of signs, whose words are known."""
+
+    spec = FeatureSpec("signs", "Signs", 0, "", "words", 1, 1, verdicts=((Verdict.SAME_WORDS, 1.0),))
+    words: ClassVar = {1: "open", 3: "closed"}
+
+    def by_text(self, text: str, *, k: int) -> Ranking:
+        line = TextLine(text, (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.9)
+        found = [(each, WordMatch(text, word, 1.0, "exact", line)) for each, word in self.words.items()]
+        hits = (Hit(each, 0.25, words=(match,)) for each, match in found if match.found == text)
+        return Ranking("signs", tuple(hits)[:k])
+
+
+def test_words_that_stand_in_pictures_are_asked_only_where_there_are_some(store: Store) -> None:
+    gateway = Gateway(
+        {"toy": search_over(store, engine(Following))}, texts={"signs": Signs()}, deadline_s=5, threads=1
+    )
+    near = {"toy": [QueryVariant(vector(38))]}
+    answer = gateway.search(Question(near, text="closed"), k=1)
+    (match,) = answer.matches
+    assert (match.image_id, match.verdict) == (3, Verdict.LOOK_ALIKE)
+    assert [each.kind for each in match.evidence] == ["toy", "signs"]
+    assert match.evidence[1].words[0].found == "closed"
+    assert [status.kind for status in answer.kinds] == ["toy", "signs"]
+    only = gateway.search(Question({}, text="open"), k=5)
+    assert [(match.image_id, match.verdict, match.score) for match in only.matches] == [
+        (1, Verdict.SAME_WORDS, 0.75)
+    ]
+    assert [status.kind for status in gateway.search(Question(near), k=1).kinds] == ["toy"]
     gateway.close()
 
 

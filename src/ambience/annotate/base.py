@@ -4,6 +4,9 @@ An annotator is one file of this folder: a frozen options dataclass (fields made
 class that follows `Annotator`, and `__all__` with that class alone. Its settings (`annotate.<name>.*`), its
 queue in the background, its command-line name and its line in the docs follow from that. Files that begin
 with an underscore hold what annotators share.
+
+One with `uses_folder = True` is made with `folder=` of the library as well. One with `stored_kind` has a
+method `follow`, which is given a function that answers by which model the library makes that kind's features.
 """
 
 from collections.abc import Sequence

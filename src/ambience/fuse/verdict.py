@@ -55,6 +55,7 @@ def evidence_of(ranking: Ranking, spec: FeatureSpec, score: Score) -> dict[int, 
             verdict=supported_verdict(hit, spec),
             orientation=hit.orientation,
             geometry=hit.geometry,
+            words=hit.words,
         )
         for place, hit in enumerate(ranking.hits, 1)
     }

@@ -36,6 +36,9 @@ STORAGE_TYPES = {
 }
 """PyTorch's names of typed storages, and the numpy dtype of each; numpy has no bfloat16."""
 
+STORAGE_MODULES = ("torch", "torch.cuda")
+"""Where a typed storage lay when it was written; older checkpoints of graphics cards say so in its name."""
+
 REBUILD = {"_rebuild_tensor", "_rebuild_tensor_v2"}
 """How tensors are written: storage, offset, size, stride, and what only training needs."""
 
@@ -92,7 +95,7 @@ class _Name:
 _ALLOWED = (
     {_Name("collections", "OrderedDict"), _Name("torch", "Size"), _Name("torch._utils", "_rebuild_parameter")}
     | {_Name("torch._utils", name) for name in REBUILD}
-    | {_Name("torch", name) for name in STORAGE_TYPES}
+    | {_Name(module, name) for module in STORAGE_MODULES for name in STORAGE_TYPES}
 )
 
 

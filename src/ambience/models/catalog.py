@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ambience.errors import ModelError
 from ambience.models.hub_rows import HUB_ROWS
 from ambience.models.row import HUB, ModelFile, ModelRow, Pixels, Task, Tokens, Tower
+from ambience.models.scene_rows import SCENE_ROWS
 
 __all__ = ["CATALOG", "HUB", "ModelFile", "ModelRow", "Pixels", "Task", "Tokens", "Tower", "model_row"]
 
@@ -121,7 +122,7 @@ _ROWS = (
     ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS)}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS, *SCENE_ROWS)}
 """Rows by name."""
 
 

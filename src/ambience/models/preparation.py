@@ -64,7 +64,8 @@ def fitted(picture: RgbImage, pixels: Pixels) -> RgbImage:
     Args:
         picture: (H, W, 3) uint8.
         pixels: how it is fitted: squash (aspect ignored), letterbox (the whole picture in the middle of a
-            black square), crop (the short side brought to `resize`, the middle cut out).
+            black square), crop (the short side brought to `resize`, the middle cut out), squash_crop (brought
+            to a square of `resize`, the middle cut out).
 
     Returns:
         (size, size, 3) uint8.
@@ -105,9 +106,22 @@ def _cropped(width: int, height: int, pixels: Pixels) -> _Cut:
     return _Cut(box, (pixels.size, pixels.size), (0, 0))
 
 
+def _squash_cropped(width: int, height: int, pixels: Pixels) -> _Cut:
+    """Of the square that the whole picture would become, the middle alone is made."""
+    side = pixels.resize or pixels.size
+    start = _middle(side - pixels.size, pixels)
+    across, down, end = width / side, height / side, start + pixels.size
+    return _Cut((start * across, start * down, end * across, end * down), (pixels.size, pixels.size), (0, 0))
+
+
 def _middle(margin: int, pixels: Pixels) -> int:
     """Pixels before the middle; Python's `round` is torchvision's as well: halves go to the even number."""
     return round(margin / 2) if pixels.middle == "rounded" else margin // 2
 
 
-_CUTS = {"squash": _squashed, "letterbox": _letterboxed, "crop": _cropped}
+_CUTS = {
+    "squash": _squashed,
+    "letterbox": _letterboxed,
+    "crop": _cropped,
+    "squash_crop": _squash_cropped,
+}

@@ -9,8 +9,16 @@ from typing import Literal
 HUB = "https://huggingface.co"
 """Where repositories of models are published."""
 
-Task = Literal["patch_descriptor", "image_embedding", "image_text_embedding", "text_embedding"]
-"""What a model makes of what: patches, pictures, pictures and sentences in one space, sentences."""
+Task = Literal[
+    "patch_descriptor",
+    "image_embedding",
+    "image_text_embedding",
+    "text_embedding",
+    "scene_classes",
+    "scene_attributes",
+]
+"""What a model makes of what: patches, pictures, pictures and sentences in one space, sentences; of pictures
+how much they look like each of some kinds of place, or show each of some properties of places."""
 
 Triple = tuple[float, float, float]
 
@@ -46,17 +54,18 @@ class Pixels:
 
     Attributes:
         size: pixels of a side of the square that the model takes.
-        fit: squash (aspect ignored), letterbox (whole picture on black), or crop (short side, then centre).
+        fit: squash (aspect ignored), letterbox (whole picture on black), crop (short side, then centre), or
+            squash_crop (aspect ignored, then centre).
         resample: filter of the reduction, antialiased.
         mean: subtracted from values of 0–1, per channel.
         std: by which the rest is divided.
-        resize: short side before a crop, at least `size`; 0: `size`.
+        resize: short side, or side of the square, before a crop, at least `size`; 0: `size`.
         middle: where a crop begins whose margins are not alike: floor, as transformers has it, or rounded to
             even, as torchvision and open_clip have it.
     """
 
     size: int
-    fit: Literal["squash", "letterbox", "crop"] = "squash"
+    fit: Literal["squash", "letterbox", "crop", "squash_crop"] = "squash"
     resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
     mean: Triple = (0.5, 0.5, 0.5)
     std: Triple = (0.5, 0.5, 0.5)
@@ -94,12 +103,14 @@ class Tower:
         output: of the graph that holds the embedding.
         pooling: what is made of the output: nothing, its first token, or the mean of its tokens.
         graph: file of `models/graphs/` that builds it from its weights; "" for ONNX.
+        matrix: NumPy file that holds one more tensor, which the graph is given as `matrix`; "" for none.
     """
 
     file: str
     output: str
     pooling: Literal["none", "first", "mean"] = "none"
     graph: str = ""
+    matrix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

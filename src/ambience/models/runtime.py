@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ambience.errors import CorruptModelError, ModelError, SettingsError
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.checkpoint import read_checkpoint
+from ambience.models.classifier import Classifier
 from ambience.models.embedder import Embedder
 from ambience.models.folder import ModelFolder
 from ambience.models.idle import MadeWhenUsed
@@ -103,6 +105,7 @@ class Models:
         self._folder = ModelFolder.at(self._settings.folder)
         self._models: dict[str, Model] = {}
         self._embedders: dict[str, Embedder] = {}
+        self._classifiers: dict[str, Classifier] = {}
         self._lock = threading.RLock()  # the starter asks for the models that it is made of
         for name, value, known in (
             ("precision", self._settings.precision, PRECISIONS),
@@ -152,9 +155,45 @@ class Models:
                 self._embedders[name] = self._made_embedder(model_row(name, self._catalog))
             return self._embedders[name]
 
+    def is_installed(self, name: str) -> bool:
+        """Whether the files of a model, and of the models that it is made of, are there in their size.
+
+        Raises:
+            ModelError: there is no such row.
+        """
+        row = model_row(name, self._catalog)
+        return self._folder.is_installed(row) and all(map(self.is_installed, row.parts))
+
+    def kept_in(self, name: str) -> Path:
+        """The folder of a model, in which what is calculated of its weights once may be kept as well."""
+        return self._folder.folder(model_row(name, self._catalog))
+
+    def classifier(self, name: str) -> Classifier:
+        """A model that tells how much pictures look like each of some classes, or show some properties.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The classifier, the same for all who ask; it is loaded when it is first used.
+
+        Raises:
+            ModelError: there is no such row, or it tells no classes.
+            MissingModelError: its files are not on this machine.
+            CorruptModelError: its files are not those of the row.
+        """
+        row = model_row(name, self._catalog)
+        if row.task not in ("scene_classes", "scene_attributes"):
+            raise ModelError(f"the model {row.name} is for {row.task}; it tells no classes of pictures")
+        self._folder.files(row)
+        with self._lock:
+            if name not in self._classifiers:
+                self._classifiers[name] = Classifier(row, self._folder, self._settings)
+            return self._classifiers[name]
+
     def _made_embedder(self, row: ModelRow) -> Embedder:
-        if row.task == "patch_descriptor":
-            raise ModelError(f"the model {row.name} describes patches; it embeds no pictures or sentences")
+        if not row.task.endswith("_embedding"):
+            raise ModelError(f"the model {row.name} is for {row.task}; it embeds no pictures or sentences")
         files = self._folder.files(row)
         if row.pixels is not None and (row.image or row.text):
             return TowerEmbedder(row, self._folder, self._settings)

@@ -99,6 +99,24 @@ class Starter:
         both = unit_length(read.embeddings[: len(texts)] + read.embeddings[len(texts) :])
         return EmbeddedTexts(unit_length(both - mean), read.notes[: len(texts)])
 
+    def class_shares(self, pictures: Sequence[RgbImage]) -> NDArray[np.float32]:
+        """How likely the network takes pictures for each class: softmax(logits), averaged over both views.
+
+        Args:
+            pictures: (H, W, 3) uint8 each, at least one pixel.
+
+        Returns:
+            (N, 1000) float32, each row summing to 1.
+        """
+        logits = np.array([self._network.see(rgb).logits for rgb in pictures], np.float32)
+        logits = logits.reshape(len(pictures), -1, CLASSES)
+        heights = np.exp(logits - logits.max(axis=2, keepdims=True))
+        return np.asarray((heights / heights.sum(axis=2, keepdims=True)).mean(axis=1), np.float32)
+
+    def class_titles(self) -> list[str]:
+        """The usual name of each class, in the order of `class_shares`."""
+        return [names[0] for names in class_names(self.row, self._names)]
+
     def _classes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(1000, 384) vectors of the classes, less their mean; and the mean."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""The scripts of India in Latin letters: Devanagari and its sisters, whose Unicode blocks are laid out alike."""
+"""The scripts of India in Latin letters: their Unicode blocks are laid out alike, so one table reads nine."""
 
 _BLOCKS = {"Deva": 0x0900, "Beng": 0x0980, "Guru": 0x0A00, "Gujr": 0x0A80, "Orya": 0x0B00, "Taml": 0x0B80,
            "Telu": 0x0C00, "Knda": 0x0C80, "Mlym": 0x0D00}  # fmt: skip
@@ -6,13 +6,14 @@ SCRIPTS = frozenset(_BLOCKS)
 _DROPS_SCHWA = frozenset({"Deva", "Beng", "Guru", "Gujr"})
 """Scripts whose languages leave the inherent vowel out at the end of a word, and inside by rule."""
 
-_VOWELS = dict(enumerate("a a i i u u ri li e e e ai o o o au".split(), 0x05))
-_CONSONANTS = dict(
-    enumerate(
-        "k kh g gh ng ch chh j jh ny t th d dh n t th d dh n n p ph b bh m y r r l l zh v sh sh s h".split(), 0x15
-    )
+_VOWEL_NAMES = "a a i i u u ri li e e e ai o o o au"
+_CONSONANT_NAMES = (
+    "k kh g gh ng ch chh j jh ny t th d dh n t th d dh n n p ph b bh m y r r l l zh v sh sh s h"
 )
-_SIGNS = dict(enumerate("a i i u u ri ri e e e ai o o o au".split(), 0x3E))
+_SIGN_NAMES = "a i i u u ri ri e e e ai o o o au"
+_VOWELS = dict(enumerate(_VOWEL_NAMES.split(), 0x05))
+_CONSONANTS = dict(enumerate(_CONSONANT_NAMES.split(), 0x15))
+_SIGNS = dict(enumerate(_SIGN_NAMES.split(), 0x3E))
 _NUKTA, _VIRAMA = 0x3C, 0x4D
 _DOTTED = {"j": "z", "d": "r", "dh": "rh", "ph": "f", "k": "q"}
 _NASALS = frozenset({0x01, 0x02, 0x70})
@@ -20,11 +21,14 @@ _INHERENT = "a"
 
 
 def read_brahmic(word: str, script: str) -> list[str]:
-    """Readings of a word: as it is spoken, without the inherent vowels that are silent, then with all of them.
+    """Readings of a word: as spoken, without the inherent vowels that are silent; then with all of them.
 
     Args:
         word: NFKC; characters of other blocks are passed over.
         script: one of `SCRIPTS`.
+
+    Returns:
+        two readings, which may be the same, or empty.
 
     Source of the rule for silent vowels: Narasimhan, Sproat & Kiraz, "Schwa-deletion in Hindi text-to-speech
     synthesis", Int. J. Speech Technology 7, 2004 (its VC_CV rule alone).
@@ -57,7 +61,7 @@ def _sounds(points: list[int]) -> list[tuple[str, str]]:
 
 
 def _without_schwas(sounds: list[tuple[str, str]]) -> str:
-    """The word without its last inherent vowel, and without those between vowel-consonant and consonant-vowel."""
+    """The word without its last inherent vowel, and without those in the middle of V C _ C V."""
     kept = list(sounds)
     vowels = sum(kind != "c" for _, kind in kept)
     if kept and kept[-1][1] == "s" and vowels > 1:

@@ -22,9 +22,13 @@ def ipa(word: str, script: str) -> str:
 def sounds(word: str, script: str) -> tuple[str, ...]:
     """All pronunciations of a word, the most likely first.
 
-    Words in Latin letters are of a language that nobody tells: they are read as English, and letter by letter,
-    as most other languages and all romanizations mean them. Words of other scripts are read letter by letter
-    from each of their romanizations.
+    Words in Latin letters are of a language that nobody tells: they are read as English, and letter by
+    letter, as most other languages and all romanizations mean them. Words of other scripts are read letter by
+    letter from each of their romanizations.
+
+    Args:
+        word: any string.
+        script: ISO 15924 code that it is to be read in.
 
     Returns:
         at most 4; empty where the word cannot be read.

@@ -3,10 +3,12 @@
 import re
 
 _SYLLABLES = (
-    "あa いi うu えe おo かka がga きki ぎgi くku ぐgu けke げge こko ごgo さsa ざza しshi じji すsu ずzu せse ぜze "
-    "そso ぞzo たta だda ちchi ぢji つtsu づzu てte でde とto どdo なna にni ぬnu ねne のno はha ばba ぱpa ひhi びbi "
-    "ぴpi ふfu ぶbu ぷpu へhe べbe ぺpe ほho ぼbo ぽpo まma みmi むmu めme もmo やya ゆyu よyo らra りri るru れre "
-    "ろro わwa ゐi ゑe をo んn ゔvu ゎwa ゕka ゖke"
+    "あa いi うu えe おo かka がga きki ぎgi くku ぐgu けke げge こko ごgo "
+    "さsa ざza しshi じji すsu ずzu せse ぜze そso ぞzo たta だda ちchi ぢji つtsu "
+    "づzu てte でde とto どdo なna にni ぬnu ねne のno はha ばba ぱpa ひhi びbi "
+    "ぴpi ふfu ぶbu ぷpu へhe べbe ぺpe ほho ぼbo ぽpo まma みmi むmu めme もmo "
+    "やya ゆyu よyo らra りri るru れre ろro わwa ゐi ゑe をo んn ゔvu ゎwa "
+    "ゕka ゖke "
 )
 _SYLLABLE = {entry[0]: entry[1:] for entry in _SYLLABLES.split()}
 _SMALL = {"ゃ": "ya", "ゅ": "yu", "ょ": "yo", "ぁ": "a", "ぃ": "i", "ぅ": "u", "ぇ": "e", "ぉ": "o"}
@@ -24,6 +26,9 @@ def read_kana(word: str) -> list[str]:
 
     Args:
         word: kana in NFKC; other characters are passed over.
+
+    Returns:
+        three readings, which may be the same, or empty.
     """
     read = ""
     doubled = False

@@ -31,7 +31,7 @@ class WordKeys:
     skeleton: tuple[str, ...]
 
     def as_row(self) -> tuple[str, str, str, str, str]:
-        """Five strings to keep in a table, in the order of the attributes; alternatives are parted by spaces."""
+        """Five strings to keep in a table, ordered as the attributes; spaces part alternatives."""
         return (
             self.normalized,
             self.script,

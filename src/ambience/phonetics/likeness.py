@@ -1,14 +1,16 @@
 """One score for how alike two words are, and by what.
 
-Everything is measured in errors: d, the typing errors between two written forms, and D, the costs of the sounds in
-which two pronunciations differ. Both are set against n, the letters of the longer word:
+Everything is measured in errors: d, the typing errors between two written forms, and D, the costs of the
+sounds in which two pronunciations differ. Both are set against n, the letters of the longer word:
 
-    spelling   1 − (0.7 d + 0.25 min(D, d)) / n     for n ≥ 4
-    sound      1 − (2.0 D + 0.30 d) / n
-    romanized  1 − (1.6 D + 0.20 d) / n             for words of two scripts, on their readings
+    spelling   1 − (0.7 d + 0.19 min(D, d)) / n     for n ≥ 4
+    sound      1 − (2.2 D + 0.35 d) / n
+    romanized  1 − (1.5 D + 0.15 d) / n             for words of two scripts, on their readings
                1 − 2.0 D / m                        where one of them leaves vowels out; m letters on average
 
-and the best counts. The factors were fitted on typing errors, respellings and names made by rules (docs/words.md).
+and the best counts. So one typing error is forgiven from 4 letters on, two from 6 on, three from 9 on (more
+where they are hardly heard). The factors were fitted on typing errors, respellings and names made by rules;
+docs/words.md has what they find and what they find wrongly.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,8 @@ _BY_READING = frozenset({"Hang", "Hira", "Kana"})
 """Scripts of syllables, whose typing errors are errors in the letters of their readings."""
 _OTHER_NUMBER = 0.5
 """What words are alike at most whose digits differ: another number is another thing, not a misspelt one."""
-_ASKED_READINGS = 3
+_WRITTEN_UNLIKE = 0.7
+"""Share of wrong letters above which two words of one script are not heard: saves most of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ def likeness(asked: WordKeys, found: WordKeys) -> tuple[float, str]:
     """How alike two words are, and by what: `likenesses` for one found word.
 
     Returns:
-        score 0–1, and one of "exact", "spelling", "sound", "romanized". Symmetric, but between a script that
-        writes its vowels and one that does not (Arabic, Hebrew), where the one with vowels is to be asked.
+        score 0–1, and one of "exact", "spelling", "sound", "romanized". Symmetric, up to rounding.
     """
     both = likenesses(asked, [found])
     return float(both.scores[0]), HOWS[int(both.hows[0])]
@@ -78,11 +80,12 @@ def likenesses(asked: WordKeys, found: Sequence[WordKeys]) -> Likenesses:
     if not count or not asked.normalized:
         return Likenesses(scores, hows)
     written = _typing_errors([asked.normalized], [(other.normalized,) for other in found])
-    heard = _sound_errors(asked, found)
     longer = _longer([asked.normalized], [other.normalized for other in found])
-    spelled = 1 - (0.7 * written + 0.25 * np.minimum(heard, written)) / longer
+    worth_hearing = (written <= _WRITTEN_UNLIKE * longer) | _by_reading(asked, found)
+    heard = _sound_errors(asked, found, np.flatnonzero(worth_hearing))
+    spelled = 1 - (0.7 * written + 0.19 * np.minimum(heard, written)) / longer
     spelled[longer < _SHORTEST_MISSPELT] = 0
-    sounded = 1 - (2.0 * heard + 0.3 * written) / longer
+    sounded = 1 - (2.2 * heard + 0.35 * written) / longer
     if asked.script == "Hani":
         sounded[[other.script == "Hani" for other in found]] = 0
     np.copyto(scores, np.maximum(spelled, sounded))
@@ -90,9 +93,15 @@ def likenesses(asked: WordKeys, found: Sequence[WordKeys]) -> Likenesses:
     _compare_readings(asked, found, heard, scores, hows)
     np.clip(scores, 0, _BEST_INEXACT, out=scores)
     scores[_numbers_differ(asked, found) & (scores > _OTHER_NUMBER)] = _OTHER_NUMBER
+    scores[[not other.normalized for other in found]] = 0
     same = written == 0
     scores[same], hows[same] = 1.0, _EXACT
     return Likenesses(scores, hows)
+
+
+def _by_reading(asked: WordKeys, found: Sequence[WordKeys]) -> NDArray[np.bool_]:
+    """(B,) where words are compared by their readings: of two scripts, or one whose signs are syllables."""
+    return np.array([asked.script in _BY_READING or other.script != asked.script for other in found])
 
 
 def _compare_readings(
@@ -103,26 +112,31 @@ def _compare_readings(
     hows: NDArray[np.uint8],
 ) -> None:
     """Raises the scores of words of other scripts to the likeness of their readings."""
-    by_reading = asked.script in _BY_READING
-    places = [i for i, other in enumerate(found) if by_reading or other.script != asked.script]
-    if not places or not asked.romanized:
+    places = np.flatnonzero(_by_reading(asked, found))
+    if not len(places) or not asked.romanized:
         return
-    others = [found[i].romanized for i in places]
+    others = [found[i].romanized for i in places.tolist()]
     written = _typing_errors(list(asked.romanized), others)
     longer = _longer([asked.romanized[0]], [max(readings, key=len, default="") for readings in others])
-    unwritten = np.array([found[i].script in WITHOUT_VOWELS or asked.script in WITHOUT_VOWELS for i in places])
-    letters = (len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])) / 2
-    read = 1 - np.where(
-        unwritten, 2.0 * heard[places] / letters, (1.6 * heard[places] + 0.2 * written) / longer
-    ).astype(np.float32)
+    letters = (
+        len(asked.romanized[0]) + np.array([len(readings[0]) if readings else 0 for readings in others])
+    ) / 2
+    whole = 1 - (1.5 * heard[places] + 0.15 * written) / longer
+    without_vowels = 1 - 2.0 * heard[places] / letters
+    unwritten = np.array(
+        [asked.script in WITHOUT_VOWELS or other.script in WITHOUT_VOWELS for other in found]
+    )
+    read = np.where(unwritten[places], without_vowels, whole).astype(np.float32)
     better = read > scores[places]
-    chosen = np.asarray(places)[better]
+    chosen = places[better]
     scores[chosen], hows[chosen] = read[better], _ROMANIZED
 
 
 def _longer(asked: list[str], found: list[str]) -> NDArray[np.float32]:
     """(B,) letters of the longer word of each pair."""
-    return np.maximum(np.fromiter(map(len, found), np.float32, len(found)), max(map(len, asked))).astype(np.float32)
+    return np.maximum(np.fromiter(map(len, found), np.float32, len(found)), max(map(len, asked))).astype(
+        np.float32
+    )
 
 
 def _typing_errors(asked: list[str], found: Sequence[tuple[str, ...]]) -> NDArray[np.float32]:
@@ -143,20 +157,30 @@ def _typing_errors(asked: list[str], found: Sequence[tuple[str, ...]]) -> NDArra
     return least
 
 
-def _sound_errors(asked: WordKeys, found: Sequence[WordKeys]) -> NDArray[np.float32]:
-    """(B,) least feature edit distance of any pronunciation of the asked word to any of each found word."""
+def _sound_errors(
+    asked: WordKeys, found: Sequence[WordKeys], places: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """(B,) least feature edit distance of any pronunciation of the asked word to any of each found word.
+
+    Only the words at `places` are heard; all others are never alike.
+    """
     least = np.full(len(found), NEVER_ALIKE, np.float32)
     if not asked.ipa:
         return least
-    longest = 2 * max(map(len, asked.ipa)) + 2
-    sounds = [(i, sound) for i, other in enumerate(found) for sound in other.ipa if len(sound) <= longest]
-    if not sounds:
+    owners = np.repeat(places, [len(found[i].ipa) for i in places])
+    if not len(owners):
         return least
-    owners = np.fromiter((i for i, _ in sounds), np.intp, len(sounds))
+    sounds = [sound for i in places.tolist() for sound in found[i].ipa]
     unwritten = np.array([other.script in WITHOUT_VOWELS for other in found])[owners]
-    heard = [sound for _, sound in sounds]
-    for pronunciation in asked.ipa[:_ASKED_READINGS]:
-        np.minimum.at(least, owners, sound_distances(pronunciation, heard, vowels_unwritten=unwritten))
+    asked_unwritten = asked.script in WITHOUT_VOWELS
+    for pronunciation in asked.ipa:
+        distances = sound_distances(
+            pronunciation,
+            sounds,
+            vowels_left_out=unwritten if not asked_unwritten else None,
+            vowels_put_in=~unwritten if asked_unwritten else None,
+        )
+        np.minimum.at(least, owners, distances)
     return least
 
 

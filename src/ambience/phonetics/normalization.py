@@ -11,8 +11,10 @@ _LONGEST_INPUT = 4 * LONGEST_WORD
 _OWN_MARKS = frozenset("\u3099\u309a")
 """Marks that make another letter, and stay: the voicing marks of kana."""
 
-_STRIPPED_SCRIPTS = ((0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670),
-                     (0x06D6, 0x06ED), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F))  # fmt: skip
+_STRIPPED_SCRIPTS = (
+    (0x0300, 0x036F), (0x0591, 0x05C7), (0x0610, 0x061A), (0x064B, 0x065F), (0x0670, 0x0670),
+    (0x06D6, 0x06ED), (0x1AB0, 0x1AFF), (0x1DC0, 0x1DFF), (0x20D0, 0x20FF), (0xFE20, 0xFE2F),
+)  # fmt: skip
 """Ranges of marks that come off: accents of Latin, Greek and Cyrillic, points of Hebrew, vowels of Arabic."""
 
 _SHORT_I = "и\u0306"
@@ -23,7 +25,8 @@ _SAME_LETTERS = str.maketrans(
     {
         "ς": "σ", "ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ѐ": "е", "ѝ": "и",
         "ـ": None, "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ی": "ي", "ک": "ك", "ة": "ه",
-        "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ", "’": None, "'": None, "ʼ": None, "‘": None, "`": None,
+        "ך": "כ", "ם": "מ", "ן": "נ", "ף": "פ", "ץ": "צ", "’": None, "'": None, "ʼ": None, "‘": None,
+        "`": None,
     }
 )  # fmt: skip
 """Letters that differ in form alone, or that readers and writers confuse; apostrophes come off."""

@@ -3,11 +3,11 @@
 import re
 
 _SOUNDS = {
-    "shch": "ʃʧ", "sch": "ʃ", "tch": "ʧ", "sh": "ʃ", "ch": "ʧ", "zh": "ʒ", "kh": "x", "gh": "ɣ", "ph": "f",
-    "th": "t", "ts": "ʦ", "tz": "ʦ", "dz": "ʣ", "dh": "d", "bh": "b", "jh": "ʤ", "ck": "k", "ng": "ŋ", "qu": "kw",
-    "ou": "u", "a": "a", "b": "b", "c": "k", "d": "d", "e": "e", "f": "f", "g": "g", "h": "h", "i": "i", "j": "ʤ",
-    "k": "k", "l": "l", "m": "m", "n": "n", "o": "o", "p": "p", "q": "q", "r": "r", "s": "s", "t": "t",
-    "u": "u", "v": "v", "w": "w", "x": "ks", "y": "j", "z": "z",
+    "shch": "ʃʧ", "sch": "ʃ", "tch": "ʧ", "sh": "ʃ", "ch": "ʧ", "zh": "ʒ", "kh": "x", "gh": "ɣ",
+    "ph": "f", "th": "t", "ts": "ʦ", "tz": "ʦ", "dz": "ʣ", "dh": "d", "bh": "b", "jh": "ʤ", "ck": "k",
+    "ng": "ŋ", "qu": "kw", "ou": "u", "a": "a", "b": "b", "c": "k", "d": "d", "e": "e", "f": "f",
+    "g": "g", "h": "h", "i": "i", "j": "ʤ", "k": "k", "l": "l", "m": "m", "n": "n", "o": "o", "p": "p",
+    "q": "q", "r": "r", "s": "s", "t": "t", "u": "u", "v": "v", "w": "w", "x": "ks", "y": "j", "z": "z",
 }  # fmt: skip
 _READ = re.compile("n(?=g[aeiou])|" + "|".join(sorted(_SOUNDS, key=len, reverse=True)))
 _DOUBLED = re.compile(r"([a-z])\1+")

@@ -15,13 +15,14 @@ MOST_READINGS = 4
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 _GREEK_PAIRS = (
-    ("γγ", "ng"), ("γκ", "g"), ("γχ", "nch"), ("μπ", "b"), ("ντ", "d"), ("ου", "ou"), ("ευ", "ev"), ("αυ", "av"),
-    ("αι", "e"), ("ει", "i"), ("οι", "i"), ("υ", "i"), ("χ", "ch"),
+    ("γγ", "ng"), ("γκ", "g"), ("γχ", "nch"), ("μπ", "b"), ("ντ", "d"), ("ου", "ou"), ("ευ", "ev"),
+    ("αυ", "av"), ("αι", "e"), ("ει", "i"), ("οι", "i"), ("υ", "i"), ("χ", "ch"),
 )  # fmt: skip
 _GREEK_ACCENTS = str.maketrans("άέήίόύώΐΰϊϋς", "αεηιουωιυιυσ")
 _CYRILLIC_OTHERWISE = str.maketrans({"ё": "yo", "х": "h", "й": "i", "ж": "j", "щ": "sch", "ц": "c"})
 _CYRILLIC_VOWELS = frozenset("аеёиоуыэюяіїє")
 _THAI_BEFORE = re.compile("([เแโใไ])(.)")
+_ASPIRATED_END = re.compile("([kpt])h$")
 _ASPIRATED = (("kh", "k"), ("ph", "p"), ("th", "t"))
 
 
@@ -35,7 +36,6 @@ def romanized(word: str) -> str:
     return found[0] if found else ""
 
 
-@lru_cache(maxsize=4096)
 def readings(word: str) -> tuple[str, ...]:
     """All readings of a word in the letters a–z and digits, the most likely first.
 
@@ -48,7 +48,11 @@ def readings(word: str) -> tuple[str, ...]:
     Returns:
         at most 4, each at most 64 letters; empty where nothing of it can be read.
     """
-    text = folded(word)
+    return _readings(folded(word))
+
+
+@lru_cache(maxsize=4096)
+def _readings(text: str) -> tuple[str, ...]:
     if text.isascii():
         return _distinct([text])
     return _distinct(_read(text, script_of(text)))
@@ -99,8 +103,11 @@ def _other_cyrillic(text: str) -> list[str]:
 
 
 def _spoken_thai(text: str) -> list[str]:
-    """Vowels that are written before their consonant, behind it; with and without aspiration."""
-    aspirated = _by_signs(_THAI_BEFORE.sub(r"\2\1", text))
+    """Vowels that are written before their consonant, behind it; with and without aspiration.
+
+    A word ends without any, as the Royal Institute's system has it (krungthep).
+    """
+    aspirated = _ASPIRATED_END.sub(r"\1", _by_signs(_THAI_BEFORE.sub(r"\2\1", text)))
     plain = aspirated
     for pair, letter in _ASPIRATED:
         plain = plain.replace(pair, letter)

@@ -7,7 +7,7 @@ COMMON = "Zyyy"
 """Code of what belongs to no one script: digits, punctuation, signs."""
 
 _LOOKED_AT = 2000
-"""Characters of a text that are looked at: scripts do not change the answer later, and floods stay bounded."""
+"""Characters of a text that are looked at, so that floods stay bounded."""
 
 _BY_NAME = {
     "ARABIC": "Arab", "ARMENIAN": "Armn", "BENGALI": "Beng", "BOPOMOFO": "Bopo", "CHEROKEE": "Cher",
@@ -23,9 +23,10 @@ _WIDTHS = ("FULLWIDTH ", "HALFWIDTH ")
 
 @lru_cache(maxsize=16384)
 def script_of_letter(letter: str) -> str:
-    """ISO 15924 code of one character; `COMMON` for all that is not a letter.
+    """Script of one character: the first word of its Unicode name, which spares a table of ranges.
 
-    The script is the first word of the character's Unicode name, which spares a table of ranges.
+    Returns:
+        ISO 15924 code; `COMMON` for all that is not a letter.
     """
     if unicodedata.category(letter)[0] != "L":
         return COMMON

@@ -9,8 +9,10 @@ _IN_NUMBERS = frozenset(".,")
 _WITHOUT_SPACES = frozenset({"Hani", "Hira", "Kana"})
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _CONTINUING = frozenset("ー々〆ゝゞヽヾｰ")
-_PARTICLES = ("에서", "으로", "까지", "부터", "에게", "이다", "은", "는", "이", "가", "을", "를", "의", "에", "로", "와",
-              "과", "도")  # fmt: skip
+_PARTICLES = (
+    "에서", "으로", "까지", "부터", "에게", "이다", "은", "는", "이", "가", "을", "를", "의", "에", "로",
+    "와", "과", "도",
+)  # fmt: skip
 _LONGEST_RUN = 24
 """Signs of a run of Han from which pieces are made; 23 pieces are the most a word has."""
 
@@ -21,7 +23,7 @@ def tokens(text: str) -> list[str]:
     A word is a run of letters, marks and digits ("A4", "mp3", "नमस्ते"). An apostrophe between letters belongs
     to the word ("don't"); a point or comma between digits belongs to the number ("1,299.00"); a hyphen and
     any other sign parts words. Han, hiragana and katakana are parted from each other and from other scripts,
-    since Japanese and Chinese write no spaces ("東京タワー" → 東京, タワー; "東京に" → 東京, に): inside such a
+    since Japanese and Chinese write no spaces ("東京タワー" → 東京, タワー; "東京に" → 東京, に); inside a
     run `pieces` finds more. Thai, Lao, Khmer and Burmese, which write no spaces either, stay one run.
 
     Args:
@@ -65,11 +67,11 @@ def _belongs(character: str, word: list[str], following: str) -> bool:
 
 
 def pieces(word: str) -> list[str]:
-    """Shorter words under which a word is to be found as well, because its script writes no spaces in between.
+    """Shorter words under which a word is to be found as well, where its script writes no spaces between.
 
     A run of three or more Han signs holds each of its neighbouring pairs (東京都庁 → 東京, 京都, 都庁), of
-    which some are no words; an index takes them all, a question asks for none of them. A Korean word that ends
-    in a particle holds the word before it (서울에서 → 서울).
+    which some are no words; an index takes them all, a question asks for none of them. A Korean word that
+    ends in a particle holds the word before it (서울에서 → 서울).
 
     Args:
         word: one of `tokens`.

@@ -1,9 +1,33 @@
-"""The contract of one kind's read path: query variants in, ranking out."""
+"""The contracts of one kind's read path: query variants, or words, in; ranking out."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from ambience.datatypes import Expansion, FeatureSpec, Ids, Picture, QueryVariant, Ranking
+
+
+class TextSearch(Protocol):
+    """The read path of a kind that has words of pictures and no vectors; called from many threads at a time.
+
+    Attributes:
+        spec: of the kind.
+    """
+
+    spec: FeatureSpec
+
+    def by_text(self, text: str, *, k: int) -> Ranking:
+        """Images in which words of a text stand.
+
+        Args:
+            text: as people typed it.
+            k: so many hits at most.
+
+        Returns:
+            Hits best first, each with the words that were found.
+
+        Raises:
+            QueryError: there is no word in the text.
+        """
 
 
 class KindSearch(Protocol):

@@ -44,6 +44,7 @@ class Question:
         notes: by kind, what people must know of its answer.
         has_words: whether a sentence is part of the question, so that what is found fits words.
         expansion: how kinds of embeddings widen it; None leaves that to their settings.
+        text: what is looked for among the words of pictures; None where that is not asked.
     """
 
     variants: Variants
@@ -51,6 +52,7 @@ class Question:
     notes: Mapping[str, str] = field(default_factory=dict)
     has_words: bool = False
     expansion: Expansion | None = None
+    text: str | None = None
 
 
 class Questions:

@@ -59,16 +59,16 @@ def score(distance: float, spec: FeatureSpec) -> float:
         0–1, greater is better. Hamming: 1 − d / (dim/2), since unrelated hashes differ in half of their bits.
         L1 of histograms that sum to one: 1 − d/2, the share of pixels in common (histogram intersection;
         Swain & Ballard 1991). Cosine distance: 1 − d, the cosine itself; between words and a picture it has
-        the scale of the model (of CLIP, 0.3 is a good one), so that scores compare within one answer. Points,
-        whose distance is an expected number of chance matches: 1 − d^(1/40), half at 10^-12. Others:
-        1 / (1 + d).
+        the scale of the model (of CLIP, 0.3 is a good one), so that scores compare within one answer. Words:
+        1 − d. Points, whose distance is an expected number of chance matches: 1 − d^(1/40), half at 10^-12.
+        Others: 1 / (1 + d).
     """
     match spec.metric:
         case "hamming":
             value = 1.0 - distance / (spec.dim / 2)
         case "l1":
             value = 1.0 - distance / 2.0
-        case "cosine":
+        case "cosine" | "words":
             value = 1.0 - distance
         case "points":
             value = 1.0 - distance ** (1 / 40)

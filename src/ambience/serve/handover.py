@@ -151,15 +151,19 @@ class Handover:
         return cast(dict[int, ImageRecord], self._call("images", image_ids=list(image_ids)))
 
     def list_images(
-        self, *, after: int = -1, limit: int = 100, newest_first: bool = False
+        self, *, after: int = -1, limit: int = 100, newest_first: bool = False, filter: str | None = None
     ) -> list[ImageRecord]:
         """As `Library.list_images`."""
-        found = self._call("list_images", after=after, limit=limit, newest_first=newest_first)
+        found = self._call("list_images", after=after, limit=limit, newest_first=newest_first, filter=filter)
         return cast(list[ImageRecord], found)
 
     def words(self, image_id: int) -> ImageWords:
         """As `Library.words`."""
         return cast(ImageWords, self._call("words", image_id=image_id))
+
+    def count_images(self, *, filter: str | None = None) -> int:
+        """As `Library.count_images`."""
+        return cast(int, self._call("count_images", filter=filter))
 
     def image_by_name(self, name: str) -> int:
         """As `Library.image_by_name`."""
@@ -174,6 +178,7 @@ class Handover:
         verdicts: Sequence[Verdict] | None = None,
         min_score: float = 0.0,
         exclude_self: bool = False,
+        filter: str | None = None,
     ) -> Answer:
         """As `Library.search`."""
         found = self._call(
@@ -184,6 +189,7 @@ class Handover:
             verdicts=None if verdicts is None else list(verdicts),
             min_score=min_score,
             exclude_self=exclude_self,
+            filter=filter,
         )
         return cast(Answer, found)
 
@@ -195,9 +201,12 @@ class Handover:
         k: int | None = None,
         radius: float | None = None,
         turned: bool = True,
+        filter: str | None = None,
     ) -> Ranking:
         """As `Library.search_kind`."""
-        found = self._call("search_kind", kind=kind, query=query, k=k, radius=radius, turned=turned)
+        found = self._call(
+            "search_kind", kind=kind, query=query, k=k, radius=radius, turned=turned, filter=filter
+        )
         return cast(Ranking, found)
 
     def match(self, query: Query, image: Query) -> Comparison:

@@ -12,6 +12,8 @@ MAKES = {
     "image_embedding": "pictures",
     "text_embedding": "words",
     "patch_descriptor": "local features",
+    "scene_classes": "tags",
+    "scene_attributes": "tags",
 }
 """By task: what is found by it."""
 

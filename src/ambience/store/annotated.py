@@ -92,7 +92,11 @@ class Annotated(Notes):
             return [_stored(row) for row in connection.execute(query)]
 
     def lines(self, line_ids: Sequence[int]) -> dict[int, StoredLine]:
-        """Lines by their numbers; those that are gone are left out."""
+        """Lines by their numbers.
+
+        Returns:
+            Number → line; those that are gone are left out.
+        """
         table = schema.text_lines
         with self.database.reading() as connection:
             return {
@@ -143,7 +147,11 @@ class Annotated(Notes):
             return list(connection.execute(query).scalars())
 
     def pending_annotation_count(self, name: str) -> int:
-        """How many images `pending_annotations` would name in all."""
+        """How many images `pending_annotations` would name in all.
+
+        Returns:
+            A number; quick where little is pending.
+        """
         table, images = schema.annotations, schema.images
         query = (
             sa.select(sa.func.count())
@@ -158,7 +166,11 @@ class Annotated(Notes):
             return int(connection.execute(query).scalar_one())
 
     def annotation_counts(self, name: str) -> dict[FeatureState, int]:
-        """Images by how far an annotator is with them; states of none are left out."""
+        """Images by how far an annotator is with them.
+
+        Returns:
+            State → images; states of none are left out.
+        """
         table = schema.annotations
         query = sa.select(table.c.state, sa.func.count()).where(table.c.annotator == name)
         with self.database.reading() as connection:

@@ -4,15 +4,21 @@ All that is particular to SQLite is in this file. Everything else is SQL that an
 """
 
 import contextlib
+import itertools
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from ambience.errors import DamagedStoreError, NewerLibraryError, StoreError
+from ambience.expression import Pattern, Wildcard, cases
 from ambience.store import schema
 from ambience.store.disk_full import disk_full, is_disk_full
 from ambience.version import __version__
@@ -232,6 +238,58 @@ class Database:
                 self.is_damaged = True
                 raise DamagedStoreError(broken_records(Path(str(where)), str(cause))) from exc
             raise StoreError(f"the records in {where} do not answer: {cause}") from exc
+
+
+def read_numbers(connection: sa.Connection, query: sa.Select[Any]) -> tuple[NDArray[np.int64], ...]:
+    """Columns of whole numbers, of any length, past SQLAlchemy's work per row.
+
+    Returns:
+        One (N,) int64 array a column of the query.
+    """
+    result = connection.execute(query)
+    rows = result.cursor.fetchall() if result.cursor is not None else []
+    width = len(result.keys())
+    flat = np.fromiter(itertools.chain.from_iterable(rows), np.int64, len(rows) * width)
+    return tuple(np.ascontiguousarray(column) for column in flat.reshape(-1, width).T)
+
+
+def among(column: sa.ColumnElement[int], values: Iterable[int]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of many numbers; as one parameter, however many there are."""
+    listed = sa.func.json_each(json.dumps([int(each) for each in values])).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+def fits(column: sa.ColumnElement[Any], pattern: Pattern) -> sa.ColumnElement[bool]:
+    """Whether a text, or one that is kept as bytes, fits a pattern as a whole, whatever the case of letters.
+
+    Letters are alike that are one letter of different case; both ways to write accents are tried.
+
+    Args:
+        column: of text, or of its bytes.
+        pattern: of a filter.
+
+    Returns:
+        A condition.
+    """
+    text = sa.cast(column, sa.Text)
+    globs = {
+        "".join(
+            each.value if isinstance(each, Wildcard) else _caseless(unicodedata.normalize(form, each))
+            for each in pattern
+        )
+        for form in ("NFC", "NFD")
+    }
+    return sa.or_(*(text.op("GLOB", is_comparison=True)(glob) for glob in sorted(globs)))
+
+
+def _caseless(text: str) -> str:
+    """A text as SQLite's GLOB has it: each letter as the set of its cases."""
+    return "".join(_letter_set(letter) for letter in text)
+
+
+def _letter_set(letter: str) -> str:
+    alike = cases(letter)
+    return f"[{''.join(sorted(alike))}]" if len(alike) > 1 or letter in "*?[" else letter
 
 
 def broken_records(file: Path, why: str = "") -> str:

@@ -11,10 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from ambience.datatypes import FeatureState, ImageState
+from ambience.expression import folded
 from ambience.store import schema
 from ambience.store.notes import CHUNK
 from ambience.store.plan import Entry, FeatureRow, Plan, Stored, summed
 from ambience.store.plan_words import annotators_of, deletions, insertions
+from ambience.store.schema import decoded, encoded
 
 _USER = "user"
 
@@ -198,12 +200,22 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
     """Adds rows that all name the same columns, past SQLAlchemy's work per row, which takes long."""
     if not rows:
         return
+    if table is schema.tags:
+        _note_forms(connection, {row["tag"] for row in rows})
     columns = tuple(rows[0])
     text, order = _compiled_insert(table, columns, connection.dialect)
     if order is None:
         connection.exec_driver_sql(text, rows)
     else:
         connection.exec_driver_sql(text, [*map(itemgetter(*order), rows)])
+
+
+def _note_forms(connection: sa.Connection, tags: set[bytes]) -> None:
+    """Makes tags known to `tag_forms`, by which filters find them, whoever gives them."""
+    forms = schema.tag_forms
+    known = {bytes(row.tag) for row in _chunked(connection, sa.select(forms.c.tag), forms.c.tag, tags)}
+    rows = [{"tag": tag, "folded": encoded(folded(decoded(tag)))} for tag in sorted(tags - known)]
+    _insert(connection, forms, rows)
 
 
 @cache

@@ -173,7 +173,11 @@ def deletions(plan: WordPlan, removed: Iterable[int]) -> Iterator[tuple[sa.Delet
 
 
 def insertions(plan: WordPlan) -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
-    """What comes, as rows of tables."""
+    """What comes, as rows of tables.
+
+    Returns:
+        Table by table, in the order in which they are to be written.
+    """
     rows = [(image_id, name, row) for (image_id, name), row in plan.rows.items() if row is not None]
     yield (
         schema.annotations,

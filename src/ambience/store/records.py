@@ -16,7 +16,7 @@ from ambience.errors import UnknownImageError
 from ambience.store import schema
 from ambience.store.annotated import Annotated
 from ambience.store.base import Change, KnownFile, PresentFile
-from ambience.store.database import Database
+from ambience.store.database import Database, read_numbers
 from ambience.store.notes import CHUNK, folder_range
 from ambience.store.schema import decoded, encoded
 
@@ -278,6 +278,22 @@ class Records(Annotated):
                 .order_by(column)
             )
             return np.fromiter(connection.execute(query).scalars(), np.int64)
+
+    def features_by_image(self, fingerprint: str) -> tuple[Ids, Ids]:
+        """All images with a feature of a fingerprint, and these features.
+
+        Returns:
+            (N,) int64 ascending image ids, and (N,) int64 feature ids beside them.
+        """
+        table = schema.features
+        with self.database.reading() as connection:
+            space_id = self._space_id(connection, fingerprint)
+            query = sa.select(table.c.image_id, table.c.feature_id).where(
+                table.c.space_id == space_id, table.c.feature_id.is_not(None)
+            )
+            images, features = read_numbers(connection, query)
+        order = np.argsort(images)
+        return images[order], features[order]
 
     def buried_feature_ids(self, fingerprint: str) -> Ids:
         """Ids of features of a fingerprint that went but are not yet forgotten, ascending."""

@@ -160,6 +160,15 @@ text_lines = Table(
     sqlite_autoincrement=True,
 )
 
+tag_forms = Table(
+    "tag_forms",
+    metadata,
+    Column("tag", LargeBinary, primary_key=True),
+    Column("folded", LargeBinary, nullable=False, index=True),
+    sqlite_with_rowid=False,
+    comment="every tag that was ever given, and how it reads where case does not count",
+)
+
 sequences = Table(
     "sequences",
     metadata,

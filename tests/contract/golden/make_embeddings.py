@@ -205,10 +205,7 @@ def run_reference(folder: Path) -> None:
     """The half that runs in the references' environment."""
     import torch
 
-    # torchvision as PyPI has it is made for PyTorch with CUDA; without it, these operators are missing.
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    mend_torchvision()
     torch.set_num_threads(1)
     torch.backends.mha.set_fastpath_enabled(False)  # an operator that ONNX does not know
     kept = Reference(folder)
@@ -217,6 +214,21 @@ def run_reference(folder: Path) -> None:
             make(kept)
     np.savez_compressed(folder / "golden.npz", **kept.arrays)
     (folder / "golden.json").write_text(json.dumps(kept.gaps, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+@cache
+def mend_torchvision() -> Any:
+    """torchvision as PyPI has it is made for PyTorch with CUDA; without it, these operators are missing.
+
+    Returns:
+        What holds them, for as long as it is kept.
+    """
+    import torch
+
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
 
 
 def make_clip(kept: Reference) -> None:

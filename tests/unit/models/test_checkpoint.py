@@ -23,6 +23,7 @@ from support.checkpoints import (
     checkpoint,
     name,
     pickled,
+    python2_checkpoint,
     run_of_pickles,
     tensor,
 )
@@ -63,6 +64,13 @@ def test_what_pytorch_wrote_is_read_to_the_bit(file: str) -> None:
 def test_a_whole_module_is_refused_by_its_name() -> None:
     with pytest.raises(CorruptModelError, match=r"torch\.nn\.modules\.linear\.Linear.*state_dict alone"):
         read_checkpoint(GOLDEN / "checkpoint_module.pt", max_bytes=LARGEST)
+
+
+def test_what_python_2_wrote_of_a_graphics_card_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, python2_checkpoint({"module.a": NUMBERS, "module.b": NUMBERS[0]}))
+    assert list(found) == ["module.a", "module.b"]
+    assert np.array_equal(found["module.a"], NUMBERS)
+    assert np.array_equal(found["module.b"], NUMBERS[0])
 
 
 @pytest.mark.parametrize("old", [False, True])

@@ -64,3 +64,12 @@ def test_a_strip_takes_no_more_memory_than_a_square() -> None:
     tracemalloc.stop()
     assert np.unique(made).tolist() == [7]
     assert peak < 10_000_000
+
+
+def test_the_middle_of_a_squashed_picture_is_that_of_the_whole_one() -> None:
+    """Making the middle alone differs by rounding only from squashing all and cutting it out."""
+    pixels = Pixels(48, "squash_crop", "bilinear", resize=55, middle="rounded")
+    for picture in pictures():
+        whole = np.asarray(Image.fromarray(picture).resize((55, 55), 2))
+        cut = whole[4:52, 4:52].astype(int)  # of 3.5 pixels the even number, as torchvision has it
+        assert np.abs(fitted(picture, pixels) - cut).max() <= 1

@@ -188,7 +188,7 @@ def test_models_that_take_only_one_sort_say_so(models: Models) -> None:
         models.embedder("efficientnet-lite0").embed_texts(["a dog"])
     with pytest.raises(ModelError, match="takes sentences and no pictures"):
         models.embedder("minilm").embed_pictures([skimage.data.coffee()])
-    with pytest.raises(ModelError, match="hardnet8 describes patches"):
+    with pytest.raises(ModelError, match="hardnet8 is for patch_descriptor; it embeds no pictures"):
         models.embedder("hardnet8")
     with pytest.raises(ModelError, match="no model 'clip'"):
         models.embedder("clip")

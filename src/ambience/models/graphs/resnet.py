@@ -52,19 +52,19 @@ def shapes(weights: Weights, prefix: str) -> dict[str, tuple[int, ...]]:
     Returns:
         Shapes by name.
     """
-    stem = _rows(weights, f"{prefix}conv1.weight")
-    needed = _layer(prefix, "conv1", "bn1", (stem, 3, 7, 7))
+    stem = rows(weights, f"{prefix}conv1.weight")
+    needed = layer(prefix, "conv1", "bn1", (stem, 3, 7, 7))
     coming = stem
     for stage in STAGES:
-        inner = _rows(weights, f"{prefix}layer{stage}.0.conv1.weight")
-        going = _rows(weights, f"{prefix}layer{stage}.0.conv3.weight")
+        inner = rows(weights, f"{prefix}layer{stage}.0.conv1.weight")
+        going = rows(weights, f"{prefix}layer{stage}.0.conv3.weight")
         for block in range(max(1, blocks(weights, prefix, stage))):
             at = f"{prefix}layer{stage}.{block}."
-            needed |= _layer(at, "conv1", "bn1", (inner, coming, 1, 1))
-            needed |= _layer(at, "conv2", "bn2", (inner, inner, 3, 3))
-            needed |= _layer(at, "conv3", "bn3", (going, inner, 1, 1))
+            needed |= layer(at, "conv1", "bn1", (inner, coming, 1, 1))
+            needed |= layer(at, "conv2", "bn2", (inner, inner, 3, 3))
+            needed |= layer(at, "conv3", "bn3", (going, inner, 1, 1))
             if block == 0:
-                needed |= _layer(at, "downsample.0", "downsample.1", (going, coming, 1, 1))
+                needed |= layer(at, "downsample.0", "downsample.1", (going, coming, 1, 1))
             coming = going
     return needed
 
@@ -90,7 +90,7 @@ def trunk(pictures: Any, weights: Checked, prefix: str) -> Any:
     lies in its 3×3 convolution, as torchvision has it.
     """
     op = imported_openvino().opset15
-    node = op.relu(_convolved(pictures, weights, f"{prefix}conv1", f"{prefix}bn1", stride=2, padding=3))
+    node = op.relu(convolved(pictures, weights, f"{prefix}conv1", f"{prefix}bn1", stride=2, padding=3))
     node = op.max_pool(node, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", None).output(0)
     for stage in STAGES:
         for block in range(blocks(weights, prefix, stage)):
@@ -103,20 +103,30 @@ def _bottleneck(node: Any, weights: Checked, at: str, stride: int) -> Any:
     op = imported_openvino().opset15
     kept = node
     if f"{at}downsample.0.weight" in weights:
-        kept = _convolved(node, weights, f"{at}downsample.0", f"{at}downsample.1", stride=stride)
-    inner = op.relu(_convolved(node, weights, f"{at}conv1", f"{at}bn1"))
-    inner = op.relu(_convolved(inner, weights, f"{at}conv2", f"{at}bn2", stride=stride, padding=1))
-    return op.relu(op.add(_convolved(inner, weights, f"{at}conv3", f"{at}bn3"), kept))
+        kept = convolved(node, weights, f"{at}downsample.0", f"{at}downsample.1", stride=stride)
+    inner = op.relu(convolved(node, weights, f"{at}conv1", f"{at}bn1"))
+    inner = op.relu(convolved(inner, weights, f"{at}conv2", f"{at}bn2", stride=stride, padding=1))
+    return op.relu(op.add(convolved(inner, weights, f"{at}conv3", f"{at}bn3"), kept))
 
 
-def _convolved(
-    node: Any, weights: Checked, conv: str, norm: str, *, stride: int = 1, padding: int = 0
-) -> Any:
-    """A convolution, the batch normalisation behind it folded into its kernel."""
+def convolved(node: Any, weights: Checked, conv: str, norm: str, *, stride: int = 1, padding: int = 0) -> Any:
+    """A convolution, the batch normalisation behind it folded into its kernel.
+
+    Args:
+        node: (B, C, H, W).
+        weights: checked.
+        conv: name of the convolution.
+        norm: name of the batch normalisation.
+        stride: of both axes.
+        padding: zeros on every side.
+
+    Returns:
+        Node of the convolution's channels.
+    """
     op = imported_openvino().opset15
     kernel, shift = _folded(weights, conv, norm)
-    convolved = op.convolution(node, op.constant(kernel), [stride] * 2, [padding] * 2, [padding] * 2, [1, 1])
-    return op.add(convolved, op.constant(shift[None, :, None, None]))
+    made = op.convolution(node, op.constant(kernel), [stride] * 2, [padding] * 2, [padding] * 2, [1, 1])
+    return op.add(made, op.constant(shift[None, :, None, None]))
 
 
 def _folded(weights: Checked, conv: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -128,10 +138,21 @@ def _folded(weights: Checked, conv: str, norm: str) -> tuple[NDArray[np.float32]
     )
 
 
-def _layer(at: str, conv: str, norm: str, kernel: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+def layer(at: str, conv: str, norm: str, kernel: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a convolution and of the batch normalisation behind it.
+
+    Args:
+        at: what stands before both names.
+        conv: name of the convolution.
+        norm: name of the batch normalisation.
+        kernel: shape of the convolution's kernel.
+
+    Returns:
+        Shapes by name.
+    """
     return {f"{at}{conv}.weight": kernel} | {f"{at}{norm}.{part}": kernel[:1] for part in _BATCH_NORM}
 
 
-def _rows(weights: Weights, name: str) -> int:
+def rows(weights: Weights, name: str) -> int:
     """Channels that go out of a convolution; 0 where it is missing, so that its absence is told by name."""
     return int(weights[name].shape[0]) if name in weights and weights[name].ndim else 0

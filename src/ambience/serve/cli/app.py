@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 import ambience
-from ambience.serve.cli import adding, annotating, matching, models, searching, serving, upkeep
+from ambience.serve.cli import adding, annotating, matching, models, searching, serving, tags, upkeep
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
 from ambience.serve.cli.faults import explain
 from ambience.serve.cli.output import SafeLines, say
@@ -87,6 +87,7 @@ for _command in (
     upkeep.jobs,
     annotating.annotate,
     models.models,
+    tags.tags,
 ):
     root.add_command(_command)
 

@@ -44,6 +44,13 @@ FILE_KIND = "sha256"
 @click.option(
     "--by", "kinds", metavar="KIND", multiple=True, help="Ask this kind only, such as color; may be repeated."
 )
+@click.option(
+    "--filter",
+    "filter_text",
+    metavar="FILTER",
+    help='Only pictures that it keeps, such as "winter && !forest && width>=1920" (docs/filters.md); alone, '
+    "it lists them, newest first.",
+)
 @click.option("-k", "k", metavar="N", type=click.IntRange(min=1), help="At most so many hits.")
 @click.option("--json", "is_json", is_flag=True, help="Print the whole answer as JSON.")
 @click.option("--paths", is_flag=True, help="Print the paths alone, one a line, best first.")
@@ -55,6 +62,7 @@ def search(
     texts: tuple[str, ...],
     minuses: tuple[str, ...],
     kinds: tuple[str, ...],
+    filter_text: str | None,
     k: int | None,
     is_json: bool,
     paths: bool,
@@ -69,19 +77,25 @@ def search(
       ambience search photo.jpg
       ambience search --text "dog on a beach" --minus snow
       ambience search photo.jpg --text "at night"
+      ambience search photo.jpg --filter "winter && !forest"
+      ambience search --filter "date:2020-05 && has:caption"
 
     Exit status, as of grep: 0 found, 1 nothing found or an
     error.
     """  # noqa: D301 - click keeps the lines after a \b as they are
     if is_json and paths:
         raise click.UsageError("--json and --paths are two forms of the same answer; give one of them")
+    if picture is None and not texts and not minuses and filter_text is not None:
+        if kinds:
+            raise click.UsageError("--by says what to ask of a picture or of words; a filter alone asks none")
+        return listing(session, filter_text, k=k, is_json=is_json, paths=paths, opens=opens)
     from ambience.search.combination import described
 
     question = composed_of(picture, texts, minuses, session.settings)
     name = described(question)
     by = [kind for word in kinds for kind in word.split(",") if kind] or None
     with session.reading() as library:
-        answer = library.search(question, by=by, k=k, exclude_self=True)
+        answer = library.search(question, by=by, k=k, exclude_self=True, filter=filter_text)
         records = library.images([match.image_id for match in answer.matches])
     matches = [match for match in answer.matches if match.image_id in records]
     if is_json:
@@ -120,7 +134,9 @@ def composed_of(
     from ambience.search.combination import MINUS, settled
 
     if picture is None and not texts:
-        raise click.UsageError("say what to look for: a picture (a file, a URL or an id), --text, or both")
+        raise click.UsageError(
+            "say what to look for: a picture (a file, a URL or an id), --text, --filter, or several of these"
+        )
     query = Query() if picture is None else question_of(picture, settings)
     parts = [] if picture is None else [QueryPart(query.data, query.image_id)]
     parts += [QueryPart(text=text) for text in texts]
@@ -210,6 +226,63 @@ def _write_matches(
 def _figure(evidence: "Evidence") -> str:
     """What a kind tells: how many places agree where that was looked at, else a distance."""
     return distance(evidence.distance) if evidence.geometry is None else f"{evidence.geometry.inliers} places"
+
+
+def listing(
+    session: Session, filter_text: str, *, k: int | None, is_json: bool, paths: bool, opens: bool
+) -> int:
+    """Shows the pictures that a filter keeps, newest first.
+
+    Returns:
+        The exit code: 0 where there are any.
+
+    Raises:
+        FilterError: the filter is malformed.
+    """
+    with session.reading() as library:
+        total = library.count_images(filter=filter_text)
+        limit = session.settings.search.k if k is None else k
+        records = library.list_images(limit=limit, newest_first=True, filter=filter_text)
+    if is_json:
+        write_json({"filter": filter_text, "total": total, "images": [_as_row(each) for each in records]})
+    elif paths:
+        for record in records:
+            write_raw_line(record.path or record.name)
+    elif records:
+        rows = [
+            [
+                str(each.image_id),
+                f"{each.width}×{each.height}",
+                ", ".join(map(shown, each.tags)),
+                _place(each),
+            ]
+            for each in records
+        ]
+        write_table(
+            ["id", "pixels", "tags", "picture"], rows, right=frozenset({0, 1}), spare=frozenset({1, 2})
+        )
+    if total > len(records):
+        say(f"the newest {len(records):,} of {counted(total, 'picture')}; -k shows more")
+    elif not total:
+        say(f"no picture is as the filter says: {shown(filter_text)}")
+    if opens and records:
+        _open(records[0])
+    return 0 if records else 1
+
+
+def _as_row(record: "ImageRecord") -> dict[str, Any]:
+    return {
+        "image_id": record.image_id,
+        "path": record.path,
+        "name": record.name,
+        "format": record.format,
+        "width": record.width,
+        "height": record.height,
+        "size": record.size,
+        "taken_at": record.taken_at,
+        "added_at": record.added_at,
+        "tags": record.tags,
+    }
 
 
 def _place(record: "ImageRecord") -> str:

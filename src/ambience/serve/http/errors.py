@@ -77,6 +77,7 @@ STATUS: Mapping[type[AmbienceError], int] = {
     errors.ImageError: 422,
     errors.FeatureError: 422,
     errors.FetchError: 422,
+    errors.VocabularyError: 422,
     ForeignOriginError: 403,
     # A stored feature that fails its checksum is extracted again in the background.
     errors.CorruptFeatureError: 503,

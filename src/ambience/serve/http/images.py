@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 
 from ambience.datatypes import MAX_IMAGE_ID
 from ambience.errors import QueryError, UnknownImageError
+from ambience.search.filters import LONGEST_FILTER
 from ambience.serve.http.bodies import json_object, received
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageList, ImageSchema
@@ -94,11 +95,24 @@ def list_images(
     after: Annotated[int, Query(ge=-1, le=MAX_IMAGE_ID, description="`next` of the page before.")] = -1,
     limit: Annotated[int, Query(ge=1, le=1000, description="Most images of one page.")] = 100,
     order: Annotated[Literal["id", "newest"], Query(description="By rising or falling id.")] = "id",
+    filter: Annotated[
+        str | None,
+        Query(
+            max_length=LONGEST_FILTER,
+            examples=["winter && !forest && width>=1920"],
+            description="Only images that it keeps (docs/filters.md).",
+        ),
+    ] = None,
 ) -> ImageList:
     """One page of the images."""
-    records = state.library.list_images(after=after, limit=limit, newest_first=order == "newest")
+    library, filter = state.library, filter or None
+    records = library.list_images(after=after, limit=limit, newest_first=order == "newest", filter=filter)
     following = records[-1].image_id if len(records) == limit else None
-    return ImageList(images=[state.shaper.image(record) for record in records], next=following)
+    return ImageList(
+        images=[state.shaper.image(record) for record in records],
+        next=following,
+        total=library.count_images(filter=filter) if after == -1 else None,
+    )
 
 
 @router.get("/{image_id}")

@@ -30,6 +30,7 @@ _log = logging.getLogger("ambience.http")
 
 CALLS = frozenset(
     {
+        "count_images",
         "image",
         "image_by_name",
         "images",

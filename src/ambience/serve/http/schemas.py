@@ -26,6 +26,7 @@ from ambience.datatypes import (
 from ambience.search.question import model_note
 from ambience.serve.http.errors import shown
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
+from ambience.serve.http.word_schemas import WordMatchSchema
 from ambience.serve.placement import geometry_of
 from ambience.settings import Settings
 from ambience.store.base import Job
@@ -85,6 +86,9 @@ class ImageList(BaseModel):
 
     images: list[ImageSchema]
     next: int | None = Field(description="`after` of the next page; null at the end.")
+    total: int | None = Field(
+        None, description="How many images there are, or the filter keeps; told with the first page."
+    )
 
 
 class EvidenceSchema(BaseModel):
@@ -99,6 +103,7 @@ class EvidenceSchema(BaseModel):
     geometry: GeometrySchema | None = Field(
         None, description="How the query lies on the image, from kinds that prove it."
     )
+    words: list[WordMatchSchema] = Field([], description="Those of the question that stand in the image.")
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSchema":
@@ -111,6 +116,7 @@ class EvidenceSchema(BaseModel):
             verdict=evidence.verdict,
             orientation=OrientationSchema.of(evidence.orientation),
             geometry=None if evidence.geometry is None else GeometrySchema.of(evidence.geometry),
+            words=[WordMatchSchema.of(match) for match in evidence.words],
         )
 
 

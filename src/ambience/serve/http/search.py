@@ -9,6 +9,7 @@ from ambience.datatypes import MAX_IMAGE_ID, Expansion, QueryPart, Verdict
 from ambience.errors import QueryError
 from ambience.search.combination import LONGEST_TEXT, MINUS, MOST_TERMS, settled
 from ambience.search.embedding import USUAL
+from ambience.search.filters import LONGEST_FILTER
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
 from ambience.serve.http.state import ServerState, work_place
@@ -50,6 +51,12 @@ _KNOBS: dict[str, Any] = {
         "items": {"type": "string", "enum": [verdict.value for verdict in Verdict]},
         "description": "Only hits with these verdicts.",
     },
+    "filter": {
+        "type": "string",
+        "maxLength": LONGEST_FILTER,
+        "description": "Only images that it keeps, such as `winter && !forest && width>=1920` "
+        "(docs/filters.md).",
+    },
     "exclude_self": {"type": "boolean", "description": "Leave out the images that the question names."},
     "aqe_n": {
         "type": "integer",
@@ -66,6 +73,10 @@ _KNOBS: dict[str, Any] = {
 _EXAMPLES: dict[str, Any] = {
     "words": {"summary": "By words", "value": {"text": "dog on a beach", "minus": "snow", "k": 20}},
     "image": {"summary": "By an image of the library", "value": {"image_id": 17, "exclude_self": True}},
+    "filter": {
+        "summary": "Among some of the images",
+        "value": {"text": "snow", "filter": "(winter || mountain) && -people && width>=1920"},
+    },
     "parts": {
         "summary": "By several terms",
         "value": {
@@ -123,6 +134,10 @@ async def search_by_link(
         str | None, Query(max_length=LONGEST_TEXT, description="Words for what shall not be found.")
     ] = None,
     k: Annotated[int | None, Query(ge=1)] = None,
+    filter: Annotated[
+        str | None,
+        Query(max_length=LONGEST_FILTER, examples=["winter && !forest"], description="See docs/filters.md."),
+    ] = None,
 ) -> SearchAnswer:
     """The same as a link; takes the other fields too, `parts` as JSON."""
     async with work_place(request) as state:
@@ -142,6 +157,7 @@ def _answer(state: ServerState, form: Form) -> SearchAnswer:
         verdicts=_verdicts(form),
         min_score=form.number("min_score", least=0, most=1) or 0.0,
         exclude_self=form.flag("exclude_self"),
+        filter=form.text("filter", most=LONGEST_FILTER),
     )
     records = library.images([match.image_id for match in found.matches])
     return state.shaper.answer(found, records)

@@ -49,10 +49,13 @@ from ambience.errors import (
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.search.combination import answering, settled
+from ambience.search.filters import parsed
 from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.base import FailedFile, Job, Problem
+from ambience.words import USER, ImageWords, Tag
+from support.filter_oracle import keeps
 
 ORIENTATIONS = [Orientation(turn, mirrored) for mirrored in (False, True) for turn in (0, 90, 180, 270)]
 
@@ -247,8 +250,22 @@ class MemoryLibrary:
     def images(self, image_ids):
         return {i: self._images[i].record for i in image_ids if i in self._images}
 
-    def list_images(self, *, after=-1, limit=100, newest_first=False):
-        ids = sorted(self._images, reverse=newest_first)
+    def _kept(self, filter):
+        expression = None if filter is None else parsed(filter)
+        return {
+            i: stored.record
+            for i, stored in self._images.items()
+            if expression is None
+            or keeps(
+                expression, stored.record, ImageWords(tags=tuple(Tag(t, USER, 1) for t in stored.record.tags))
+            )
+        }
+
+    def count_images(self, *, filter=None):
+        return len(self._kept(filter))
+
+    def list_images(self, *, after=-1, limit=100, newest_first=False, filter=None):
+        ids = sorted(self._kept(filter), reverse=newest_first)
         ids = [i for i in ids if after < 0 or (i < after if newest_first else i > after)]
         return [self._images[i].record for i in ids[:limit]]
 
@@ -277,12 +294,13 @@ class MemoryLibrary:
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
         return self.kinds[kind].spec
 
-    def search_kind(self, kind, query, *, k=None, radius=None, turned=True):
+    def search_kind(self, kind, query, *, k=None, radius=None, turned=True, filter=None):
         self.gate.wait(20)
+        kept = self._kept(filter)
         self._spec(kind)
         if (k is None) == (radius is None):
             raise QueryError("give exactly one of k and radius")
-        hits = self._hits(kind, query, all_orientations=turned)
+        hits = [hit for hit in self._hits(kind, query, all_orientations=turned) if hit.image_id in kept]
         hits = hits[:k] if k is not None else [hit for hit in hits if hit.distance <= radius]
         return Ranking(kind, tuple(hits))
 
@@ -321,7 +339,10 @@ class MemoryLibrary:
                 hits.append(Hit(image_id, distance, orientation))
         return sorted(hits, key=lambda hit: (hit.distance, hit.image_id))
 
-    def search(self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False):
+    def search(
+        self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False, filter=None
+    ):
+        kept = self._kept(filter)
         started = time.perf_counter()
         self.gate.wait(20)
         self.asked.append(query)
@@ -344,7 +365,7 @@ class MemoryLibrary:
         order = list(Verdict)
         for image_id, evidence in found.items():
             strong = [each for each in evidence if each.verdict]
-            if strong and not (exclude_self and image_id == query.image_id):
+            if image_id in kept and strong and not (exclude_self and image_id == query.image_id):
                 best = min(strong, key=lambda each: order.index(each.verdict))
                 match = Match(image_id, best.verdict, best.score, best.orientation, tuple(evidence))
                 if match.score >= min_score and (not verdicts or match.verdict in verdicts):

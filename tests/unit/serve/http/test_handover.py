@@ -9,7 +9,14 @@ import httpx
 import pytest
 
 from ambience.datatypes import Query
-from ambience.errors import LibraryLockedError, QueryError, StoreError, UnknownImageError, UnknownKindError
+from ambience.errors import (
+    FilterError,
+    LibraryLockedError,
+    QueryError,
+    StoreError,
+    UnknownImageError,
+    UnknownKindError,
+)
 from ambience.serve.handover import Handover
 
 
@@ -38,6 +45,12 @@ def test_reading_methods_answer_what_the_library_answers(handover, library, pict
     library.add_image(picture(2), name="b")
     assert handover.image(0) == library.image(0)
     assert handover.images([0, 1, 9]) == library.images([0, 1])
+    assert handover.list_images(filter="x") == library.list_images(filter="x") == [library.image(0)]
+    assert (handover.count_images(filter="!x"), handover.count_images()) == (1, 2)
+    with pytest.raises(FilterError, match="column 2"):
+        handover.search(Query(image_id=0), filter="a)")
+    (hit,) = handover.search_kind("color", Query(image_id=0), k=5, filter="x").hits
+    assert hit.image_id == 0
     assert handover.list_images(newest_first=True, limit=1) == [library.image(1)]
     assert handover.image_by_name("b") == 1
     assert handover.info() == library.info()

@@ -154,3 +154,25 @@ def test_paths_are_told_only_on_a_server_of_this_machine_alone(library, serve, p
     public = serve(library, host="0.0.0.0").client
     assert public.get("/v1/images/0").json()["path"] is None
     assert public.get("/v1/info").json()["folder"] is None
+
+
+def test_images_are_listed_by_a_filter_with_their_number(client, picture):
+    for seed in range(5):
+        tags = ["odd"] if seed % 2 else ["even", "a,b"]
+        client.post("/v1/images", files={"image": (f"{seed}.png", picture(seed))}, data={"tags": tags})
+    first = client.get("/v1/images", params={"filter": "even && !name:4*", "limit": 1, "order": "newest"})
+    assert [image["image_id"] for image in first.json()["images"]] == [2]
+    assert (first.json()["total"], first.json()["next"]) == (2, 2)
+    query = {"filter": "even && !name:4*", "limit": 1, "order": "newest", "after": 2}
+    second = client.get("/v1/images", params=query).json()
+    assert ([image["image_id"] for image in second["images"]], second["total"]) == ([0], None)
+    assert client.get("/v1/images").json()["total"] == 5
+    assert client.get("/v1/images", params={"filter": ""}).json()["total"] == 5
+    assert client.get("/v1/images", params={"filter": "none"}).json() == {
+        "images": [],
+        "next": None,
+        "total": 0,
+    }
+    refused = client.get("/v1/images", params={"filter": "odd && date:soon"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "filter_malformed")
+    assert "column 13" in refused.json()["detail"]

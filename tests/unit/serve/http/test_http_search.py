@@ -180,3 +180,31 @@ def test_two_pictures_in_one_question_are_refused(filled, picture):
 def test_a_body_of_another_kind_is_refused(filled):
     answer = filled.post("/v1/search", content=b"<a/>", headers={"content-type": "text/xml"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_filter_narrows_the_answer_however_it_is_sent(client, picture):
+    for seed in range(4):
+        tags = ["winter"] if seed % 2 else ["winter", "forest"]
+        client.post("/v1/images", files={"image": (f"{seed}.png", picture(seed))}, data={"tags": tags})
+    wanted = {"filter": "Winter && !forest && width>=96"}
+    for answer in (
+        client.post("/v1/search", json={"image_id": 1, **wanted}),
+        client.post("/v1/search", data={"image_id": "1", **wanted}),
+        client.get("/v1/search", params={"id": 1, **wanted}),
+    ):
+        assert answer.status_code == 200
+        assert answer.json()["matches"][0]["image_id"] == 1
+        assert {match["image_id"] for match in answer.json()["matches"]} <= {1, 3}
+    free = client.post("/v1/search", json={"image_id": 0, "filter": ""}).json()
+    assert free["matches"][0]["image_id"] == 0
+
+
+@pytest.mark.parametrize(
+    ("filter", "column"),
+    [("a && (b", 6), ("heights>5", 1), ("width>abc", 7), (" ", 1), ("x" * 10_001, 0)],
+)
+def test_a_malformed_filter_is_refused_with_its_column(client, filter, column):
+    answer = client.post("/v1/search", json={"image_id": 1, "filter": filter})
+    assert answer.status_code == 400
+    assert answer.json()["code"] == ("filter_malformed" if column else "query_malformed")
+    assert f"column {column} of the filter" in answer.json()["detail"] or not column

@@ -230,13 +230,21 @@ def _read_words(lines: Sequence[TextLine]) -> set[str]:
     return {word for line in lines for word in words_of(line.text)}
 
 
-def fill_report(report: Report, photos: Path, samples: Path, split: Split, padding: int = PADDING) -> None:
-    """Adds this part to the report of `benchmarks/text.py`."""
+def fill_report(
+    report: Report,
+    photos: Path,
+    samples: Path,
+    *,
+    split: Split = "reported",
+    padding: int = PADDING,
+    models: Path | None = None,
+) -> None:
+    """Adds this part to a report."""
     gallery = sorted(path for path in photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     pictures = known_pictures(samples, gallery, PICTURES if split == "reported" else 60, split)
     if split == "reported" and has_layout():
         pictures += name_pictures(gallery)
-    readings = Readings()
+    readings = Readings(models)
     order = np.random.default_rng(SEEDS[split] + 2).permutation(len(gallery))[:padding]
     data = [picture.data for picture in pictures] + [gallery[int(at)].read_bytes() for at in order]
     read = readings.of(data)
@@ -282,10 +290,18 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--padding", type=int, default=PADDING)
     parser.add_argument("--split", choices=("reported", "tuning"), default="reported")
+    parser.add_argument("--models", type=Path, help="folder of models; by default the usual one")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     report = Report("word_queries", f"python benchmarks/word_queries.py --photos {options.photos.name}")
-    fill_report(report, options.photos, options.samples, options.split, options.padding)
+    fill_report(
+        report,
+        options.photos,
+        options.samples,
+        split=options.split,
+        padding=options.padding,
+        models=options.models,
+    )
     finish(report, update_docs=False, json_file=options.json)
 
 

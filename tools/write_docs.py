@@ -71,7 +71,7 @@ def models_page() -> str:
         f"`{row.name}` (`{file.name}`)"
         for row in CATALOG.values()
         for file in row.files
-        if file.sha256 is None
+        if file.sha256 is None and not row.made_by
     ]
     return MODELS_TEXT.format(
         notice=NOTICE, rows=rows, unstated=", ".join(unstated), default=DEFAULT_WITH_HUB
@@ -82,7 +82,7 @@ def _model_line(row: ModelRow) -> str:
     parts = with_parts(row)
     about = "" if all(each.is_size_exact for each in parts) else "about "
     megabytes = f"{about}{sum(each.size for each in parts) / 1e6:,.0f} MB"
-    source = "comes with Ambience"
+    source = f"nobody; made by `{row.made_by}`" if row.made_by else "comes with Ambience"
     if row.source:
         name = row.repository or urlsplit(row.source).hostname
         source = f"[{name}]({row.source})"

@@ -8,7 +8,7 @@ well, so it needs numpy alone.
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +74,16 @@ def drawn(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
-def assembled(pieces: bytes, gaps: list[list[Any]]) -> bytes:
+def assembled(
+    pieces: bytes, gaps: list[list[Any]], draw: Callable[[str, tuple[int, ...]], NDArray[np.float32]] = drawn
+) -> bytes:
     """An exported file with its weights put back.
 
     Args:
         pieces: its bytes without them.
         gaps: (place in the whole file, name and shape of a tensor, its first row and the one after its last
             that are there, order of its axes in the file).
+        draw: makes a tensor's weights.
 
     Returns:
         The file.
@@ -91,7 +94,7 @@ def assembled(pieces: bytes, gaps: list[list[Any]]) -> bytes:
         missing = place - len(whole)
         whole += pieces[taken : taken + missing]
         taken += missing
-        whole += np.ascontiguousarray(drawn(name, tuple(shape))[start:end].transpose(axes)).tobytes()
+        whole += np.ascontiguousarray(draw(name, tuple(shape))[start:end].transpose(axes)).tobytes()
     return bytes(whole + pieces[taken:])
 
 

@@ -6,11 +6,23 @@ Kinds ask `runtime.Models` for a model by the name of its row and never see a fi
 from collections.abc import Mapping
 
 from ambience.errors import ModelError
+from ambience.models.caption_rows import CAPTION_ROWS
 from ambience.models.hub_rows import HUB_ROWS
-from ambience.models.row import HUB, ModelFile, ModelRow, Pixels, Task, Tokens, Tower
+from ambience.models.row import HUB, ModelFile, ModelRow, Pixels, Task, Tokens, Tower, Wheel
 from ambience.models.scene_rows import SCENE_ROWS
 
-__all__ = ["CATALOG", "HUB", "ModelFile", "ModelRow", "Pixels", "Task", "Tokens", "Tower", "model_row"]
+__all__ = [
+    "CATALOG",
+    "HUB",
+    "ModelFile",
+    "ModelRow",
+    "Pixels",
+    "Task",
+    "Tokens",
+    "Tower",
+    "Wheel",
+    "model_row",
+]
 
 # Neither author states a sha256. Those below are what projects that use the files state of their copies: of
 # HardNet's, two that know nothing of each other; of HardNet8's, one of these two. The sizes are what PyTorch
@@ -120,9 +132,39 @@ _ROWS = (
         note="Finds things and scenes by plain English nouns, not people, actions or written words.",
         look_alike=0.1,
     ),
+    # The wheel carries a third graph, which tells lines that stand on their head; ours are read both ways.
+    ModelRow(
+        name="ppocr-v6-small",
+        title="PP-OCRv6 small: finds lines of text and reads them (PaddlePaddle, 2026)",
+        task="ocr",
+        repository="",
+        files=(
+            ModelFile(
+                name="PP-OCRv6_det_small.onnx",
+                size=9_929_594,
+                sha256="090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+            ),
+            ModelFile(
+                name="PP-OCRv6_rec_small.onnx",
+                size=21_234_383,
+                sha256="6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+            ),
+        ),
+        licence="Apache-2.0",
+        dim=0,
+        note="Reads Latin, Chinese, Japanese, and single Greek letters.",
+        wheel=Wheel(
+            project="rapidocr",
+            version="3.10.0",
+            file="rapidocr-3.10.0-py3-none-any.whl",
+            size=27_288_134,
+            sha256="2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050",
+            folder="rapidocr/models",
+        ),
+    ),
 )
 
-CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *_ROWS, *SCENE_ROWS)}
+CATALOG: Mapping[str, ModelRow] = {row.name: row for row in (*HUB_ROWS, *CAPTION_ROWS, *_ROWS, *SCENE_ROWS)}
 """Rows by name."""
 
 

@@ -225,6 +225,12 @@ def _again(row: ModelRow, file: ModelFile) -> str:
 
 def _how_to_get(row: ModelRow, place: Path) -> str:
     size = f"{'' if row.is_size_exact else 'about '}{row.size / 1e6:,.1f} MB"
+    if row.made_by:
+        return (
+            f"the model {row.name} is not installed: {place} is missing. Nobody publishes its files; make "
+            f"them once ({size}, licence {row.licence}): {row.made_by}, then: ambience models install "
+            f"{row.name} --from DIR"
+        )
     return (
         f"the model {row.name} is not installed: {place} is missing. To install it ({size}, licence "
         f"{row.licence}, from {row.source}): ambience models install {row.name}. Without a network add "

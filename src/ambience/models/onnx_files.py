@@ -143,6 +143,27 @@ def check_onnx(file: Path) -> None:
                 raise CorruptModelError(f"{file} is not used: it holds {exc}") from exc
 
 
+def onnx_metadata(file: Path, name: str) -> str:
+    """What the makers of an ONNX file wrote into it beside its graph.
+
+    Args:
+        file: looked through before.
+        name: of the entry.
+
+    Returns:
+        Its text; "" where there is none of that name.
+
+    Raises:
+        CorruptModelError: it is no text, or the file is cut off.
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return _Look(data).metadata().get(name, "")
+        except (CorruptModelError, UnicodeDecodeError) as exc:
+            raise CorruptModelError(f"{file} is not used: its metadata is broken: {exc}") from exc
+
+
 class _Look:
     """A walk through the messages of an ONNX file, which are those of Protocol Buffers."""
 
@@ -163,6 +184,17 @@ class _Look:
                         self._node(part, 0)
         if not has_graph:
             raise CorruptModelError("no graph")
+
+    def metadata(self) -> dict[str, str]:
+        """ModelProto.metadata_props: texts by name."""
+        found = {}
+        for field in self._fields(0, len(self.data)):
+            if field.number == 14:
+                entry = {part.number: part for part in self._fields(field.start, field.end)}
+                if {1, 2} <= entry.keys():
+                    name, text = (bytes(self.data[entry[n].start : entry[n].end]).decode() for n in (1, 2))
+                    found[name] = text
+        return found
 
     def _graph(self, graph: _Field, depth: int) -> None:
         if depth > MAX_DEPTH:

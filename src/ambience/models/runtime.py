@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.errors import CorruptModelError, ModelError, SettingsError
-from ambience.models.catalog import CATALOG, ModelRow, model_row
+from ambience.models.captioner import Captioner
+from ambience.models.catalog import CATALOG, ModelRow, Task, model_row
 from ambience.models.checkpoint import read_checkpoint
 from ambience.models.classifier import Classifier
 from ambience.models.embedder import Embedder
 from ambience.models.folder import ModelFolder
 from ambience.models.idle import MadeWhenUsed
+from ambience.models.ocr.reader import TextReader
 from ambience.models.picture_network import PictureNetwork
 from ambience.models.processor import ProcessorEngine, compiled
 from ambience.models.sentence_encoder import SentenceEncoder
@@ -106,6 +108,8 @@ class Models:
         self._models: dict[str, Model] = {}
         self._embedders: dict[str, Embedder] = {}
         self._classifiers: dict[str, Classifier] = {}
+        self._readers: dict[str, TextReader] = {}
+        self._captioners: dict[str, Captioner] = {}
         self._lock = threading.RLock()  # the starter asks for the models that it is made of
         for name, value, known in (
             ("precision", self._settings.precision, PRECISIONS),
@@ -155,6 +159,28 @@ class Models:
                 self._embedders[name] = self._made_embedder(model_row(name, self._catalog))
             return self._embedders[name]
 
+    def captioner(self, name: str) -> Captioner:
+        """A model that describes pictures in sentences.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The captioner, the same for all who ask; it is loaded when it is first used.
+
+        Raises:
+            ModelError: there is no such row, or it describes no pictures.
+        """
+        with self._lock:
+            if name not in self._captioners:
+                row = model_row(name, self._catalog)
+                self._captioners[name] = Captioner(row, self._folder, self._settings)
+            return self._captioners[name]
+
+    def named(self, task: Task) -> tuple[str, ...]:
+        """Names of all models that do something, the better ones first, whether they are here or not."""
+        return tuple(row.name for row in self._catalog.values() if row.task == task)
+
     def is_installed(self, name: str) -> bool:
         """Whether the files of a model, and of the models that it is made of, are there in their size.
 
@@ -190,6 +216,29 @@ class Models:
             if name not in self._classifiers:
                 self._classifiers[name] = Classifier(row, self._folder, self._settings)
             return self._classifiers[name]
+
+    def text_reader(self, name: str) -> TextReader:
+        """A model that finds and reads text in pictures.
+
+        Args:
+            name: of its row in the catalog.
+
+        Returns:
+            The reader, the same for all who ask; its networks are loaded when they are first used.
+
+        Raises:
+            ModelError: there is no such row, or it reads no text.
+            MissingModelError: its files are not on this machine.
+            CorruptModelError: its files are not those of the row.
+        """
+        with self._lock:
+            if name not in self._readers:
+                row = model_row(name, self._catalog)
+                if row.task != "ocr":
+                    raise ModelError(f"the model {row.name} is for {row.task}; it reads no text in pictures")
+                found, read = self._folder.files(row)
+                self._readers[name] = TextReader(row, found, read, self._settings)
+            return self._readers[name]
 
     def _made_embedder(self, row: ModelRow) -> Embedder:
         if not row.task.endswith("_embedding"):

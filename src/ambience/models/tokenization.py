@@ -41,7 +41,7 @@ class SentenceTokenizer:
 
     def __init__(self, file: Path, tokens: Tokens) -> None:
         self.tokens = tokens
-        self._tokenizer = _read(file)
+        self._tokenizer = read_tokenizer(file)
         self._added = self._tokenizer.num_special_tokens_to_add(False)
         ends_by_itself = tokens.end in self._tokenizer.encode("a").ids[-1:]
         self._end = [] if tokens.end is None or ends_by_itself else [tokens.end]
@@ -100,7 +100,18 @@ class SentenceTokenizer:
         )
 
 
-def _read(file: Path) -> Any:
+def read_tokenizer(file: Path) -> Any:
+    """A tokenizer as `tokenizers` writes it, without cutting and filling up.
+
+    Args:
+        file: `tokenizer.json`.
+
+    Returns:
+        `tokenizers.Tokenizer`.
+
+    Raises:
+        CorruptModelError: the file is no tokenizer.
+    """
     from tokenizers import Tokenizer
 
     try:

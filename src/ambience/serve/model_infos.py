@@ -14,8 +14,10 @@ MAKES = {
     "patch_descriptor": "local features",
     "scene_classes": "tags",
     "scene_attributes": "tags",
+    "ocr": "text in pictures",
+    "caption": "captions",
 }
-"""By task: what is found by it."""
+"""By task: what is found by it, or made by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,49 @@
+"""Words in pictures: how well they are read.
+
+    python benchmarks/text.py [--pictures DIR] [--icdar DIR] [--sroie DIR] [--models DIR] [--rapidocr PYTHON]
+                              [--quick] [--json FILE] [--update-docs]
+
+DIR of `--pictures` holds a `manifest.json` of pictures with known text; copies of ICDAR 2015 and SROIE lie
+with their annotations beside the pictures. Pages of every script are rendered in the fonts of this machine.
+`--rapidocr` names a Python in which rapidocr is installed, whose own pipeline then stands beside ours.
+"""
+
+import argparse
+from pathlib import Path
+
+from ocr_inputs import annotated_samples, manifest_samples
+from ocr_reading import report_reading
+from report import Report, finish
+
+PACKAGES = ("ambience", "openvino", "opencv-python-headless", "numpy", "pillow")
+
+
+def main() -> None:
+    """Measures what was asked for."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    for name in ("pictures", "icdar", "sroie", "models", "rapidocr", "json"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--update-docs", action="store_true")
+    given = parser.parse_args()
+    samples = list(manifest_samples(given.pictures)) if given.pictures else []
+    samples += annotated_samples(given.icdar, "ICDAR 2015") if given.icdar else []
+    samples += annotated_samples(given.sroie, "SROIE") if given.sroie else []
+    report = Report("text", _command(given), packages=PACKAGES)
+    report_reading(report, samples, models=given.models, peer=given.rapidocr, quick=given.quick)
+    finish(report, update_docs=given.update_docs, json_file=given.json)
+
+
+def _command(given: argparse.Namespace) -> str:
+    """What makes these figures, with the last names of folders alone."""
+    words = ["python benchmarks/text.py"]
+    for name in ("pictures", "icdar", "sroie"):
+        folder = getattr(given, name)
+        words += [f"--{name} {folder.resolve().name}"] if folder else []
+    words += ["--rapidocr PYTHON"] if given.rapidocr else []
+    return " ".join(words + (["--quick"] if given.quick else []))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks that find and read text: pictures in, boxes and characters out."""

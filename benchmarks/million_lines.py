@@ -237,7 +237,7 @@ def _resident_mb() -> float:
 
 
 def fill_report(report: Report, lines: int = LINES) -> None:
-    """Adds this part to the report of `benchmarks/text.py`."""
+    """Adds this part to a report."""
     found = measure(lines, cache_folder("million_lines"))
     report.figures["p95_ms_million_lines"] = found["p95_ms"]
     report.figures["resident_mb_million_lines"] = found["resident_mb"]

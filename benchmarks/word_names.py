@@ -12,12 +12,14 @@ _BY_SCRIPT = {
     "Δημήτρης Dimitris Ελένη Eleni Νικόλαος Nikolaos Πάτρα Patra Κωνσταντίνος Konstantinos "
     "Αλέξανδρος Alexandros Σαντορίνη Santorini Ρόδος Rodos Κέρκυρα Kerkyra Μαρία Maria Σοφία Sofia "
     "Αναστασία Anastasia",
-    "Deva": "दिल्ली Dilli मुंबई Mumbai कोलकाता Kolkata वाराणसी Varanasi जयपुर Jaipur "
-    "नेपाल Nepal काठमांडू Kathmandu हिमालय Himalaya अमिताभ Amitabh लक्ष्मी Lakshmi "
-    "कृष्ण Krishna सीता Sita गणेश Ganesh प्रिया Priya राजेश Rajesh आगरा Agra उदयपुर Udaipur",
-    "Hang": "서울 Seoul 부산 Busan 대구 Daegu 인천 Incheon 광주 Gwangju 제주 Jeju 경주 Gyeongju 평양 Pyongyang "
-    "수원 Suwon 김치 Kimchi 불고기 Bulgogi 비빔밥 Bibimbap 강남 Gangnam 명동 Myeongdong 삼성 Samsung "
-    "태권도 Taekwondo 한글 Hangul",
+    "Deva": "दिल्ली Dilli मुंबई Mumbai कोलकाता Kolkata वाराणसी Varanasi "
+    "जयपुर Jaipur नेपाल Nepal काठमांडू Kathmandu हिमालय Himalaya "
+    "अमिताभ Amitabh लक्ष्मी Lakshmi कृष्ण Krishna सीता Sita "
+    "गणेश Ganesh प्रिया Priya राजेश Rajesh आगरा Agra "
+    "उदयपुर Udaipur",
+    "Hang": "서울 Seoul 부산 Busan 대구 Daegu 인천 Incheon 광주 Gwangju 제주 Jeju 경주 Gyeongju "
+    "평양 Pyongyang 수원 Suwon 김치 Kimchi 불고기 Bulgogi 비빔밥 Bibimbap 강남 Gangnam 명동 Myeongdong "
+    "삼성 Samsung 태권도 Taekwondo 한글 Hangul",
     "Arab": "محمد Muhammad فاطمة Fatima بغداد Baghdad دمشق Dimashq بيروت Bayrut مراكش Marrakesh تونس Tunis "
     "عمان Amman خالد Khalid يوسف Yusuf إبراهيم Ibrahim مصطفى Mustafa حلب Halab الرياض Alriyadh "
     "طرابلس Tarabulus سمرقند Samarqand",

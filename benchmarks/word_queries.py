@@ -20,7 +20,7 @@ from ambience import phonetics
 from ambience.search.words import THRESHOLD, WordSearch
 from ambience.store.vocabulary import Vocabulary
 from ambience.store.vocabulary_writer import VocabularyWriter
-from ambience.words import ImageWords, TextLine
+from ambience.words import Corner, ImageWords, TextLine
 from original_text import OriginalText
 from report import Report, Table, finish
 from word_errors import heard, mistyped
@@ -31,6 +31,7 @@ from word_reading import Readings
 PICTURES, PADDING, QUESTIONS, HEARD = 200, 2_000, 300, 100
 LETTERS = 4
 K = 50
+QUAD = (Corner(0, 0), Corner(1, 0), Corner(1, 0.1), Corner(0, 0.1))
 
 
 @dataclass(frozen=True)
@@ -197,12 +198,22 @@ def measure(
         sets[f"other_script_{script}"] = [
             each for each in names if read_pictures[each.picture].script == script
         ]
-    with tempfile.TemporaryDirectory() as folder:
+    as_written = [
+        (TextLine(picture.text, QUAD, 1.0, picture.script),) if picture.source == "name" else lines
+        for picture, lines in zip(read_pictures, read, strict=False)
+    ] + list(read[len(read_pictures) :])
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other_folder:
         searches = Searches(read, Path(folder))
         found = {
             name: {"ours": ask(searches.ours, asked), "original": ask(searches.original, asked)}
             for name, asked in sets.items()
         }
+        if names:
+            perfect = Searches(as_written, Path(other_folder))
+            found["other_script_if_read_right"] = {
+                "ours": ask(perfect.ours, names),
+                "original": ask(perfect.original, names),
+            }
         missed = {
             name: [(each.text, each.word) for each in asked if ask(searches.ours, [each]).r1 < 1]
             for name, asked in sets.items()
@@ -219,13 +230,21 @@ def _read_words(lines: Sequence[TextLine]) -> set[str]:
     return {word for line in lines for word in words_of(line.text)}
 
 
-def fill_report(report: Report, photos: Path, samples: Path, split: Split, padding: int = PADDING) -> None:
-    """Adds this part to the report of `benchmarks/text.py`."""
+def fill_report(
+    report: Report,
+    photos: Path,
+    samples: Path,
+    *,
+    split: Split = "reported",
+    padding: int = PADDING,
+    models: Path | None = None,
+) -> None:
+    """Adds this part to a report."""
     gallery = sorted(path for path in photos.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     pictures = known_pictures(samples, gallery, PICTURES if split == "reported" else 60, split)
     if split == "reported" and has_layout():
         pictures += name_pictures(gallery)
-    readings = Readings()
+    readings = Readings(models)
     order = np.random.default_rng(SEEDS[split] + 2).permutation(len(gallery))[:padding]
     data = [picture.data for picture in pictures] + [gallery[int(at)].read_bytes() for at in order]
     read = readings.of(data)
@@ -240,6 +259,8 @@ def add_tables(report: Report, found: dict[str, Any]) -> None:
     rows = found["found"]
     for name in ("exact", "typo", "heard_alike", "other_script"):
         report.figures[f"{name}_r1"] = rows[name]["ours"].r1
+    if "other_script_if_read_right" in rows:
+        report.figures["other_script_r1_if_read_right"] = rows["other_script_if_read_right"]["ours"].r1
     report.figures["exact_r1_end_to_end"] = rows["end_to_end_rendered"]["ours"].r1
     asked = [rows[name]["ours"] for name in ("exact", "typo")]
     report.figures["false_hits_per_query"] = round(float(np.mean([each.false_hits for each in asked])), 3)
@@ -269,10 +290,18 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--padding", type=int, default=PADDING)
     parser.add_argument("--split", choices=("reported", "tuning"), default="reported")
+    parser.add_argument("--models", type=Path, help="folder of models; by default the usual one")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     report = Report("word_queries", f"python benchmarks/word_queries.py --photos {options.photos.name}")
-    fill_report(report, options.photos, options.samples, options.split, options.padding)
+    fill_report(
+        report,
+        options.photos,
+        options.samples,
+        split=options.split,
+        padding=options.padding,
+        models=options.models,
+    )
     finish(report, update_docs=False, json_file=options.json)
 
 

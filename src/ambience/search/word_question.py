@@ -90,7 +90,11 @@ def asked_words(text: str) -> WordQuestion:
 
 
 def words_of_lines(lines: Sequence[TextLine]) -> dict[str, str]:
-    """Normalized form → word as it is written first, of all words of some lines, in their order."""
+    """All words of some lines, in their order.
+
+    Returns:
+        Normalized form → word as it is written first.
+    """
     words: dict[str, str] = {}
     for line in lines:
         for token in phonetics.tokens(line.text):

@@ -111,6 +111,9 @@ def phrase(words: Sequence[UnitPlaces]) -> UnitPlaces:
 
     Args:
         words: of the phrase, in its order; each place of likeness 1.
+
+    Returns:
+        One place for each time that the phrase stands somewhere.
     """
     keys = [(each.pictures.astype(np.int64) << _AT_BITS) + each.starts for each in words]
     first, rows = np.unique(keys[0], return_index=True)

@@ -92,7 +92,11 @@ class VocabularyWriter:
         self._normalized: dict[str, tuple[str, ...]] = {}
 
     def pending(self) -> bool:
-        """Whether `catch_up` has something to do, as far as can be said at no cost."""
+        """Whether `catch_up` has something to do, as far as one row of the records tells.
+
+        Returns:
+            True also before the first `catch_up`, which opens the file. Lines that are gone do not count.
+        """
         with self._lock:
             if self._connection is None or word_file.broken_mark(self._file).exists():
                 return True

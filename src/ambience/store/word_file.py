@@ -87,6 +87,9 @@ class Generation:
 def connect(file: Path, *, writes: bool) -> sqlite3.Connection:
     """A connection that threads may share under a lock of theirs.
 
+    Returns:
+        Of a reader: query only; of the writer: with the table of generations made.
+
     Raises:
         sqlite3.Error: it cannot be opened, or is no database.
     """

@@ -71,6 +71,9 @@ class WordGrams:
     def unpacked(cls, parts: Sequence[bytes]) -> "WordGrams":
         """The inverse of `packed`.
 
+        Returns:
+            Postings over the given bytes, which are not copied.
+
         Raises:
             ValueError: they do not belong together.
         """
@@ -96,7 +99,11 @@ def grams_of(forms: Sequence[str], word_ids: Sequence[int]) -> WordGrams:
 
 
 def merged_grams(parts: Sequence[WordGrams]) -> WordGrams:
-    """One out of several, with the forms of the first one first."""
+    """One out of several.
+
+    Returns:
+        The forms of the first one first, numbered on.
+    """
     offsets = np.cumsum([0, *map(len, parts)])
     pairs = np.concatenate([np.repeat(each.pairs, np.diff(each.starts)) for each in parts])
     owners = np.concatenate(

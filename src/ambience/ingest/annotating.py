@@ -124,6 +124,8 @@ class AnnotateRun:
     def _tell(self, on_progress: Callable[[str, int, int], None] | None, totals: Mapping[str, int]) -> None:
         if on_progress is not None:
             for name, each in self.report.items():
+                if name in self._waiting:
+                    continue
                 through = each.done + each.empty + each.failed + each.left
                 on_progress(name, through, max(through, totals[name]))
 

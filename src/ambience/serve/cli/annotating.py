@@ -34,7 +34,7 @@ def annotate(session: Session, names: tuple[str, ...], is_json: bool, no_wait: b
     wanted = [name for word in names for name in word.split(",") if name] or None
     library = session.writing("annotate", wait=not no_wait)
     with Interruption(KEEPING) as interruption, library:
-        report = library.annotate(wanted, on_progress=MakingProgress("annotating"), stop=interruption.stop)
+        report = library.annotate(wanted, on_progress=AnnotatingProgress(), stop=interruption.stop)
         was_stopped = interruption.stop.is_set()
     tell_over("")
     if is_json:
@@ -42,6 +42,19 @@ def annotate(session: Session, names: tuple[str, ...], is_json: bool, no_wait: b
     else:
         _write_report(report)
     return EXIT_INTERRUPTED if was_stopped else 0
+
+
+class AnnotatingProgress:
+    """Says how far all annotators are, on one line of a terminal, now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._figures: dict[str, str] = {}
+        self._said = MakingProgress("annotating")
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        """Told by the library, of one annotator after the other."""
+        self._figures[name] = f"{name} {done:,} of {total:,}"
+        self._said.tell(", ".join(self._figures.values()))
 
 
 def _write_report(report: "dict[str, Annotated]") -> None:

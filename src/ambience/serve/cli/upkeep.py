@@ -269,7 +269,11 @@ class MakingProgress:
 
     def __call__(self, kind: str, done: int, total: int) -> None:
         """Told by the library."""
-        text = f"{self._verb} {kind}: {done:,} of {total:,}"
+        self.tell(f"{kind}: {done:,} of {total:,}")
+
+    def tell(self, what: str) -> None:
+        """Shows how far it is, where that is due."""
+        text = f"{self._verb} {what}"
         if sys.stderr.isatty():
             tell_over(text)
         elif time.monotonic() - self._told_at >= LOG_EVERY_S:

@@ -4,12 +4,19 @@ import contextlib
 import heapq
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ambience.annotate.base import Annotator
 from ambience.datatypes import FeatureState, Picture
-from ambience.errors import AmbienceError, ModelError, StoreError
-from ambience.ingest.extraction import Extraction, Failure, Task
+from ambience.errors import (
+    AmbienceError,
+    ImageIdTakenError,
+    ModelError,
+    OutdatedFeatureError,
+    StoreError,
+    UnknownImageError,
+)
+from ambience.ingest.extraction import GROUP_PIXEL_BYTES, Extraction, Failure, Task
 from ambience.ingest.filling import task_of
 from ambience.ingest.pipeline import Pipeline
 from ambience.ingest.scan import is_absent, printable
@@ -19,6 +26,9 @@ from ambience.store.commit import Store
 from ambience.words import Annotation
 
 PAGE_IMAGES = 500
+PAUSE_S = 0.2
+_MEANWHILE = (UnknownImageError, ImageIdTakenError, OutdatedFeatureError)
+"""Refusals of what is no longer asked: the image went or changed, or the annotator did."""
 BATCH_IMAGES = 8
 FULL_SIZE = 2**31 - 1
 """Longest side that no picture reaches: asks for all pixels."""
@@ -75,7 +85,10 @@ class AnnotateRun:
         annotators: Mapping[str, Annotator],
         stop: threading.Event,
         is_beside: bool = False,
+        is_paused: Callable[[], bool] = lambda: False,
+        gives_way: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_paused, self._gives_way = is_paused, gives_way
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
         self._annotators, self._is_beside = dict(annotators), is_beside
         self._sides = {
@@ -114,6 +127,8 @@ class AnnotateRun:
                     self._commit(waiting)
                     waiting = []
                     self._tell(on_progress, totals)
+                if self._gives_way():
+                    break
         self._commit(waiting)
         self._tell(on_progress, totals)
         for name, reason in self._waiting.items():
@@ -160,26 +175,43 @@ class AnnotateRun:
 
     # --- in the threads that work ----------------------------------------------------------------------
 
+    @property
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._gives_way()
+
     def _work(self, looks: list[_Look]) -> _Seen:
         seen = _Seen()
         opened: list[tuple[_Look, Picture]] = []
+        pixel_bytes = 0
         for look in looks:
             names = look.names - self._waiting.keys()
-            if not names or self._stop.is_set():
+            if not names or self._is_over:
                 continue
             side = max(self._sides[name] for name in names)
             made = self._extraction.opened(look.task, longest_side=side)
             if isinstance(made, tuple) and made[0].sha256 == look.task.known_sha256:
                 opened.append((look, made[1]))
+                pixel_bytes += made[1].rgb.nbytes
             else:
                 self._note_unseen(seen, look, made if isinstance(made, Failure) else None)
+            if pixel_bytes >= GROUP_PIXEL_BYTES:  # pictures of full size: not too many at a time
+                seen.writes += self._looked(opened)
+                opened, pixel_bytes = [], 0
+        seen.writes += self._looked(opened)
+        return seen
+
+    def _looked(self, opened: Sequence[tuple[_Look, Picture]]) -> list[Write]:
+        """What all annotators say of some pictures, each of those that lack its words."""
+        writes: list[Write] = []
         for name, annotator in self._annotators.items():
             mine = [(look, picture) for look, picture in opened if name in look.names]
             for start in range(0, len(mine), annotator.batch):
-                if name in self._waiting or self._stop.is_set():
+                while self._is_paused() and not self._is_over:
+                    self._stop.wait(PAUSE_S)
+                if name in self._waiting or self._is_over:
                     break
-                seen.writes += self._said(name, annotator, mine[start : start + annotator.batch])
-        return seen
+                writes += self._said(name, annotator, mine[start : start + annotator.batch])
+        return writes
 
     def _note_unseen(self, seen: _Seen, look: _Look, failure: Failure | None) -> None:
         """A file that is gone, broken, or has other bytes by now: the next run of `add` finds the latter."""
@@ -187,13 +219,16 @@ class AnnotateRun:
             seen.writes.append(MarkMissing(look.task.image_id))
         elif failure is not None and failure.is_lasting:
             for name in sorted(look.names):
-                seen.writes.append(self._write(name, look, FeatureState.FAILED, reason=failure.file.reason))
+                fingerprint = self._annotators[name].fingerprint
+                reason = failure.file.reason
+                seen.writes.append(_write(name, fingerprint, look, FeatureState.FAILED, reason=reason))
         else:
             for name in look.names:
                 seen.left[name] = seen.left.get(name, 0) + 1
 
     def _said(self, name: str, annotator: Annotator, looks: Sequence[tuple[_Look, Picture]]) -> list[Write]:
         """What an annotator says of pictures: all in one call, and one by one where that fails."""
+        fingerprint = annotator.fingerprint  # as it is now: it may change while it looks
         try:
             said = annotator.annotate([picture for _, picture in looks])
             if len(said) != len(looks):
@@ -205,32 +240,32 @@ class AnnotateRun:
             if len(looks) > 1:
                 return [write for look in looks for write in self._said(name, annotator, [look])]
             reason = str(exc) if isinstance(exc, AmbienceError) else f"{type(exc).__name__}: {exc}"
-            return [self._write(name, looks[0][0], FeatureState.FAILED, reason=printable(reason))]
+            return [_write(name, fingerprint, looks[0][0], FeatureState.FAILED, reason=printable(reason))]
         return [
-            self._write(name, look, FeatureState.EMPTY if each.is_empty else FeatureState.DONE, said=each)
+            _write(
+                name, fingerprint, look, FeatureState.EMPTY if each.is_empty else FeatureState.DONE, said=each
+            )
             for (look, _), each in zip(looks, said, strict=True)
         ]
-
-    def _write(
-        self, name: str, look: _Look, state: FeatureState, *, said: Annotation | None = None, reason: str = ""
-    ) -> PutAnnotation:
-        return PutAnnotation(
-            look.task.image_id,
-            look.task.known_sha256 or b"",
-            name,
-            self._annotators[name].fingerprint,
-            state,
-            said or Annotation(),
-            reason,
-        )
 
     # --- in the thread that called ---------------------------------------------------------------------
 
     def _commit(self, writes: Sequence[Write]) -> None:
         outcomes = self._store.commit(writes) if writes else []
+        unfit: list[Write] = []
         for write, outcome in zip(writes, outcomes, strict=True):
-            if isinstance(outcome, StoreError) or not isinstance(write, PutAnnotation):
-                continue  # removed or changed meanwhile, or its file is gone
+            if not isinstance(write, PutAnnotation) or isinstance(outcome, _MEANWHILE):
+                continue  # its file is gone, or nobody asks for this any more
+            if isinstance(outcome, StoreError):
+                if write.state is not FeatureState.FAILED:  # else it would be tried for ever
+                    failed = replace(
+                        write,
+                        state=FeatureState.FAILED,
+                        annotation=Annotation(),
+                        reason=printable(str(outcome)),
+                    )
+                    unfit.append(failed)
+                continue
             mine = self.report[write.annotator]
             if write.state is FeatureState.DONE:
                 mine.done += 1
@@ -238,3 +273,18 @@ class AnnotateRun:
                 mine.empty += 1
             else:
                 mine.failed += 1
+        if unfit:
+            self._commit(unfit)
+
+
+def _write(
+    name: str,
+    fingerprint: str,
+    look: _Look,
+    state: FeatureState,
+    *,
+    said: Annotation | None = None,
+    reason: str = "",
+) -> PutAnnotation:
+    sha256 = look.task.known_sha256 or b""
+    return PutAnnotation(look.task.image_id, sha256, name, fingerprint, state, said or Annotation(), reason)

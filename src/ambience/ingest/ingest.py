@@ -1,5 +1,6 @@
 """The write path of a library: files become images with features, and stay up to date."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ class Ingest:
         self._store, self._settings = store, settings
         self._extraction = Extraction(decoder, {kind: (each,) for kind, each in extractors.items()})
         self._filling = {kind: threading.Lock() for kind in extractors}
-        self._annotating = threading.Lock()
+        self._annotating, self._asked_to_annotate = threading.Lock(), threading.Lock()
 
     def use(self, extractors: Extractors) -> None:
         """From now on these make the features of pictures.
@@ -198,6 +199,7 @@ class Ingest:
         on_progress: Callable[[str, int, int], None] | None = None,
         stop: threading.Event | None = None,
         is_beside: bool = False,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> Report:
         """Has annotators look at the images that they have yet to look at.
 
@@ -206,9 +208,11 @@ class Ingest:
             on_progress: called with an annotator, how many images are through, and how many there are.
             stop: ends it after the pictures in hand.
             is_beside: whether one core is left to searches, unless the settings name a number of threads.
+            is_paused: while it says so, no further picture is looked at.
 
         Returns:
-            By annotator, what it did, by this call alone: while another one is at work, it waits.
+            By annotator, what it did, by this call alone. One that is `is_beside` gives way to one that is
+            not, so that who asked for it sees all of it; otherwise a call waits for the one before.
 
         Raises:
             StoreFullError: the disk is full; what was committed stays.
@@ -221,14 +225,16 @@ class Ingest:
             annotators=annotators,
             stop=stop,
             is_beside=is_beside,
+            is_paused=is_paused,
+            gives_way=self._asked_to_annotate.locked if is_beside else lambda: False,
         )
-        while not self._annotating.acquire(timeout=WAITING_S):
-            if stop.is_set():
-                return run.report
-        try:
+        with contextlib.ExitStack() as held:
+            for lock in (() if is_beside else (self._asked_to_annotate,)) + (self._annotating,):
+                while not lock.acquire(timeout=WAITING_S):
+                    if stop.is_set():
+                        return run.report
+                held.callback(lock.release)
             return run.run(on_progress)
-        finally:
-            self._annotating.release()
 
     def _run(
         self, roots: Sequence[str], *, stop: threading.Event, ids_from_names: bool, is_explicit: bool

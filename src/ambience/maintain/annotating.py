@@ -49,6 +49,7 @@ class Annotating:
         self._stop, self._wake = threading.Event(), threading.Event()
         self._jobs = Jobs(store.records, self._stop)
         self._tried: dict[str, tuple[float, int]] = {}
+        self._enlisted: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="ambience-annotating", daemon=True)
 
@@ -74,39 +75,39 @@ class Annotating:
         return not self._thread.is_alive()
 
     def enlist(self, stop: threading.Event) -> None:
-        """Notes which images annotators have yet to look at; done once for each that is new or changed.
+        """Notes which images annotators have yet to look at, where one is new or depends on other things now.
 
         Raises:
             StoreFullError: the disk is full; what was noted stays.
         """
         records = self._store.records
-        records.annotators = self._fingerprints()
+        current = {name: each.fingerprint for name, each in self._annotators.items()}
+        if current == self._enlisted:
+            return
+        records.annotators = current  # of new images, too, these are asked
         records.forget_other_annotators()
-        for name, annotator in self._annotators.items():
-            while not stop.is_set() and not records.enlist(name, annotator.fingerprint):
+        for name, fingerprint in current.items():
+            while not stop.is_set() and not records.enlist(name, fingerprint):
                 continue
-
-    def _fingerprints(self) -> dict[str, str]:
-        return {name: each.fingerprint for name, each in self._annotators.items()}
+        if not stop.is_set():
+            self._enlisted = current
+            self._tried = {}
 
     def _run(self) -> None:
         left_over = self._jobs.left_over(frozenset({JOB}))
-        enlisted: dict[str, str] = {}
-        seen_seq = -1
+        seen: tuple[int, Mapping[str, str]] = (-1, {})
         while not self._stop.is_set():
             if self._wake.is_set():  # taken up here, since a pass under way notes what it tried at its end
                 self._wake.clear()
-                self._tried, seen_seq = {}, -1
+                self._tried, seen = {}, (-1, {})
             try:
-                if enlisted != (now := self._fingerprints()):  # a model was installed, or a list changed
-                    self.enlist(self._stop)
-                    enlisted, seen_seq = now, -1
-                seq = self._store.records.last_seq()
-                if seq != seen_seq or self._is_late():
+                self.enlist(self._stop)
+                now = (self._store.records.last_seq(), self._enlisted)
+                if now != seen or self._is_late():
                     self._annotate()
                     self._jobs.close(left_over)
                     left_over = frozenset()
-                    seen_seq = seq if not self._is_busy() else -1
+                    seen = now if not self._is_busy() else (-1, {})
             except AmbienceError as exc:
                 _log.warning("annotating: %s", exc)
             except Exception:  # noqa: BLE001 - the thread outlives a fault, which is told
@@ -135,7 +136,9 @@ class Annotating:
                 through[name] = done
                 tell(sum(through.values()), max(total, sum(through.values())))
 
-            report = self._ingest.annotate(due, on_progress=told, stop=self._stop, is_beside=True)
+            report = self._ingest.annotate(
+                due, on_progress=told, stop=self._stop, is_beside=True, is_paused=self._is_busy
+            )
         for name, each in report.items():
             self._tried[name] = (time.monotonic(), each.left)
             self.reasons[name] = each.reason

@@ -129,7 +129,7 @@ _ROWS = (
         dim=384,
         input_size=224,
         parts=("efficientnet-lite0", "minilm"),
-        note="Finds things and scenes by plain English nouns, not people, actions or written words.",
+        note="Finds things and scenes by plain English nouns, not people or actions.",
         look_alike=0.1,
     ),
     # The wheel carries a third graph, which tells lines that stand on their head; ours are read both ways.

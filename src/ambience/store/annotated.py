@@ -194,6 +194,8 @@ class Annotated(Notes):
             StoreFullError: the disk is full; nothing of this part was noted.
         """
         table, images, rows = schema.annotators, schema.images, schema.annotations
+        if name in self.annotators:  # what it says by an older fingerprint is refused from now on
+            self.annotators = {**self.annotators, name: fingerprint}
         with self.database.reading() as connection:
             known = connection.execute(sa.select(table).where(table.c.name == name)).one_or_none()
         if known is not None and (known.fingerprint, known.enlisted) == (fingerprint, MAX_IMAGE_ID):
@@ -208,9 +210,15 @@ class Annotated(Notes):
             ids = list(connection.execute(page.order_by(images.c.image_id).limit(ENLISTED_AT_ONCE)).scalars())
             last = ids[-1] if len(ids) == ENLISTED_AT_ONCE else MAX_IMAGE_ID
             here = (rows.c.annotator == name, rows.c.image_id > after, rows.c.image_id <= last)
+            # Only files can be looked at again: what is kept of bytes that were never kept stays as it is.
+            readable = sa.select(images.c.image_id).where(
+                images.c.image_id > after,
+                images.c.image_id <= last,
+                images.c.state != ImageState.FEATURES_ONLY,
+            )
             connection.execute(
                 sa.update(rows)
-                .where(*here, rows.c.fingerprint != fingerprint)
+                .where(*here, rows.c.fingerprint != fingerprint, rows.c.image_id.in_(readable))
                 .values(fingerprint=fingerprint, state=FeatureState.PENDING.value, reason=b"")
             )
             lacking = sa.select(

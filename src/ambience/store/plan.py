@@ -317,12 +317,13 @@ class Plan:
             raise _unknown(image_id)
         if (entry.sha256 if entry else write.draft.sha256 if write.draft else b"") != write.sha256:
             raise ImageIdTakenError(f"image {image_id} has other bytes than those that {write.annotator} saw")
+        row = self.words.checked(write)  # before anything is changed: a refused write leaves no trace
         is_new = entry is None
         if write.draft is not None and entry is None:
             values = image_values(write.draft)
             self._check_path(values["path"], image_id)
             self._new_image(image_id, write.draft, values)
-        self.words.put(write)
+        self.words.put(image_id, write.annotator, row)
         return Written(image_id, self._next_seq(), is_new=is_new)
 
     def _remove_annotation(self, write: RemoveAnnotation) -> Written:

@@ -5,23 +5,30 @@ Which words are whose is settled by names: lines of text are of the annotator "t
 "tags".
 """
 
+import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ambience.datatypes import FeatureState
-from ambience.errors import StoreError, UnknownImageError
+from ambience.errors import OutdatedFeatureError, StoreError, UnknownImageError
 from ambience.store import schema
 from ambience.store.base import REMOVED, PutAnnotation
 from ambience.store.schema import encoded
 from ambience.store.validation import stored_tag, stored_text
-from ambience.words import USER, Annotation
+from ambience.words import USER, Annotation, Caption, Corner, Tag, TextLine
 
 LONGEST_CAPTION: Final = 10_000
 """Characters of a caption."""
+
+LONGEST_NAME: Final = 64
+"""Characters of an annotator's name or of a source."""
+
+FARTHEST_CORNER: Final = 1_000.0
+"""Text may reach beyond its picture; no corner lies that many pictures away."""
 
 QUAD: Final = struct.Struct("<8f")
 """Corners of a line as they are stored: x, y of each."""
@@ -76,19 +83,30 @@ class WordPlan:
         self.forget(image_id)
         self.captions.pop(image_id, None)
 
-    def put(self, write: PutAnnotation) -> None:
-        """Takes up what an annotator says.
+    def checked(self, write: PutAnnotation) -> AnnotationRow:
+        """What an annotator says, fit to be stored; nothing changes yet.
 
         Raises:
-            StoreError: it is not what such an annotator may say, or no text.
+            OutdatedFeatureError: it was said by the annotator as it was before.
+            StoreError: it is not what such an annotator may say, no text, or no number.
         """
+        _check_name(write.annotator, "annotator")
+        current = self._annotators.get(write.annotator, write.fingerprint)
+        if write.fingerprint != current:
+            raise OutdatedFeatureError(
+                f"{write.annotator!r} looked at image {write.image_id} as {write.fingerprint}, but {current} "
+                "is in use by now; let it look again"
+            )
         annotation = write.annotation
         if write.state is FeatureState.DONE:
-            _check(write.annotator, annotation)
+            annotation = _checked(write.annotator, annotation)
         elif not annotation.is_empty:
             raise StoreError(f"an annotation that is {write.state} says nothing; leave out what it says")
-        row = AnnotationRow(write.fingerprint, write.state, stored_text(write.reason, "reason"), annotation)
-        self._put(write.image_id, write.annotator, row)
+        return AnnotationRow(write.fingerprint, write.state, stored_text(write.reason, "reason"), annotation)
+
+    def put(self, image_id: int, annotator: str, row: AnnotationRow) -> None:
+        """Takes up what `checked` gave."""
+        self._put(image_id, annotator, row)
 
     def remove(self, image_id: int, annotator: str, *, has_file: bool) -> None:
         """Forgets what an annotator says of an image.
@@ -115,12 +133,7 @@ class WordPlan:
         Raises:
             StoreError: it is no text, or too long.
         """
-        raw = stored_text(text.strip(), "caption")
-        if len(text) > LONGEST_CAPTION:
-            raise StoreError(
-                f"the caption has {len(text):,} characters; at most {LONGEST_CAPTION:,} are kept"
-            )
-        self.captions[image_id] = raw
+        self.captions[image_id] = _stored_caption(text).strip()
 
     def _put(self, image_id: int, annotator: str, row: AnnotationRow) -> None:
         self.rows[image_id, annotator] = row
@@ -231,21 +244,74 @@ def _tags(image_id: int, annotation: Annotation) -> Iterator[dict[str, Any]]:
         yield {"image_id": image_id, "source": source, "tag": text, "score": score}
 
 
-def _check(annotator: str, annotation: Annotation) -> None:
-    """Refuses what an annotator of that name must not say, and what is no text."""
+def _checked(annotator: str, annotation: Annotation) -> Annotation:
+    """What an annotator says, its numbers as Python's own: SQLite would keep NumPy's as bytes.
+
+    Raises:
+        StoreError: an annotator of that name must not say it, or it is no text or no number.
+    """
     if annotation.lines and annotator != TEXT:
         raise StoreError(f"{annotator!r} says lines of text; only {TEXT!r} does")
     if annotation.caption is not None and annotator != CAPTION:
         raise StoreError(f"{annotator!r} says a caption; only {CAPTION!r} does")
-    for line in annotation.lines:
-        stored_text(line.text, "line")
-        if len(line.quad) != 4 or len(line.script) != 4:
-            raise StoreError(f"the line {line.text[:80]!r} has no four corners, or no script of four letters")
-    for tag in annotation.tags:
-        stored_tag(tag.text)
-        if tag.source == USER or (annotator != TAGS and tag.source != annotator):
-            raise StoreError(f"{annotator!r} says tags of the source {tag.source!r}, which is not its own")
-    if annotation.caption is not None:
-        stored_text(annotation.caption.text, "caption")
-        if annotation.caption.source == USER:
-            raise StoreError(f"captions of the source {USER!r} are those that people give")
+    return Annotation(
+        tuple(_checked_line(line) for line in annotation.lines),
+        tuple(_checked_tag(annotator, tag) for tag in annotation.tags),
+        None if annotation.caption is None else _checked_caption(annotation.caption),
+    )
+
+
+def _checked_line(line: TextLine) -> TextLine:
+    stored_text(line.text, "line")
+    if len(line.text.splitlines()) != 1:
+        raise StoreError(f"the line {line.text[:80]!r} is not one line of text")
+    if len(line.quad) != 4 or len(line.script) != 4:
+        raise StoreError(f"the line {line.text[:80]!r} has no four corners, or no script of four letters")
+    _check_name(line.script, "script")
+    _check_name(line.language or "und", "language", 35)
+    x, y = (
+        [_number(corner[axis], "corner of a line", FARTHEST_CORNER) for corner in line.quad]
+        for axis in range(2)
+    )
+    corners = (Corner(x[0], y[0]), Corner(x[1], y[1]), Corner(x[2], y[2]), Corner(x[3], y[3]))
+    return replace(line, quad=corners, confidence=_number(line.confidence, "confidence of a line"))
+
+
+def _checked_tag(annotator: str, tag: Tag) -> Tag:
+    stored_tag(tag.text)
+    _check_name(tag.source, "source of a tag")
+    if tag.source == USER or (annotator != TAGS and tag.source != annotator):
+        raise StoreError(f"{annotator!r} says tags of the source {tag.source!r}, which is not its own")
+    return replace(tag, score=_number(tag.score, "score of a tag"))
+
+
+def _checked_caption(caption: Caption) -> Caption:
+    _stored_caption(caption.text)
+    _check_name(caption.source, "source of a caption")
+    if caption.source == USER:
+        raise StoreError(f"captions of the source {USER!r} are those that people give")
+    return replace(caption, score=_number(caption.score, "score of a caption"))
+
+
+def _stored_caption(text: str) -> bytes:
+    raw = stored_text(text, "caption")
+    if len(text) > LONGEST_CAPTION:
+        raise StoreError(f"the caption has {len(text):,} characters; at most {LONGEST_CAPTION:,} are kept")
+    return raw
+
+
+def _check_name(name: str, what: str, longest: int = LONGEST_NAME) -> None:
+    """Names stand in columns of text, which bytes that are no UTF-8 would break for a whole group."""
+    if not isinstance(name, str) or not 0 < len(name) <= longest or not name.isprintable():
+        raise StoreError(f"the {what} {name!r} is not usable; it has 1 to {longest} printable characters")
+
+
+def _number(value: float, what: str, largest: float = math.inf) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise StoreError(f"the {what} is {value!r}; it is a number") from exc
+    if not math.isfinite(number) or abs(number) > largest:
+        limit = "" if largest == math.inf else f" from -{largest:g} to {largest:g}"
+        raise StoreError(f"the {what} is {value!r}; it is a finite number{limit}")
+    return number

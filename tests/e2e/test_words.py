@@ -69,7 +69,7 @@ def test_plain_nouns_find_their_picture_by_a_link(client: httpx.Client, text: st
     assert scores == sorted(scores, reverse=True)
     (status,) = answer["kinds"]
     assert (status["kind"], status["state"]) == ("image_text_features", "ok")
-    for said in ("not people, actions", "ambience models install siglip2-b32-256"):
+    for said in ("not people or actions", "ambience models install siglip2-b32-256"):
         assert said in status["message"]
 
 

@@ -6,7 +6,7 @@
 DIR of `--pictures` holds a `manifest.json` of pictures with known text; copies of ICDAR 2015 and SROIE lie
 with their annotations beside the pictures. Pages of every script are rendered in the fonts of this machine.
 `--rapidocr` names a Python in which rapidocr is installed, whose own pipeline then stands beside ours.
-With `--photos` as well, pictures are found by words (`word_queries.py`); `--million` searches a million lines.
+With `--photos`, pictures are found by words (`word_queries.py`); `--million` searches a million lines.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.errors import QueryError, SettingsError, UnknownKindError
+from ambience.errors import SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
@@ -20,7 +20,7 @@ from ambience.ingest.uploads import Uploads
 from ambience.maintain import Annotating, LiveIndex, Maintenance, Upkeep, WordFollowing
 from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
-from ambience.search.base import KindSearch
+from ambience.search.base import KindSearch, TextSearch
 from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
 from ambience.search.original_figures import (
@@ -32,6 +32,7 @@ from ambience.search.original_figures import (
 from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
+from ambience.search.text import TEXT, TextInPictures
 from ambience.search.vector import VectorSearch
 from ambience.search.words import WordSearch
 from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
@@ -46,6 +47,8 @@ from ambience.store.vocabulary_writer import VocabularyWriter
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
 ANNOTATORS = "ambience.annotate"
+MAX_IMAGES = 2**31
+"""More images than any library has: no limit."""
 MODEL = "model"
 """Option of the kinds whose model can be chosen; empty leaves it to the library."""
 COMMON = tuple(row.name for row in fields(KindSettings))
@@ -69,6 +72,7 @@ class Parts:
         maintenance: background work.
         annotating: background work of the annotators.
         words: finds images by the words that stand in them.
+        texts: the same as kinds that the gateway asks, by name; none where no text is read.
         word_following: keeps the index of words up.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
@@ -88,6 +92,7 @@ class Parts:
     maintenance: Maintenance
     annotating: Annotating
     words: WordSearch
+    texts: Mapping[str, TextSearch]
     word_following: WordFollowing
     upkeep: Upkeep
     changes: ModelChanges
@@ -127,7 +132,13 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         threads = count_or_cores(settings.serve.workers)
         gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads)
         opened.callback(gateway.close)
-        maker = _Maker(settings, models, store, decoder, originals, gateway)
+        word_file = settings.library / "index" / "words.sqlite"
+        vocabulary = Vocabulary(word_file)
+        opened.callback(vocabulary.close)
+        words = WordSearch(vocabulary, store.records)
+        pending = partial(store.records.pending_annotation_count, TEXT)
+        texts = {TEXT: TextInPictures(words, pending)} if TEXT in annotators else {}
+        maker = _Maker(settings, models, store, decoder, originals, gateway, texts)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
         for annotator in annotators.values():
             _let_follow(annotator, store)
@@ -144,9 +155,6 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(maintenance.stop)
         annotating = Annotating(store, ingest, annotators)
         opened.callback(annotating.stop)
-        word_file = settings.library / "index" / "words.sqlite"
-        vocabulary = Vocabulary(word_file)
-        opened.callback(vocabulary.close)
         word_following = WordFollowing(VocabularyWriter(word_file, store.records))
         opened.callback(word_following.stop)
         store.on_commit.append(word_following.wake)
@@ -162,19 +170,21 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             annotators=annotators,
             maintenance=maintenance,
             annotating=annotating,
-            words=WordSearch(vocabulary, store.records),
+            words=words,
+            texts=texts,
             word_following=word_following,
             upkeep=Upkeep(store, kept, ingest, spaces.lives),
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
-            selections=Selections(store.records, _without_words),
+            selections=Selections(store.records, partial(_with_words, words)),
             repairs=(*store.repairs, *found),
         )
 
 
-def _without_words(_text: str) -> Sequence[int]:
-    raise QueryError("no search for words in pictures is at hand; leave text: out of the filter")
+def _with_words(words: WordSearch, text: str) -> Sequence[int]:
+    """Images in which the words of a filter stand, for `text:` in filters."""
+    return [hit.image_id for hit in words.by_text(text, k=MAX_IMAGES)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +197,7 @@ class _Maker:
     decoder: Decoder
     originals: Originals
     gateway: Gateway
+    texts: Mapping[str, TextSearch]
 
     def chosen(self, kind: str) -> str:
         return str(self.settings.kinds.get(kind, {}).get(MODEL, ""))
@@ -207,7 +218,7 @@ class _Maker:
         return View(
             spaces=spaces,
             questions=Questions(self.decoder, extractors, searches, self.originals),
-            gateway=self.gateway.over(searches),
+            gateway=self.gateway.over(searches, self.texts),
             comparer=Comparer(
                 {kind: space.spec for kind, space in spaces.items()},
                 {kind: space.compare for kind, space in spaces.items()},

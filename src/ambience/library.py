@@ -1,19 +1,34 @@
 """A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
-from ambience.errors import FeatureError, LibraryLockedError, ModelError, OutdatedFeatureError
+from ambience.datatypes import AddedImage, FeatureState, ImageDraft, ModelUse, UnusedFeatures, Verdict
+from ambience.errors import (
+    FeatureError,
+    ImageIdTakenError,
+    LibraryLockedError,
+    ModelError,
+    OutdatedFeatureError,
+)
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.ingest.annotating import Annotated
 from ambience.reading import check_id
+from ambience.search.text import TEXT
 from ambience.settings import Settings, load_settings
-from ambience.store.base import PutFeatures, RemoveFeature, SetCaption, SetTags
+from ambience.store.base import (
+    PutAnnotation,
+    PutFeatures,
+    RemoveAnnotation,
+    RemoveFeature,
+    SetCaption,
+    SetTags,
+)
 from ambience.store.lock import WriterLock
 from ambience.wording import WordingLibrary
 
@@ -230,6 +245,49 @@ class Library(WordingLibrary):
         """
         self._require_writer()
         self._parts.store.submit(SetTags(image_id, tuple(tags)))
+
+    def add_text(self, image_id: int, data: bytes, *, name: str = "") -> tuple[FeatureState, str]:
+        """Keeps the text of a picture under a given id and nothing else, as the original system does.
+
+        Args:
+            image_id: given by the caller.
+            data: bytes of a picture file; where the image exists, the same bytes as it has.
+            name: "<id>.online" by default, as the original calls it.
+
+        Returns:
+            Done, or empty with the reason.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+            ImageIdTakenError: its text is known already, or the id belongs to other bytes.
+            ModelError: the model that reads is missing or unusable; nothing is kept.
+            QueryError: reading is switched off.
+        """
+        self._require_writer()
+        check_id(image_id)
+        state, _ = self._parts.store.records.words([image_id])[image_id].states.get(TEXT, ("", ""))
+        if state in (FeatureState.DONE, FeatureState.EMPTY):
+            raise ImageIdTakenError(f"the text of image {image_id} is known already; remove it first")
+        said = self.annotate_picture(TEXT, data, picture_name=name or f"{image_id}.online")
+        sha256 = hashlib.sha256(data).digest()
+        reason = "there is no text in the picture" if said.is_empty else ""
+        made = FeatureState.EMPTY if said.is_empty else FeatureState.DONE
+        draft = ImageDraft(sha256, len(data), name or f"{image_id}.online")
+        fingerprint = self.annotators[TEXT].fingerprint
+        self._parts.store.submit(
+            PutAnnotation(image_id, sha256, TEXT, fingerprint, made, said, reason, draft=draft)
+        )
+        return made, reason
+
+    def remove_annotation(self, name: str, image_id: int) -> None:
+        """Forgets what an annotator says of an image; the rest stays.
+
+        Raises:
+            UnknownImageError: it says nothing of this image.
+        """
+        self._require_writer()
+        check_id(image_id)
+        self._parts.store.submit(RemoveAnnotation(image_id, name))
 
     def set_caption(self, image_id: int, text: str) -> None:
         """Gives an image a caption, in place of the one that people gave it before; "" takes that away.

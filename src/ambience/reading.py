@@ -35,7 +35,8 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.extract.base import Extractor
-from ambience.search.combination import answering, settled, terms
+from ambience.search.asking import asked, kinds_asked
+from ambience.search.combination import settled, terms
 from ambience.search.filters import parsed
 from ambience.search.narrowing import Narrowing, narrowed
 from ambience.settings import Settings
@@ -226,16 +227,16 @@ class ReadingLibrary:
             raise QueryError(f"k = {k}; it must be 1 to {self.settings.search.max_k} (search.max_k)")
         if not 0 <= min_score <= 1:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
-        query, narrowing = self._checked(query), self._narrowing(filter)
-        kinds = tuple(by) if by else answering({name: each.spec for name, each in self.kinds.items()}, query)
-        for kind in kinds:
-            self._check_kind(kind)
-        if narrowing is not None and narrowing.is_empty:
-            return Answer(
-                (), tuple(KindStatus(kind, "ok", "the filter keeps no picture") for kind in kinds), 0.0
-            )
+        query, narrowing, texts = self._checked(query), self._narrowing(filter), self._parts.texts
+        for kind in by or ():
+            if kind not in texts:
+                self._check_kind(kind)
         view = self._now()
-        question, sha256 = view.questions.of(query, kinds=kinds)
+        specs = {name: space.spec for name, space in view.spaces.items()}
+        if narrowing is not None and narrowing.is_empty:
+            kinds = by or kinds_asked(specs, texts, query)
+            return Answer((), tuple(KindStatus(kind, "ok", "the filter keeps no picture") for kind in kinds))
+        question, sha256 = asked(view.questions, specs, texts, query, by)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
         answer = view.gateway.search(question, k=k + len(named), same_files=same_files, narrowing=narrowing)
@@ -459,9 +460,10 @@ class ReadingLibrary:
 
     def _check_kind(self, kind: str) -> None:
         if kind not in self.kinds:
+            have = ", ".join((*self.kinds, *self._parts.texts))
             if kind in self.settings.kinds:  # it exists: else the library would not have been opened
                 raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
-            raise UnknownKindError(f"no kind {kind!r}; have {', '.join(self.kinds)}")
+            raise UnknownKindError(f"no kind {kind!r}; have {have}")
 
     def _narrowing(self, filter: str | None) -> Narrowing | None:
         return None if filter is None else Narrowing(self._parts.selections, parsed(filter))

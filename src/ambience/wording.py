@@ -1,12 +1,15 @@
 """What a library says of pictures in words; `library.Library` adds what changes that."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from ambience.annotate.base import Annotator
+from ambience.datatypes import Query
 from ambience.errors import QueryError
 from ambience.ingest.annotating import FULL_SIZE
 from ambience.reading import ReadingLibrary, check_id
-from ambience.words import Annotation, ImageWords
+from ambience.search.text import TEXT
+from ambience.words import Annotation, ImageWords, WordHit
 
 
 class WordingLibrary(ReadingLibrary):
@@ -50,6 +53,58 @@ class WordingLibrary(ReadingLibrary):
         )
         (said,) = annotator.annotate([picture])
         return said
+
+    def original_tags(self, data: bytes, *, picture_name: str = "query") -> list[str]:
+        """Tags of a picture as the original system's tagger answers them; nothing is kept.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+            ModelError: a network of Places365 is missing or unusable.
+            QueryError: tags are switched off.
+        """
+        tagger = self._annotator("tags")
+        told = getattr(tagger, "original_tags", None)
+        picture = self._parts.decoder.decode(data, name=picture_name)
+        return [] if told is None else list(told(picture))
+
+    def search_words(
+        self, query: Query, *, k: int | None = None, threshold: float | None = None
+    ) -> list[WordHit]:
+        """Images by the words that stand in them.
+
+        Args:
+            query: a sentence; or a picture or a stored image, whose text is looked for.
+            k: so many hits at most.
+            threshold: instead of k: everything of this score or more, 0–1; at most `search.max_k` hits.
+
+        Returns:
+            Best first; a stored image is among its own.
+
+        Raises:
+            ImageError: the query's bytes are no usable picture.
+            ModelError: the query is a picture, and the model that reads is missing or unusable.
+            QueryError: both or neither of k and threshold are given, or out of range; or there is no word.
+            UnknownImageError: no such image.
+        """
+        most = self.settings.search.max_k
+        if (k is None) == (threshold is None):
+            raise QueryError("give exactly one of k (how many hits) and a threshold (the least score)")
+        if k is not None and not 1 <= k <= most:
+            raise QueryError(f"k = {k}; it must be 1 to {most} (search.max_k)")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise QueryError(f"the threshold is {threshold}; it must be 0 to 1")
+        self._annotator(TEXT)
+        words = self._parts.words
+        by_text, by_lines = partial(words.by_text, k=k or most), partial(words.by_lines, k=k or most)
+        if threshold is not None:
+            by_text, by_lines = partial(by_text, threshold=threshold), partial(by_lines, threshold=threshold)
+        if query.text is not None:
+            return by_text(query.text)
+        if query.data is not None:
+            return by_lines(self.annotate_picture(TEXT, query.data).lines)
+        if query.image_id is None:
+            raise QueryError("the query is empty; give words, a picture, or the id of a stored image")
+        return by_lines(self.words(query.image_id).lines)
 
     def _annotator(self, name: str) -> Annotator:
         if name not in self.annotators:

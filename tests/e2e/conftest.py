@@ -14,6 +14,7 @@ import pytest
 
 import ambience
 from support.class_vectors import give_class_vectors
+from support.silent import SILENT_VARIABLES
 
 START_TIMEOUT_S = 60.0
 
@@ -40,6 +41,7 @@ class Terminal:
             "HOME": str(home),
             "PYTHONPATH": str(source),
             "AMBIENCE_LIBRARY": str(self.library),
+            **SILENT_VARIABLES,
         }
 
     def start(self, *words: str | bytes | Path, **options: object) -> "subprocess.Popen[bytes]":

@@ -23,6 +23,7 @@ from ambience.library import Library
 from ambience.settings import IndexSettings, Settings
 from ambience.store.lock import WriterLock
 from support.killed_writer import picture
+from support.silent import SILENT
 
 FILES = 40
 GIVEN = 5000
@@ -41,7 +42,8 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     # Stored and indexed like global_features; its sentences would only cost time here.
-    return Settings(library=tmp_path / "library", kinds={"image_text_features": {"enabled": False}})
+    kinds = {"image_text_features": {"enabled": False}}
+    return Settings(library=tmp_path / "library", kinds=kinds, annotate=SILENT)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from ambience.datatypes import Query
 from ambience.reading import ReadingLibrary
 from ambience.settings import IndexSettings, IngestSettings, ModelSettings, Settings
 from support.class_vectors import give_class_vectors
+from support.silent import SILENT
 
 ONE, TWO = "efficientnet-lite0", "starter"
 """Names of the toy's two models: those of rows of the catalog that are installed everywhere."""
@@ -32,6 +33,7 @@ def settings_of(folder: Path, **toy: Any) -> Settings:
         ingest=IngestSettings(threads=1, commit_images=4, commit_interval_s=0.05),
         index=IndexSettings(snapshot_interval_s=0.05),
         models=ModelSettings(folder=folder / "models"),
+        annotate=SILENT,
         kinds={**others, "phash": {}, KIND: toy},
     )
 

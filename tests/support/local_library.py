@@ -21,6 +21,7 @@ from ambience.store.base import FeatureDraft, PutImage, Written
 from ambience.store.commit import Store
 from ambience.store.features import BrokenFeatureError
 from ambience.store.files import KeptFiles
+from support.silent import SILENT
 from support.store_writes import draft_of
 
 KIND = "local_features"
@@ -42,7 +43,7 @@ class LocalLibrary:
 
     def __init__(self, folder: Path, **options: float | bool) -> None:
         self.folder = folder
-        settings = Settings(library=folder)
+        settings = Settings(library=folder, annotate=SILENT)
         self.extractor = LocalFeatures(LocalFeaturesOptions(points=120, query_points=200))
         self.spec = self.extractor.spec
         self.store = Store.open(folder, {KIND: self.spec}, writer=True)

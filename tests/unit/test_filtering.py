@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import Answer, Query, Verdict
-from ambience.errors import FilterError, QueryError
+from ambience.datatypes import Answer, FeatureState, Query, Verdict
+from ambience.errors import FilterError
 from ambience.expression import Saying
 from ambience.library import Library
 from ambience.search.filter_terms import FIELDS, UNITS
 from ambience.search.filters import parsed
 from ambience.settings import Settings
+from ambience.store.base import PutAnnotation
+from ambience.words import Annotation, Corner, TextLine
+from support.workshop import wait_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "filters.md"
 TAGS = {
@@ -149,6 +152,24 @@ def filter_units() -> list[str]:
     return list(written.values())
 
 
-def test_words_in_pictures_are_refused_until_they_can_be_looked_up(library: Library) -> None:
-    with pytest.raises(QueryError, match="words in pictures"):
-        library.count_images(filter='text:"grand hotel"')
+def test_words_that_stand_in_pictures_are_looked_up(library: Library) -> None:
+    record = library.image(library.image_by_name("rocket.jpg"))
+    assert names(library, 'text:"grand hotel"') == set()
+    line = TextLine("The Grand Hotel", (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.9, "Latn")
+    said = Annotation(lines=(line,))
+    library._parts.store.submit(
+        PutAnnotation(record.image_id, record.sha256, "text", "by hand", FeatureState.DONE, said)
+    )
+    wait_for(lambda: names(library, 'text:"grand hotel"') == {"rocket.jpg"})
+    assert names(library, "text:hotle && space") == {"rocket.jpg"}
+    assert names(library, "text:hotel && cat") == set()
+    found = library.search(Query(text="grand hotle"), by=["text"], filter="space")
+    assert [each.image_id for each in found.matches] == [record.image_id]
+    (evidence,) = found.matches[0].evidence
+    assert [(match.asked, match.found) for match in evidence.words] == [
+        ("grand", "Grand"),
+        ("hotle", "Hotel"),
+    ]
+    assert not library.search(Query(text="grand hotel"), by=["text"], filter="cat").matches
+    assert [hit.image_id for hit in library.search_words(Query(text="grand"), k=3)] == [record.image_id]
+    assert [line.text for line in library.words(record.image_id).lines] == ["The Grand Hotel"]

@@ -139,7 +139,7 @@ class Signs:
     spec = FeatureSpec("signs", "Signs", 0, "", "words", 1, 1, verdicts=((Verdict.SAME_WORDS, 1.0),))
     words: ClassVar = {1: "open", 3: "closed"}
 
-    def by_text(self, text: str, *, k: int) -> Ranking:
+    def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         line = TextLine(text, (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.9)
         found = [(each, WordMatch(text, word, 1.0, "exact", line)) for each, word in self.words.items()]
         hits = (Hit(each, 0.25, words=(match,)) for each, match in found if match.found == text)

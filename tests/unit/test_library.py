@@ -28,6 +28,7 @@ from ambience.registry import names
 from ambience.search.question import picture_of_nothing
 from ambience.settings import Settings
 from support.picture_samples import encoded
+from support.silent import SILENT
 
 KINDS = names("ambience.extract")
 
@@ -42,7 +43,7 @@ def flat(value: int) -> bytes:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(library=tmp_path / "library")
+    return Settings(library=tmp_path / "library", annotate=SILENT)
 
 
 @pytest.fixture

@@ -59,7 +59,6 @@ class Annotating:
 
     def wake(self) -> None:
         """Looks at once at what there is to do, what waited lately included."""
-        self._tried = {}
         self._wake.set()
 
     def stop(self, timeout_s: float = 30) -> bool:
@@ -81,21 +80,27 @@ class Annotating:
             StoreFullError: the disk is full; what was noted stays.
         """
         records = self._store.records
+        records.annotators = self._fingerprints()
         records.forget_other_annotators()
         for name, annotator in self._annotators.items():
             while not stop.is_set() and not records.enlist(name, annotator.fingerprint):
                 continue
 
+    def _fingerprints(self) -> dict[str, str]:
+        return {name: each.fingerprint for name, each in self._annotators.items()}
+
     def _run(self) -> None:
         left_over = self._jobs.left_over(frozenset({JOB}))
-        is_enlisted = False
+        enlisted: dict[str, str] = {}
         seen_seq = -1
         while not self._stop.is_set():
-            self._wake.clear()
+            if self._wake.is_set():  # taken up here, since a pass under way notes what it tried at its end
+                self._wake.clear()
+                self._tried, seen_seq = {}, -1
             try:
-                if not is_enlisted:
+                if enlisted != (now := self._fingerprints()):  # a model was installed, or a list changed
                     self.enlist(self._stop)
-                    is_enlisted = True
+                    enlisted, seen_seq = now, -1
                 seq = self._store.records.last_seq()
                 if seq != seen_seq or self._is_late():
                     self._annotate()

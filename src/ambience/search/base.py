@@ -15,12 +15,13 @@ class TextSearch(Protocol):
 
     spec: FeatureSpec
 
-    def by_text(self, text: str, *, k: int) -> Ranking:
+    def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         """Images in which words of a text stand.
 
         Args:
             text: as people typed it.
             k: so many hits at most.
+            allowed_images: only these, chosen before ranking.
 
         Returns:
             Hits best first, each with the words that were found.

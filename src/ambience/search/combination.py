@@ -77,6 +77,21 @@ def has_words(query: Query) -> bool:
     return any(part.text is not None for part in terms(query))
 
 
+def sentence(query: Query) -> str | None:
+    """What is looked for among the words that stand in pictures.
+
+    Args:
+        query: settled.
+
+    Returns:
+        All its sentences; None where a picture is among its terms, or something that is not wanted.
+    """
+    parts = terms(query)
+    if any(part.text is None or part.weight < 0 for part in parts):
+        return None
+    return " ".join(part.text or "" for part in parts)
+
+
 def takes(spec: FeatureSpec, query: Query) -> bool:
     """Whether a kind can be asked.
 

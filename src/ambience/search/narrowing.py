@@ -104,6 +104,8 @@ class Narrowing:
         Raises:
             QueryError: there is no word in the text.
         """
+        if self._share < WIDE:
+            return search.by_text(text, k=k, allowed_images=self._all())
         reach = k
         while True:
             ranking = search.by_text(text, k=reach)

@@ -146,8 +146,11 @@ class Alphabet:
 
     spec = SPEC
 
-    def by_text(self, text: str, *, k: int) -> Ranking:
-        return Ranking("toy", tuple(Hit(number, 0.0) for number in range(1, min(k, COUNT) + 1)))
+    def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
+        known = np.arange(1, COUNT + 1)
+        if allowed_images is not None:
+            known = known[np.isin(known, allowed_images)]
+        return Ranking("toy", tuple(Hit(number, 0.0) for number in known[:k].tolist()))
 
 
 @pytest.mark.parametrize("text", ["of 2", "of 50", "of 7"])

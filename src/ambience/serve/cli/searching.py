@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ambience.datatypes import Answer, Evidence, ImageRecord, KindStatus, Match, Query
     from ambience.settings import Settings
 
+LONGEST_FOUND = 40
+"""Characters of found words that a table shows."""
+
 FILE_KIND = "sha256"
 """Evidence of the bytes themselves: always distance 0, and said by the verdict already."""
 
@@ -76,6 +79,7 @@ def search(
     \b
       ambience search photo.jpg
       ambience search --text "dog on a beach" --minus snow
+      ambience search --text resturant --by text
       ambience search photo.jpg --text "at night"
       ambience search photo.jpg --filter "winter && !forest"
       ambience search --filter "date:2020-05 && has:caption"
@@ -202,7 +206,7 @@ def _write_matches(
     is_worded = all(match.verdict is Verdict.SAME_WORDS for match in matches)
     known = {each.kind for match in matches for each in match.evidence}
     told = [status.kind for status in answer.kinds if status.kind in known and status.kind != FILE_KIND]
-    kinds = [] if is_worded and len(told) == 1 else told
+    kinds = [] if is_worded and len(told) == 1 and "text" not in told else told
     rows = []
     for rank, match in enumerate(matches, start=1):
         figures = {each.kind: _figure(each) for each in match.evidence}
@@ -224,7 +228,10 @@ def _write_matches(
 
 
 def _figure(evidence: "Evidence") -> str:
-    """What a kind tells: how many places agree where that was looked at, else a distance."""
+    """What a kind tells: words that were found, or how many places agree, else a distance."""
+    if evidence.words:
+        found = ", ".join(dict.fromkeys(match.found for match in evidence.words))
+        return shown(found if len(found) <= LONGEST_FOUND else found[: LONGEST_FOUND - 1] + "…")
     return distance(evidence.distance) if evidence.geometry is None else f"{evidence.geometry.inliers} places"
 
 

@@ -15,6 +15,7 @@ from ambience.errors import UnknownKindError
 from ambience.serve.http import errors, images, local, matches, models, search, system
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
+from ambience.serve.http.original_words import words_router
 from ambience.serve.http.state import ServerState
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     Raises:
         UnknownKindError: no such kind.
     """
-    if kind is not None and kind not in library.kinds:
-        raise UnknownKindError(f"no kind {kind!r} to serve; have {', '.join(library.kinds)}")
+    have = (*library.kinds, *library.annotators)
+    if kind is not None and kind not in have:
+        raise UnknownKindError(f"no kind {kind!r} to serve; have {', '.join(have)}")
     state = ServerState.of(library, kind)
 
     @asynccontextmanager
@@ -65,6 +67,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     for router in (images.router, matches.router, search.router, system.router, models.router, local.router):
         app.include_router(router)
     app.include_router(original_router(library, kind))
+    app.include_router(words_router(library, kind))
     for route in app.routes:
         if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
             route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")

@@ -13,6 +13,7 @@ from ambience.serve.http.bodies import json_object, received
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageList, ImageSchema
 from ambience.serve.http.state import State, work_place
+from ambience.serve.http.word_schemas import WordsSchema
 
 MEDIA_TYPES = {
     "jpeg": "image/jpeg",
@@ -58,13 +59,18 @@ TAGS_BODY: dict[str, Any] = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "required": ["tags"],
-                    "properties": {"tags": {"type": "array", "items": {"type": "string"}}},
+                    "properties": {
+                        "tags": {"type": "array", "items": {"type": "string"}},
+                        "caption": {"type": "string", "description": "An empty one takes it away."},
+                    },
                 }
             }
         },
     }
 }
+
+LONGEST_CAPTION = 10_000
+"""Characters that people may say of a picture."""
 
 ImageId = Annotated[int, Path(ge=0, le=MAX_IMAGE_ID, description="Id of an image of the library.")]
 
@@ -121,6 +127,12 @@ def show_image(state: State, image_id: ImageId) -> ImageSchema:
     return state.shaper.image(state.library.image(image_id))
 
 
+@router.get("/{image_id}/words")
+def show_words(state: State, image_id: ImageId) -> WordsSchema:
+    """All that is said of an image in words: text in it, tags, captions."""
+    return WordsSchema.of(state.library.words(image_id))
+
+
 @router.get("/{image_id}/file", response_class=FileResponse)
 def send_file(state: State, image_id: ImageId) -> FileResponse:
     """The picture's own bytes, as they were added."""
@@ -162,22 +174,41 @@ async def send_thumbnail(
 
 @router.patch("/{image_id}", openapi_extra=TAGS_BODY)
 async def change_image(request: Request, state: State, image_id: ImageId) -> ImageSchema:
-    """Replaces the tags that people gave an image."""
+    """Replaces the tags, or the caption, that people gave an image; what machines say stays."""
     sent = await json_object(request)
-    tags = sent.get("tags")
-    is_listed = isinstance(tags, list) and len(tags) <= 1000
-    if not is_listed or not all(isinstance(tag, str) and 0 < len(tag.strip()) <= 200 for tag in tags or []):
-        raise QueryError("send {'tags': [...]}: at most 1000 texts of 1 to 200 characters")
-    unknown = sorted(set(sent) - {"tags"})
-    if unknown:
-        raise QueryError(f"cannot change {shown(unknown[0][:80])!r}; only tags can be changed")
-    wanted = _usable(tags or [])
+    unknown = sorted(set(sent) - {"tags", "caption"})
+    if unknown or not sent:
+        what = shown(unknown[0][:80]) if unknown else "nothing"
+        raise QueryError(f"cannot change {what!r}; tags and caption can be changed")
+    tags = _sent_tags(sent["tags"]) if "tags" in sent else None
+    caption = _sent_caption(sent["caption"]) if "caption" in sent else None
 
     def change() -> ImageSchema:
-        state.library.set_tags(image_id, wanted)
+        if tags is not None:
+            state.library.set_tags(image_id, tags)
+        if caption is not None:
+            state.library.set_caption(image_id, caption)
         return state.shaper.image(state.library.image(image_id))
 
     return await to_thread.run_sync(change)
+
+
+def _sent_tags(tags: Any) -> list[str]:
+    is_listed = isinstance(tags, list) and len(tags) <= 1000
+    if not is_listed or not all(isinstance(tag, str) and 0 < len(tag.strip()) <= 200 for tag in tags or []):
+        raise QueryError("send {'tags': [...]}: at most 1000 texts of 1 to 200 characters")
+    return _usable(tags)
+
+
+def _sent_caption(caption: Any) -> str:
+    if not isinstance(caption, str) or len(caption) > LONGEST_CAPTION:
+        raise QueryError(
+            f"send {{'caption': '…'}}: a text of at most {LONGEST_CAPTION:,} characters; '' takes it away"
+        )
+    cleaned = " ".join(shown(caption).split())
+    if not cleaned.isprintable():
+        raise QueryError(f"the caption {cleaned[:80]!r} cannot be printed; leave out its control characters")
+    return cleaned
 
 
 def _usable(tags: list[str]) -> list[str]:

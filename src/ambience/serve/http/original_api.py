@@ -37,14 +37,25 @@ def _knobs(service: KindService) -> dict[str, Any]:
     return described
 
 
-def _body(media_type: str, required: list[str], **fields: Any) -> dict[str, Any]:
+def body_of(media_type: str, required: list[str], **fields: Any) -> dict[str, Any]:
+    """A request's body as OpenAPI has it.
+
+    Args:
+        media_type: `FORM` or `JSON`.
+        required: names of the fields that must come.
+        fields: schemas, by name.
+
+    Returns:
+        What FastAPI takes as `openapi_extra`.
+    """
     schema: dict[str, Any] = {"type": "object", "properties": fields}
     if required:
         schema["required"] = required
     return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
 
 
-_FORM, _JSON = "multipart/form-data", "application/json"
+FORM, JSON = "multipart/form-data", "application/json"
+"""Media types of the original's requests."""
 
 
 class OriginalEndpoints:
@@ -95,26 +106,26 @@ class OriginalEndpoints:
             (
                 f"/calculate_{feature_name}",
                 self.calculate,
-                _body(_FORM, ["image", "image_id"], image=_PICTURE, image_id=_ID),
+                body_of(FORM, ["image", "image_id"], image=_PICTURE, image_id=_ID),
             ),
             (
                 f"/delete_{feature_name}",
                 self.delete,
-                _body(_JSON, [], image_id=_ID, file_name={"type": "string", "description": "Wins."}),
+                body_of(JSON, [], image_id=_ID, file_name={"type": "string", "description": "Wins."}),
             ),
             (
                 f"/{kind}_get_similar_images_by_id",
                 self.similar_by_id,
-                _body(_JSON, ["image_id"], image_id=_ID, **knobs),
+                body_of(JSON, ["image_id"], image_id=_ID, **knobs),
             ),
             (
                 f"/{kind}_get_similar_images_by_image_buffer",
                 self.similar_by_picture,
-                _body(_FORM, ["image"], image=_PICTURE, **knobs),
+                body_of(FORM, ["image"], image=_PICTURE, **knobs),
             ),
         ]
         if self._service.spec.accepts_text:
-            by_text = _body(_JSON, ["text"], text={"type": "string"}, **knobs)
+            by_text = body_of(JSON, ["text"], text={"type": "string"}, **knobs)
             routes.append((f"/{kind}_get_similar_images_by_text", self.similar_by_text, by_text))
         for path, endpoint, body in routes:
             is_empty = endpoint in (self.calculate, self.delete)

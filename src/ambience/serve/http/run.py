@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import uvicorn
 from ambience.errors import SettingsError
 from ambience.serve.http.app import create_app
 from ambience.serve.http.limits import is_wildcard
+from ambience.serve.http.original_words import PORTS
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -60,7 +61,7 @@ def serve(
             assert opened.lock is not None
             opened.lock.announce(socket=str(server.socket_path), url=server.url)
             (on_ready or _say)(server.url)
-            with _warming_up(opened, kind):
+            with _warming_up(opened, kind) if kind in (None, *opened.kinds) else nullcontext():
                 server.run()
         finally:
             server.close()
@@ -75,6 +76,13 @@ def _warming_up(library: "Library", kind: str | None) -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+def _usual_port(library: "Library", kind: str | None) -> int:
+    """Where nothing else is said: of everything in one process, or the original's of one kind."""
+    if kind is None:
+        return PORT
+    return library.kinds[kind].spec.port if kind in library.kinds else PORTS[kind]
 
 
 def _say(url: str) -> None:
@@ -103,7 +111,7 @@ class Server:
         self.app = create_app(library, kind=kind)
         host = library.settings.serve.host
         if port is None:
-            port = library.settings.serve.port or (library.kinds[kind].spec.port if kind else PORT)
+            port = library.settings.serve.port or _usual_port(library, kind)
         with ExitStack() as opened:
             self._tcp = opened.enter_context(_tcp_socket(host, port))
             folder = _socket_folder()

@@ -54,6 +54,11 @@ function sizeText(image) {
   return parts.join(" · ");
 }
 
+const wordsOf = (match) => match.evidence.find((each) => each.kind === "text")?.words ?? [];
+
+// The words that were found, as they stand in the picture: each once.
+const foundText = (match) => [...new Set(wordsOf(match).map((each) => each.found))].join(", ");
+
 const proofOf = (match) => match.evidence.find((each) => each.geometry)?.geometry ?? null;
 
 const percentText = (share) => `${share > 0 && share < 0.01 ? (100 * share).toPrecision(1) : Math.round(100 * share)}\u00a0%`;
@@ -259,11 +264,19 @@ function shot(image, label) {
 // fitted into the box just as the thumbnail is.
 const SVG = "http://www.w3.org/2000/svg";
 
+function outlined(match) {
+  const { image } = match;
+  if (!image.width || !image.height) return [];
+  const lines = new Map(wordsOf(match).map(({ line }) => [JSON.stringify(line.quad), line.quad.map(([x, y]) => [x * image.width, y * image.height])]));
+  if (lines.size) return [...lines.values()];
+  const proof = proofOf(match);
+  return proof && proof.image_overlap <= 0.97 ? [proof.query_in_image] : [];
+}
+
 function outline(match) {
   const { image } = match;
-  const proof = proofOf(match);
-  if (!proof || !image.width || !image.height || proof.image_overlap > 0.97) return null;
-  const corners = proof.query_in_image.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+  const shapes = outlined(match).map((quad) => quad.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "));
+  if (!shapes.length) return null;
   const drawn = (tag, attributes) => {
     const made = document.createElementNS(SVG, tag);
     for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -272,17 +285,17 @@ function outline(match) {
   const { width, height } = image;
   const svg = drawn("svg", { class: "outline", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   const frame = drawn("svg", { width, height, viewBox: `0 0 ${width} ${height}`, overflow: "hidden" });
-  frame.append(
-    drawn("path", { class: "dim", "fill-rule": "evenodd", d: `M0,0H${width}V${height}H0Z M${corners.replaceAll(" ", " L")}Z` }),
-    drawn("polygon", { class: "under", points: corners }),
-    drawn("polygon", { class: "edge", points: corners }));
+  const holes = shapes.map((corners) => `M${corners.replaceAll(" ", " L")}Z`).join(" ");
+  frame.append(drawn("path", { class: "dim", "fill-rule": "evenodd", d: `M0,0H${width}V${height}H0Z ${holes}` }));
+  for (const points of shapes) frame.append(drawn("polygon", { class: "under", points }), drawn("polygon", { class: "edge", points }));
   svg.append(frame);
   return svg;
 }
 
-const kindName = (kind) => ({ sha256: "same bytes", phash: "hash", color: "colors", local_features: "points", global_features: "look", image_text_features: "meaning" })[kind] || kind.replaceAll("_", " ");
+const kindName = (kind) => ({ text: "text", sha256: "same bytes", phash: "hash", color: "colors", local_features: "points", global_features: "look", image_text_features: "meaning" })[kind] || kind.replaceAll("_", " ");
 
 function distanceText(evidence) {
+  if (evidence.words?.length) return `“${[...new Set(evidence.words.map((each) => each.found))].join(", ")}”`;
   if (evidence.kind === "sha256") return "identical";
   if (evidence.geometry) return `${evidence.geometry.inliers.toLocaleString("en")} agree`;
   if (evidence.kind === "phash") return `${plural(Math.round(evidence.distance), "bit", "bits")} apart`;
@@ -308,7 +321,10 @@ function whyTable(match) {
 }
 
 function badges(match) {
-  if (match.verdict === "same_words") return null; // as of every other hit
+  if (match.verdict === "same_words") { // as of every other hit, unless the words stand in the picture
+    const found = foundText(match);
+    return found ? element("div", { class: "badges" }, element("span", { class: "badge same", title: found }, `“${found}”`)) : null;
+  }
   const [, look] = NAMES[match.verdict] || ["", ""];
   const list = [element("span", { class: `badge ${look}` }, verdictText(match))];
   const turned = match.verdict === "same_colors" ? "" : turnText(match);
@@ -388,11 +404,24 @@ function showLarge(image, match = null) {
   at("large-facts").replaceChildren(
     ...fact("Verdict", verdict), ...fact("What matched", why), ...fact("Size", sizeText(image)),
     ...fact("File", image.path), ...fact("Taken", (image.taken_at || "").replace("T", " ")),
-    ...fact("Tags", (image.tags || []).join(", ")), ...fact("Id", String(image.image_id)));
+    ...fact("Id", String(image.image_id)));
+  showWordsOf(image);
   at("large-similar").onclick = () => askWithImage(image.image_id);
   at("large-file").hidden = !image.file;
   if (image.file) at("large-file").href = image.file;
   at("large").showModal();
+}
+
+// What is said of the picture in words, added to its facts as soon as it comes.
+async function showWordsOf(image) {
+  const facts = at("large-facts");
+  facts.dataset.image = image.image_id;
+  const words = await ask(`/v1/images/${image.image_id}/words`).catch(() => null);
+  if (!words || facts.dataset.image !== String(image.image_id)) return; // another picture by now
+  const tags = [...new Set(words.tags.map((each) => each.tag))].join(", ");
+  facts.append(
+    ...fact("Caption", words.captions[0]?.text), ...fact("Tags", tags),
+    ...fact("Text in it", words.lines.map((line) => line.text).join("\n")));
 }
 
 // --- the proof: both pictures, each one's outline in the other, and lines between places that match

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import httpx
 import numpy as np
@@ -54,7 +55,7 @@ from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
 from ambience.store.base import FailedFile, Job, Problem
-from ambience.words import USER, ImageWords, Tag
+from ambience.words import USER, Annotation, Caption, Corner, ImageWords, Tag, TextLine, WordHit
 from support.filter_oracle import keeps
 
 ORIENTATIONS = [Orientation(turn, mirrored) for mirrored in (False, True) for turn in (0, 90, 180, 270)]
@@ -102,15 +103,22 @@ class Stored:
     vectors: dict = field(default_factory=dict)
 
 
+def line_of(text):
+    return TextLine(text, (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.5, "Latn")
+
+
 class MemoryLibrary:
     is_writer = True
     repairs = ()
+    annotators: ClassVar = dict.fromkeys(("caption", "tags", "text"))
 
     def __init__(self, folder: Path, settings: Settings | None = None):
         self.folder = folder
         self.settings = settings or Settings(library=folder)
         self.kinds = {"color": ColorCells(), "phash": GridHash()}
         self._images: dict[int, Stored] = {}
+        self._texts: dict[int, str] = {}
+        self._captions: dict[int, tuple[Caption, ...]] = {}
         self._next = 0
         self._lock = threading.RLock()
         self.gate = threading.Event()  # closed by a test to keep searches waiting
@@ -120,6 +128,8 @@ class MemoryLibrary:
 
     def forget_all(self):
         self._images.clear()
+        self._texts.clear()
+        self._captions.clear()
         self.asked.clear()
         self._next = 0
 
@@ -212,6 +222,53 @@ class MemoryLibrary:
     def set_tags(self, image_id, tags):
         stored = self._stored(image_id)
         stored.record = replace(stored.record, tags=tuple(sorted(tags)))
+
+    # --- words: a picture's text is the name of its color
+
+    def _text(self, data):
+        pixels, _ = self._decoded(data)
+        return ("red", "green", "blue")[int(pixels.mean(axis=(0, 1)).argmax())]
+
+    def annotate_picture(self, name, data, *, picture_name="query"):
+        if name == "caption":
+            return Annotation(caption=Caption(f"a {self._text(data)} picture", "toy", -1.0))
+        return Annotation(lines=(line_of(self._text(data)),))
+
+    def original_tags(self, data, *, picture_name="query"):
+        return [self._text(data), "indoor"]
+
+    def add_text(self, image_id, data, *, name=""):
+        if image_id in self._texts:
+            raise ImageIdTakenError(f"the text of image {image_id} is known already")
+        self._texts[image_id] = self._text(data)
+        if self._texts[image_id] == "blue":
+            return FeatureState.EMPTY, "there is no text in the picture"
+        return FeatureState.DONE, ""
+
+    def remove_annotation(self, name, image_id):
+        if self._texts.pop(image_id, None) is None:
+            raise UnknownImageError(f"nothing is known of image {image_id}")
+
+    def search_words(self, query, *, k=None, threshold=None):
+        if (k is None) == (threshold is None):
+            raise QueryError("give exactly one of k and a threshold")
+        asked = query.text or (self._text(query.data) if query.data else self._texts.get(query.image_id, ""))
+        found = [(i, 1.0 if text == asked else 0.25) for i, text in sorted(self._texts.items())]
+        hits = [WordHit(i, score, ()) for i, score in sorted(found, key=lambda row: -row[1])]
+        return hits[:k] if k is not None else [hit for hit in hits if hit.score >= threshold]
+
+    def words(self, image_id):
+        record = self.image(image_id)
+        return ImageWords(
+            (line_of(self._texts.get(image_id, "none")),),
+            tuple(Tag(tag, USER, 1.0) for tag in record.tags),
+            self._captions.get(image_id, ()),
+            {"text": ("done", "")},
+        )
+
+    def set_caption(self, image_id, text):
+        self._stored(image_id)
+        self._captions[image_id] = (Caption(text, USER, 0.0),) if text else ()
 
     def check(self, *, deep=True, on_progress=None, stop=None):
         for place in ("records", "files"):

@@ -40,6 +40,7 @@ from ambience.spaces import Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
 from ambience.store.files import KeptFiles
+from ambience.store.records import Records
 from ambience.store.selection import Selections
 from ambience.store.vocabulary import Vocabulary
 from ambience.store.vocabulary_writer import VocabularyWriter
@@ -47,6 +48,8 @@ from ambience.store.vocabulary_writer import VocabularyWriter
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"
 ANNOTATORS = "ambience.annotate"
+LAGGING = 1000
+"""Lines that the index of words lacks, beyond which they are not counted."""
 MAX_IMAGES = 2**31
 """More images than any library has: no limit."""
 MODEL = "model"
@@ -136,7 +139,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         vocabulary = Vocabulary(word_file)
         opened.callback(vocabulary.close)
         words = WordSearch(vocabulary, store.records)
-        pending = partial(store.records.pending_annotation_count, TEXT)
+        pending = partial(_without_words, store.records, vocabulary)
         texts = {TEXT: TextInPictures(words, pending)} if TEXT in annotators else {}
         maker = _Maker(settings, models, store, decoder, originals, gateway, texts)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
@@ -180,6 +183,13 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             selections=Selections(store.records, partial(_with_words, words)),
             repairs=(*store.repairs, *found),
         )
+
+
+def _without_words(records: Records, vocabulary: Vocabulary) -> int:
+    """Images whose text cannot be found yet: it was not read, or is not in the index."""
+    state = vocabulary.state()
+    lagging = records.lines_after(0 if state is None else state.line_id, LAGGING)
+    return records.pending_annotation_count(TEXT) + len({line.image_id for line in lagging})
 
 
 def _with_words(words: WordSearch, text: str) -> Sequence[int]:

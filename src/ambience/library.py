@@ -325,6 +325,7 @@ class Library(WordingLibrary):
         annotators = {name: self._annotator(name) for name in names or self.annotators}
         self._parts.annotating.enlist(stop)
         found = self._parts.ingest.annotate(annotators, on_progress=on_progress, stop=stop)
+        self._parts.word_following.catch_up(stop.is_set)  # so that what was read is found from now on
         return dict(found)
 
     def rebuild(

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import ambience
+from support.silent import SILENT_VARIABLES
 
 PICTURES = 24
 SLOWNESS = "AMBIENCE_ANNOTATE__TOY__SLOWNESS_S"
@@ -87,6 +88,8 @@ def library(terminal, without_embeddings: None, tmp_path: Path) -> Any:
     for n in range(PICTURES):
         Image.fromarray(np.full((40, 40, 3), 10 * n, np.uint8)).save(folder / f"{n}.png")
     terminal.environment["AMBIENCE_KINDS__LOCAL_FEATURES__ENABLED"] = "false"
+    for name in SILENT_VARIABLES:  # there are no others in this copy
+        del terminal.environment[name]
     terminal.run("add", folder)
     return terminal
 

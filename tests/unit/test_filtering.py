@@ -157,8 +157,9 @@ def test_words_that_stand_in_pictures_are_looked_up(library: Library) -> None:
     assert names(library, 'text:"grand hotel"') == set()
     line = TextLine("The Grand Hotel", (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.9, "Latn")
     said = Annotation(lines=(line,))
+    fingerprint = library.annotators["text"].fingerprint
     library._parts.store.submit(
-        PutAnnotation(record.image_id, record.sha256, "text", "by hand", FeatureState.DONE, said)
+        PutAnnotation(record.image_id, record.sha256, "text", fingerprint, FeatureState.DONE, said)
     )
     wait_for(lambda: names(library, 'text:"grand hotel"') == {"rocket.jpg"})
     assert names(library, "text:hotle && space") == {"rocket.jpg"}

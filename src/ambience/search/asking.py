@@ -49,6 +49,7 @@ def asked(
     Raises:
         AmbienceError: none of the kinds can be asked; with the reason of one of them.
         ImageError: the query's bytes are no usable picture.
+        QueryError: words in pictures alone are asked for, and the query is more than words.
         UnknownImageError: an image of the query does not exist.
     """
     text = sentence(query) if texts else None

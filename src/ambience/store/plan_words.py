@@ -86,6 +86,9 @@ class WordPlan:
     def checked(self, write: PutAnnotation) -> AnnotationRow:
         """What an annotator says, fit to be stored; nothing changes yet.
 
+        Returns:
+            The row that `put` takes up.
+
         Raises:
             OutdatedFeatureError: it was said by the annotator as it was before.
             StoreError: it is not what such an annotator may say, no text, or no number.

@@ -241,6 +241,13 @@ class KindInfoSchema(BaseModel):
         )
 
 
+class AnnotatorInfoSchema(BaseModel):
+    """How far one annotator is."""
+
+    states: dict[FeatureState, int] = Field(description="Images by how far it is with them.")
+    waits: str = Field("", description="Why it does not go on.")
+
+
 class InfoSchema(BaseModel):
     """The library at a glance."""
 
@@ -251,6 +258,7 @@ class InfoSchema(BaseModel):
     disk_bytes: int = Field(description="Of the library's own folder.")
     seq: int = Field(description="Last change number.")
     kinds: dict[str, KindInfoSchema]
+    annotators: dict[str, AnnotatorInfoSchema] = Field(description="By name: text, tags, caption.")
     max_k: int = Field(description="Most hits that `k` may ask for.")
     max_upload_bytes: int
     folder: str | None = Field(
@@ -329,6 +337,10 @@ class Shaper:
             disk_bytes=info.disk_bytes,
             seq=info.seq,
             kinds={kind: KindInfoSchema.of(each) for kind, each in info.kinds.items()},
+            annotators={
+                name: AnnotatorInfoSchema(states=dict(each.states), waits=shown(each.waits))
+                for name, each in info.annotators.items()
+            },
             max_k=settings.search.max_k,
             max_upload_bytes=settings.serve.max_upload_bytes,
             folder=shown(str(info.folder)) if self.shows_paths else None,

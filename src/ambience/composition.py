@@ -145,7 +145,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
         for annotator in annotators.values():
             _let_follow(annotator, store)
-        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
+        if writer:
+            store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         found = spaces.open()
         store.on_commit.append(spaces.catch_up)
         maintenance = Maintenance(

@@ -7,6 +7,7 @@ Tesseract what the model cannot read, and `_reading_order.py` puts lines into or
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -89,10 +90,18 @@ class TextInPictures:
     def __init__(self, options: TextOptions, *, models: Models) -> None:
         _check(options)
         self._options, self._models = options, models
-        self._tesseract = installed_tesseract() if options.engine != "ppocr" else None
         self.name = "text"
-        self.fingerprint = _fingerprint(options, self._tesseract)
         self.need = PixelNeed(options.longest_side)
+
+    @cached_property
+    def _tesseract(self) -> Tesseract | None:
+        """Asked for at first use: every command makes the annotators, and few of them read."""
+        return installed_tesseract() if self._options.engine != "ppocr" else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the engines, their models and languages, and the settings that change what is read."""
+        return _fingerprint(self._options, self._tesseract)
 
     def annotate(self, pictures: Sequence[Picture]) -> list[Annotation]:
         """Lines of text in pictures, in their order.

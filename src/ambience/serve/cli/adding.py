@@ -75,6 +75,9 @@ def add(
                 absolute, on_progress=progress.show, stop=interruption.stop, ids_from_names=ids_from_names
             )
         _publish(result, is_json=is_json, file=report)
+        names = ", ".join(getattr(library, "annotators", ()))  # of a server: it looks at them by itself
+        if result.added and names and not is_json:
+            say(f"to be looked at for {names}: ambience annotate, or in the background of ambience serve")
         if watch and not interruption.stop.is_set():
             _watch(library, absolute, interruption, is_json=is_json, file=report)
     if result.was_stopped:

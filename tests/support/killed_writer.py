@@ -30,7 +30,6 @@ from ambience.datatypes import ImageState, Query
 from ambience.library import Library
 from ambience.models._openvino import imported_openvino
 from ambience.settings import IndexSettings, IngestSettings, Settings
-from support.silent import SILENT
 
 SHARED_VERSIONS = 40
 """Uploads draw their bytes from so many pictures, so that several images share a file."""
@@ -58,7 +57,7 @@ def settings_of(folder: Path) -> Settings:
         library=folder / "library",
         ingest=IngestSettings(threads=2, commit_images=3, commit_interval_s=0.01),
         index=IndexSettings(snapshot_interval_s=0.01),
-        annotate=SILENT,
+        annotate={name: {"enabled": False} for name in registry.names("ambience.annotate")},
         kinds={
             "phash": {**lists, "index_inverted_from": 60},
             "color": {**lists, "index_train_from": 60, "index_shortlist": 10_000},

@@ -140,7 +140,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(vocabulary.close)
         words = WordSearch(vocabulary, store.records)
         pending = partial(_without_words, store.records, vocabulary)
-        texts = {TEXT: TextInPictures(words, pending)} if TEXT in annotators else {}
+        texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in annotators else {}
         maker = _Maker(settings, models, store, decoder, originals, gateway, texts)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
         for annotator in annotators.values():

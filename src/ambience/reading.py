@@ -227,7 +227,10 @@ class ReadingLibrary:
             raise QueryError(f"k = {k}; it must be 1 to {self.settings.search.max_k} (search.max_k)")
         if not 0 <= min_score <= 1:
             raise QueryError(f"min_score = {min_score}; it must be 0 to 1")
-        query, narrowing, texts = self._checked(query), self._narrowing(filter), self._parts.texts
+        query, narrowing = self._checked(query), self._narrowing(filter)
+        texts = {
+            kind: each for kind, each in self._parts.texts.items() if kind in (by or ()) or each.has_words
+        }
         for kind in by or ():
             if kind not in texts:
                 self._check_kind(kind)

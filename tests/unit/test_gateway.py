@@ -138,6 +138,7 @@ class Signs:
 
     spec = FeatureSpec("signs", "Signs", 0, "", "words", 1, 1, verdicts=((Verdict.SAME_WORDS, 1.0),))
     words: ClassVar = {1: "open", 3: "closed"}
+    has_words = True
 
     def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         line = TextLine(text, (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.9)

@@ -7,6 +7,7 @@ from ambience.datatypes import FeatureSpec, Query
 from ambience.errors import ModelError, QueryError
 from ambience.search.combination import answering, sentence, takes
 from ambience.search.question import Question, Questions
+from ambience.search.word_question import NO_WORD, asked_words
 
 
 def kinds_asked(specs: Mapping[str, FeatureSpec], texts: Collection[str], query: Query) -> tuple[str, ...]:
@@ -53,13 +54,19 @@ def asked(
         UnknownImageError: an image of the query does not exist.
     """
     text = sentence(query) if texts else None
+    words = None if text is None else asked_words(text)
     wanted = [kind for kind in by or () if kind not in texts]
     if by and len(wanted) == len(by):
         text = None
     elif by and text is None:
         raise QueryError("text takes words alone: no picture beside them, and nothing that is not wanted")
+    elif words is not None and not words.units:
+        if by and not wanted:
+            raise QueryError(NO_WORD)
+        text = None
+    notes = {} if text is None or words is None else dict.fromkeys(texts, "; ".join(words.notes))
     if by and not wanted:
-        return Question({}, text=text, has_words=True), None
+        return Question({}, notes=notes, text=text, has_words=True), None
     try:
         kinds = tuple(wanted) or answering(specs, query)
         question, sha256 = questions.of(query, kinds=kinds)
@@ -67,5 +74,5 @@ def asked(
         if text is None:
             raise
         unable = [kind for kind in wanted or specs if specs[kind].accepts_text]
-        return Question(dict.fromkeys(unable, exc), has_words=True, text=text), None
-    return replace(question, text=text), sha256
+        return Question(dict.fromkeys(unable, exc), notes=notes, has_words=True, text=text), None
+    return replace(question, notes={**question.notes, **notes}, text=text), sha256

@@ -15,6 +15,10 @@ class TextSearch(Protocol):
 
     spec: FeatureSpec
 
+    @property
+    def has_words(self) -> bool:
+        """Whether any word of any image is known by now; else nobody needs to be asked."""
+
     def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         """Images in which words of a text stand.
 

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 from ambience.datatypes import FeatureSpec, Hit, Ids, Ranking, Verdict
+from ambience.errors import AmbienceError
 from ambience.search.words import WordSearch
+from ambience.store.vocabulary import Vocabulary
 
 TEXT = "text"
 """Name of the kind, and of the annotator that reads the text."""
@@ -15,6 +17,7 @@ class TextInPictures:
 
     Args:
         words: finds images by the words that stand in them.
+        vocabulary: in which they are looked up.
         pending: counts the images whose text was not read yet.
     """
 
@@ -30,8 +33,17 @@ class TextInPictures:
         verdicts=((Verdict.SAME_WORDS, 1.0),),
     )
 
-    def __init__(self, words: WordSearch, pending: Callable[[], int]) -> None:
-        self._words, self._pending = words, pending
+    def __init__(self, words: WordSearch, vocabulary: Vocabulary, pending: Callable[[], int]) -> None:
+        self._words, self._vocabulary, self._pending = words, vocabulary, pending
+
+    @property
+    def has_words(self) -> bool:
+        """Whether any word of any image is known by now."""
+        try:
+            state = self._vocabulary.state()
+        except AmbienceError:  # broken: the search itself says so
+            return True
+        return state is not None and state.lines > 0
 
     def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         """Images in which words of a text stand; see `TextSearch.by_text`."""

@@ -58,6 +58,10 @@ class WordQuestion:
     notes: tuple[str, ...] = ()
 
 
+NO_WORD: Final = 'no word to look for: ask with letters or digits, such as "harbor"'
+"""What is said of a question that asks for no word."""
+
+
 def asked_words(text: str) -> WordQuestion:
     """What a typed question asks for.
 

@@ -20,6 +20,7 @@ from ambience.phonetics.likeness import HOWS
 from ambience.search.word_question import (
     EXACT_FIRST_LETTERS,
     EXACT_LETTERS,
+    NO_WORD,
     Unit,
     WordQuestion,
     asked_words,
@@ -121,7 +122,7 @@ class WordSearch:
         _must_be_possible(k, threshold)
         asked = asked_words(question) if isinstance(question, str) else question
         if not asked.units:
-            raise QueryError('no word to look for: ask with letters or digits, such as "harbor"')
+            raise QueryError(NO_WORD)
         found = [self._alike(unit) for unit in asked.units]
         return self._hits(asked.units, found, k, allowed_images, threshold, APART_COSTS)
 

@@ -146,6 +146,8 @@ class Alphabet:
 
     spec = SPEC
 
+    has_words = True
+
     def by_text(self, text: str, *, k: int, allowed_images: Ids | None = None) -> Ranking:
         known = np.arange(1, COUNT + 1)
         if allowed_images is not None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ambience.annotate.base import Annotator
@@ -36,6 +36,7 @@ class Ingest:
         self._extraction = Extraction(decoder, {kind: (each,) for kind, each in extractors.items()})
         self._filling = {kind: threading.Lock() for kind in extractors}
         self._annotating, self._asked_to_annotate = threading.Lock(), threading.Lock()
+        self._runs, self._counting = 0, threading.Lock()
 
     def use(self, extractors: Extractors) -> None:
         """From now on these make the features of pictures.
@@ -97,7 +98,8 @@ class Ingest:
             ids_from_names=ids_from_names,
             is_explicit=True,
         )
-        return run.run(on_progress)
+        with self._adding():
+            return run.run(on_progress)
 
     def watch(
         self,
@@ -122,7 +124,8 @@ class Ingest:
             # A watched folder that went altogether, or is empty, is the place of a drive that was unplugged.
             there = [root for root in roots if is_filled(root)]
             changed = [path for path in changed if any(is_below(path, root) for root in there)]
-            report = self._run(changed, stop=stop, ids_from_names=False, is_explicit=False).run(None)
+            with self._adding():
+                report = self._run(changed, stop=stop, ids_from_names=False, is_explicit=False).run(None)
             if report.added or report.updated or report.moved or report.missing or report.failed:
                 on_report(report)
 
@@ -188,9 +191,19 @@ class Ingest:
             lock.release()
 
     @property
-    def is_filling(self) -> bool:
-        """Whether features that images lack are made at present."""
-        return any(lock.locked() for lock in self._filling.values())
+    def is_busy(self) -> bool:
+        """Whether pictures are added at present, or features made that images lack."""
+        return self._runs > 0 or any(lock.locked() for lock in self._filling.values())
+
+    @contextlib.contextmanager
+    def _adding(self) -> Iterator[None]:
+        with self._counting:
+            self._runs += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._runs -= 1
 
     def annotate(
         self,

@@ -115,8 +115,8 @@ class Annotating:
             self._wake.wait(LOOK_EVERY_S)
 
     def _is_busy(self) -> bool:
-        """Whether pictures get features at present, which come first."""
-        return self._ingest.is_filling
+        """Whether pictures are added or get features at present, which comes first."""
+        return self._ingest.is_busy
 
     def _is_late(self) -> bool:
         now = time.monotonic()

@@ -111,6 +111,17 @@ def test_no_further_picture_is_looked_at_while_paused(workshop: Workshop, photos
     assert reader.seen == 30
 
 
+def test_adding_comes_before_annotating(workshop: Workshop, photos: Path) -> None:
+    assert not workshop.ingest.is_busy
+    for n in range(8):
+        write_picture(photos / f"{n}.jpg", n)
+    seen: list[bool] = []
+    workshop.ingest.add_paths([photos], on_progress=lambda _: seen.append(workshop.ingest.is_busy))
+    assert seen
+    assert all(seen)
+    assert not workshop.ingest.is_busy
+
+
 def test_who_asks_for_it_takes_over_from_the_background(workshop: Workshop, photos: Path) -> None:
     reader = _Reader()
     reader.look = lambda: time.sleep(0.02)

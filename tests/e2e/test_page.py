@@ -217,7 +217,7 @@ def test_a_crop_is_outlined_in_its_hit_and_the_proof_opens(
 
 
 def test_words_find_pictures_and_the_address_says_what_was_asked(page: "sync_api.Page", url: str) -> None:
-    assert "not people or actions" in page.locator("#words-note").inner_text()
+    sync_api.expect(page.locator("#words-note")).to_contain_text("not people or actions")
     page.get_by_label("Words for what to find").fill("cat")
     page.keyboard.press("Enter")
     hit = first_hit(page)

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import os
+import re
 import shutil
 import threading
 import time
@@ -212,7 +213,7 @@ def test_a_crop_is_outlined_in_its_hit_and_the_proof_opens(
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.keyboard.press("Escape")
     sync_api.expect(page.locator("#proof")).to_be_hidden()
-    assert drawing.get_attribute("src") is None
+    sync_api.expect(drawing).not_to_have_attribute("src", re.compile("."))  # told after it has closed
     context.close()
 
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from ambience.annotate.base import Annotator
-from ambience.datatypes import Query
+from ambience.datatypes import Picture, Query
 from ambience.errors import QueryError
-from ambience.ingest.annotating import FULL_SIZE
 from ambience.reading import ReadingLibrary, check_id
 from ambience.search.text import TEXT
 from ambience.words import Annotation, ImageWords, WordHit
@@ -47,11 +46,7 @@ class WordingLibrary(ReadingLibrary):
             QueryError: no such annotator is switched on.
         """
         annotator = self._annotator(name)
-        side = annotator.need.longest_side
-        picture = self._parts.decoder.decode(
-            data, name=picture_name, longest_side=FULL_SIZE if side is None else side
-        )
-        (said,) = annotator.annotate([picture])
+        (said,) = annotator.annotate([self._seen_by(annotator, data, picture_name)])
         return said
 
     def original_tags(self, data: bytes, *, picture_name: str = "query") -> list[str]:
@@ -64,8 +59,7 @@ class WordingLibrary(ReadingLibrary):
         """
         tagger = self._annotator("tags")
         told = getattr(tagger, "original_tags", None)
-        picture = self._parts.decoder.decode(data, name=picture_name)
-        return [] if told is None else list(told(picture))
+        return [] if told is None else list(told(self._seen_by(tagger, data, picture_name)))
 
     def search_words(
         self, query: Query, *, k: int | None = None, threshold: float | None = None
@@ -105,6 +99,10 @@ class WordingLibrary(ReadingLibrary):
         if query.image_id is None:
             raise QueryError("the query is empty; give words, a picture, or the id of a stored image")
         return by_lines(self.words(query.image_id).lines)
+
+    def _seen_by(self, annotator: Annotator, data: bytes, name: str) -> Picture:
+        """A picture with the pixels that an annotator wants."""
+        return self._parts.decoder.decode(data, name=name, longest_side=annotator.need.longest_side)
 
     def _annotator(self, name: str) -> Annotator:
         if name not in self.annotators:

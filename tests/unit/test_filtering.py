@@ -172,5 +172,7 @@ def test_words_that_stand_in_pictures_are_looked_up(library: Library) -> None:
         ("hotle", "Hotel"),
     ]
     assert not library.search(Query(text="grand hotel"), by=["text"], filter="cat").matches
+    both = library.search(Query(text="grand hotel"), by=["text", "phash"])
+    assert {each.kind: each.state for each in both.kinds} == {"phash": "empty", "text": "ok"}
     assert [hit.image_id for hit in library.search_words(Query(text="grand"), k=3)] == [record.image_id]
     assert [line.text for line in library.words(record.image_id).lines] == ["The Grand Hotel"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ambience.annotate._line_crops import Quad, cut_out, directions, pieces
-from ambience.annotate._scripts import UNKNOWN, script_of
 from ambience.annotate._text_finding import FoundText
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import NOTHING, Reading
 from ambience.models.ocr.reader import LINE_HEIGHT, TextReader
+from ambience.phonetics.scripts import COMMON, script_of
 
 SURE = 0.9
 """Confidence from which a line is read neither in another direction nor by another engine."""
@@ -25,7 +25,7 @@ TURNED_LEAST, TURNED_MARGIN = 0.85, 0.1
 """What a line is worth at least in another direction, and by how much more than in its likeliest one, to be
 taken so: what the model cannot read at all must stay upright for another engine."""
 
-READS_WELL = frozenset({"Latn", "Hani", "Hira", "Kana", UNKNOWN})
+READS_WELL = frozenset({"Latn", "Hani", "Hira", "Kana", COMMON})
 """Scripts that the model reads. It knows Greek letters as well, of formulas, but none with an accent."""
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from ambience.annotate._line_crops import cut_out
 from ambience.annotate._line_reading import ReadLine, letters, tidy
-from ambience.annotate._scripts import script_of
 from ambience.annotate._tesseract import LANGUAGES, Tesseract
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import Reading
+from ambience.phonetics.scripts import script_of
 
 TRIED = 4
 """Lines that are tried in every script, the longest ones."""

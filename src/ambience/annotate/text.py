@@ -14,7 +14,6 @@ import numpy as np
 
 from ambience.annotate._line_reading import ReadLine, is_kept, read_lines
 from ambience.annotate._reading_order import reading_order
-from ambience.annotate._scripts import RIGHT_TO_LEFT, script_of
 from ambience.annotate._second_engine import read_doubtful
 from ambience.annotate._tesseract import LANGUAGES, Tesseract, installed_tesseract
 from ambience.annotate._tesseract_page import read_page
@@ -23,6 +22,7 @@ from ambience.datatypes import Picture, PixelNeed, RgbImage
 from ambience.errors import MissingModelError, SettingsError
 from ambience.models.ocr.reader import MAX_SIDE
 from ambience.models.runtime import Models
+from ambience.phonetics.scripts import RIGHT_TO_LEFT, script_of
 from ambience.settings import setting
 from ambience.words import Annotation, Corner, TextLine
 

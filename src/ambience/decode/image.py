@@ -34,13 +34,13 @@ class Decoder:
         if self._need is not None:
             self._need = None if need.longest_side is None else max(self._need, need.longest_side)
 
-    def decode(self, data: bytes, *, name: str, longest_side: int = 0) -> Picture:
+    def decode(self, data: bytes, *, name: str, longest_side: int | None = 0) -> Picture:
         """Pixels that satisfy every need; thread-safe.
 
         Args:
             data: of a picture file.
             name: of the file, for messages.
-            longest_side: wanted beyond the needs of the kinds, in pixels.
+            longest_side: wanted beyond the needs of the kinds, in pixels; None: all there are.
 
         Returns:
             The smallest picture whose longest side reaches the greatest need; full size, and `is_exact`,
@@ -52,7 +52,7 @@ class Decoder:
             CorruptImageError: truncated or damaged.
             DecoderFailedError: the decoding worker died, hung or ran out of memory.
         """
-        need = None if self._need is None else max(self._need, longest_side)
+        need = None if self._need is None or longest_side is None else max(self._need, longest_side)
         header = pixels.read_header(data, self._settings, name=name)
         if header is not None and header.is_plain and header.cost <= self._settings.worker_pixels:
             if header.format == "jpeg":

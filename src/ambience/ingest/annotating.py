@@ -30,8 +30,6 @@ PAUSE_S = 0.2
 _MEANWHILE = (UnknownImageError, ImageIdTakenError, OutdatedFeatureError)
 """Refusals of what is no longer asked: the image went or changed, or the annotator did."""
 BATCH_IMAGES = 8
-FULL_SIZE = 2**31 - 1
-"""Longest side that no picture reaches: asks for all pixels."""
 
 
 @dataclass(slots=True)
@@ -91,10 +89,6 @@ class AnnotateRun:
         self._is_paused, self._gives_way = is_paused, gives_way
         self._store, self._extraction, self._settings, self._stop = store, extraction, settings, stop
         self._annotators, self._is_beside = dict(annotators), is_beside
-        self._sides = {
-            name: FULL_SIZE if each.need.longest_side is None else each.need.longest_side
-            for name, each in annotators.items()
-        }
         self._waiting: dict[str, str] = {}
         self.report = {name: Annotated() for name in annotators}
 
@@ -187,7 +181,8 @@ class AnnotateRun:
             names = look.names - self._waiting.keys()
             if not names or self._is_over:
                 continue
-            side = max(self._sides[name] for name in names)
+            sides = [self._annotators[name].need.longest_side for name in names]
+            side = None if None in sides else max(filter(None, sides))
             made = self._extraction.opened(look.task, longest_side=side)
             if isinstance(made, tuple) and made[0].sha256 == look.task.known_sha256:
                 opened.append((look, made[1]))

@@ -140,7 +140,7 @@ class Extraction:
         chosen = every if kinds is None else {kind: every[kind] for kind in kinds}
         return draft, self._features([picture], chosen)[0]
 
-    def opened(self, task: Task, *, longest_side: int) -> tuple[ImageDraft, Picture] | Outcome:
+    def opened(self, task: Task, *, longest_side: int | None) -> tuple[ImageDraft, Picture] | Outcome:
         """Draft and pixels of one file, of which no features are made, or why there are none.
 
         Args:
@@ -149,7 +149,9 @@ class Extraction:
         """
         return self._open(task, redo=True, longest_side=longest_side)
 
-    def _open(self, task: Task, redo: bool, *, longest_side: int = 0) -> tuple[ImageDraft, Picture] | Outcome:
+    def _open(
+        self, task: Task, redo: bool, *, longest_side: int | None = 0
+    ) -> tuple[ImageDraft, Picture] | Outcome:
         """Draft and pixels of one file, or why there are none."""
         status: os.stat_result | None = None
         is_read = False

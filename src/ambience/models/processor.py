@@ -17,6 +17,35 @@ INT8_GROUP = 32
 """Neighbouring values that share one scale where what comes into a layer is made int8."""
 
 
+class Requests:
+    """Memory for calls of one compiled graph, which threads cannot share: as many as calls were at a time.
+
+    Args:
+        compiled: the graph, as `compiled` makes it.
+    """
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """An inference request of the caller's own.
+
+        Yields:
+            The request, for as long as this is entered.
+        """
+        with self._lock:
+            request = self._idle.pop() if self._idle else None
+        request = request or self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            with self._lock:
+                self._idle.append(request)
+
+
 class ProcessorEngine:
     """One graph on as many threads as the settings say, each of which runs one batch at a time.
 
@@ -36,8 +65,7 @@ class ProcessorEngine:
         except RUNTIME_ERRORS as exc:
             raise ModelError(f"OpenVINO cannot compile {self._name}: {brief(exc)}") from exc
         self._types = [each.get_element_type().to_dtype() for each in self._compiled.inputs]
-        self._requests: list[Any] = []
-        self._lock = threading.Lock()
+        self._requests = Requests(self._compiled)
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """What the graph makes of one batch.
@@ -48,7 +76,7 @@ class ProcessorEngine:
         Raises:
             ModelError: the runtime could not.
         """
-        with self._request() as request:
+        with self._requests.one() as request:
             try:
                 fed = [
                     np.ascontiguousarray(each, kind) for each, kind in zip(inputs, self._types, strict=True)
@@ -60,18 +88,6 @@ class ProcessorEngine:
         if len(answer) != len(inputs[0]):
             raise ModelError(f"{self._name} makes {len(answer)} rows of {len(inputs[0])} examples")
         return answer
-
-    @contextmanager
-    def _request(self) -> Iterator[Any]:
-        """Memory for one call, which threads cannot share; there are as many as calls were at a time."""
-        with self._lock:
-            request = self._requests.pop() if self._requests else None
-        request = request or self._compiled.create_infer_request()
-        try:
-            yield request
-        finally:
-            with self._lock:
-                self._requests.append(request)
 
 
 def compiled(graph: Any, settings: ModelSettings, precision: str) -> Any:

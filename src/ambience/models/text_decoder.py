@@ -1,8 +1,6 @@
 """Runs decoders token by token: what was calculated of a picture and of earlier tokens is kept."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from ambience.models.decoder_graphs import (
     split_decoder,
 )
 from ambience.models.engine import RUNTIME_ERRORS, brief
-from ambience.models.processor import compiled
+from ambience.models.processor import Requests, compiled
 from ambience.settings import ModelSettings
 
 Arrays = dict[str, NDArray[Any]]
@@ -52,8 +50,7 @@ class Runner:
         except RUNTIME_ERRORS as exc:
             raise ModelError(f"OpenVINO cannot compile {place}: {brief(exc)}") from exc
         self._types = [each.get_element_type().to_dtype() for each in self._compiled.inputs]
-        self._requests: list[Any] = []
-        self._lock = threading.Lock()
+        self._requests = Requests(self._compiled)
 
     def shape(self, name: str) -> list[int]:
         """Sizes of an input's sides; -1 where they are open."""
@@ -72,7 +69,7 @@ class Runner:
         Raises:
             ModelError: the runtime could not.
         """
-        with self._request() as request:
+        with self._requests.one() as request:
             try:
                 arrays = [
                     np.ascontiguousarray(fed[name], kind)
@@ -87,17 +84,6 @@ class Runner:
                 name: np.array(request.get_output_tensor(number).data)
                 for number, name in enumerate(self.outputs)
             }
-
-    @contextmanager
-    def _request(self) -> Iterator[Any]:
-        with self._lock:
-            request = self._requests.pop() if self._requests else None
-        request = request or self._compiled.create_infer_request()
-        try:
-            yield request
-        finally:
-            with self._lock:
-                self._requests.append(request)
 
 
 class TextDecoder:

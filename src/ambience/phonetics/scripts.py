@@ -6,6 +6,9 @@ from functools import lru_cache
 COMMON = "Zyyy"
 """Code of what belongs to no one script: digits, punctuation, signs."""
 
+RIGHT_TO_LEFT = frozenset({"Arab", "Hebr"})
+"""Scripts whose lines begin at the right."""
+
 _LOOKED_AT = 2000
 """Characters of a text that are looked at, so that floods stay bounded."""
 
@@ -14,6 +17,7 @@ _BY_NAME = {
     "CJK": "Hani", "COPTIC": "Copt", "CYRILLIC": "Cyrl", "DEVANAGARI": "Deva", "ETHIOPIC": "Ethi",
     "GEORGIAN": "Geor", "GREEK": "Grek", "GUJARATI": "Gujr", "GURMUKHI": "Guru", "HANGUL": "Hang",
     "HEBREW": "Hebr", "HIRAGANA": "Hira", "IDEOGRAPHIC": "Hani", "KANNADA": "Knda", "KATAKANA": "Kana",
+    "KATAKANA-HIRAGANA": "Kana",
     "KHMER": "Khmr", "LAO": "Laoo", "LATIN": "Latn", "MALAYALAM": "Mlym", "MONGOLIAN": "Mong",
     "MYANMAR": "Mymr", "ORIYA": "Orya", "SINHALA": "Sinh", "SYRIAC": "Syrc", "TAMIL": "Taml",
     "TELUGU": "Telu", "THAANA": "Thaa", "THAI": "Thai", "TIBETAN": "Tibt",

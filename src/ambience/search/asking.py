@@ -73,6 +73,6 @@ def asked(
     except (ModelError, QueryError) as exc:
         if text is None:
             raise
-        unable = [kind for kind in wanted or specs if specs[kind].accepts_text]
+        unable = wanted or [kind for kind, spec in specs.items() if spec.accepts_text]
         return Question(dict.fromkeys(unable, exc), notes=notes, has_words=True, text=text), None
     return replace(question, notes={**question.notes, **notes}, text=text), sha256

@@ -17,8 +17,7 @@ from ambience.store.notes import CHUNK
 from ambience.store.plan import Entry, FeatureRow, Plan, Stored, summed
 from ambience.store.plan_words import annotators_of, deletions, insertions
 from ambience.store.schema import decoded, encoded
-
-_USER = "user"
+from ambience.words import USER
 
 
 def load(connection: sa.Connection, image_ids: Collection[int], paths: Collection[bytes]) -> Stored:
@@ -86,7 +85,7 @@ def save(connection: sa.Connection, plan: Plan) -> None:
         connection,
         schema.tags,
         [
-            {"image_id": image_id, "source": _USER, "tag": tag, "score": 1.0}
+            {"image_id": image_id, "source": USER, "tag": tag, "score": 1.0}
             for image_id, tags in plan.tags.items()
             for tag in tags
         ],
@@ -157,7 +156,7 @@ def _delete_old(connection: sa.Connection, plan: Plan) -> list[dict[str, Any]]:
         gone,
     )
     by_image = tags.c.image_id == sa.bindparam("i")
-    by_user = sa.and_(by_image, tags.c.source == _USER)
+    by_user = sa.and_(by_image, tags.c.source == USER)
     _many(connection, sa.delete(tags).where(by_image), [{"i": each} for each in plan.removed])
     _many(connection, sa.delete(tags).where(by_user), [{"i": each} for each in plan.cleared_tags])
     _many(

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from ambience.annotate._line_reading import is_kept, tidy
-from ambience.annotate._scripts import script_of
 from ambience.annotate.text import TextInPictures, TextOptions
 from ambience.datatypes import Picture, RgbImage
 from ambience.errors import MissingModelError, SettingsError
 from ambience.models.ocr.decoding import Reading
 from ambience.models.runtime import Models
+from ambience.phonetics.scripts import script_of
 from ambience.settings import ModelSettings, options_from
 from ambience.words import TextLine
 

@@ -14,6 +14,7 @@ from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageList, ImageSchema
 from ambience.serve.http.state import State, work_place
 from ambience.serve.http.word_schemas import WordsSchema
+from ambience.store.plan_words import LONGEST_CAPTION
 
 MEDIA_TYPES = {
     "jpeg": "image/jpeg",
@@ -68,9 +69,6 @@ TAGS_BODY: dict[str, Any] = {
         },
     }
 }
-
-LONGEST_CAPTION = 10_000
-"""Characters that people may say of a picture."""
 
 ImageId = Annotated[int, Path(ge=0, le=MAX_IMAGE_ID, description="Id of an image of the library.")]
 

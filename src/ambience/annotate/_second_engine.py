@@ -1,41 +1,49 @@
 """Lines that the model cannot read, given to Tesseract in every script that it knows here.
 
-A script that is not the line's own gives noise of a confidence below a half, the right one 0.9 and more; so
-some lines are tried in all of them, and only scripts that made sense of one are asked for the rest.
+Each is shown to it as it is, and as its bright and its dark ink alone (`_line_inks.py`); the surest reading
+counts. A script that is not the line's own gives noise, or letters of a lower confidence than its own does;
+so some lines are tried in all of them, and only scripts that made most sense of one are asked for the rest.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ambience.annotate._line_crops import cut_out
+from ambience.annotate._line_inks import inks, plain
 from ambience.annotate._line_reading import ReadLine, letters, tidy
 from ambience.annotate._tesseract import LANGUAGES, Tesseract
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import Reading
+from ambience.models.sentence_encoder import known_words
 from ambience.phonetics.scripts import script_of
 
-TRIED = 4
-"""Lines that are tried in every script, the longest ones."""
+TRIED = 6
+"""Lines that are tried in every script: those that are text most surely, and the longest ones."""
 
 LEAST = 0.7
-"""Confidence of Tesseract from which it is believed: the wrong script reaches 0.72 on a line of three
-letters, and 0.6 on longer ones."""
+"""Confidence of Tesseract from which it is believed, of a line of four letters and more."""
 
-LEAST_LETTERS = 3
-"""Of a line that says by itself which script a picture is in."""
+LEAST_SHORT = {2: 0.9, 3: 0.8}
+"""The same of shorter lines, by their letters; one letter alone is never believed."""
 
-LONG = 1.5
-"""Length over height of lines that are given to it: what is nearly square is rarely text."""
-
-TELLING = 2.5
-"""Length over height of lines that are tried in every script: things in photographs that look like letters
-are shorter, mostly."""
+LONG = 1.3
+"""Length over height of lines that are given to it: two syllables of Korean have 1.5, and what is square is
+rarely text."""
 
 CERTAIN, LONG_ENOUGH = 0.6, 6.0
-"""How sure it is at least that these lines are text; or how long they are, as no thing in a photograph is."""
+"""How sure it is at least that the lines which are tried are text; or how long they are, as no thing in a
+photograph is."""
 
 MANY = 3
 """Lines that are tried turned as well, where upright none makes sense: a page may stand on its head."""
+
+LETTERS = 0.7
+"""Least share of letters among the signs of a line; noise is full of digits, strokes and dots."""
+
+_MIXED = re.compile(r"(?<=[а-яёіά-ώ])[А-ЯЁΑ-Ω]")
+"""A capital behind a small letter: Cyrillic read as Greek, or Greek as Cyrillic."""
 
 _READS = {"Hani": {"Hani", "Hira", "Kana"}, "Jpan": {"Hani", "Hira", "Kana"}}
 _LOOKALIKE = frozenset("ABEKMHOPCTXYaekmopcxyiuvtbZINnj0369.,:;!?-'\"()& ")
@@ -47,10 +55,11 @@ def read_doubtful(
 ) -> list[ReadLine]:
     """Lines of which Tesseract makes more than the model did, in its words.
 
-    The longest doubtful lines are tried upright; where no script makes sense of any of several, they are
-    tried turned by 180°. Tesseract's reading counts from a confidence of 0.7, where it is of the script that
-    was asked for, and above what the model's is worth. Once a script is known to stand in the picture, words
-    that the model read as Latin letters which that script has as well are read in it, too.
+    Some doubtful lines are tried upright; where no script makes sense of any of several, they are tried
+    turned by 180°. Tesseract's reading counts from a confidence of 0.7, of short lines more, where it is of
+    the script that was asked for, and above what the model's is worth. Once a script is known to stand in the
+    picture, words that the model read as Latin letters which that script has as well are read in it, too; and
+    in a picture without any other Latin, words of such letters alone that are no known words are tried, too.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -64,11 +73,12 @@ def read_doubtful(
     chosen = list(lines)
     doubtful = [place for place, line in enumerate(lines) if line.is_doubtful and line.aspect >= LONG]
     telling = [place for place in doubtful if _tells(lines[place])]
-    telling.sort(key=lambda place: -lines[place].aspect)
+    if not any(map(_is_plain_latin, lines)):
+        telling += [place for place, line in enumerate(lines) if _may_be_another(line)]
     if not telling or not by_script:
         return chosen
     for is_turned in (False, True)[: 2 if len(telling) >= MANY else 1]:
-        tried = [_turned(lines[place], is_turned) for place in telling[:TRIED]]
+        tried = [_turned(lines[place], is_turned) for place in _most_telling(lines, telling)]
         scripts = _making_sense(rgb, tried, engine, by_script)
         if not scripts:
             continue
@@ -78,17 +88,38 @@ def read_doubtful(
             if not line.is_doubtful and line.aspect >= LONG and _LOOKALIKE.issuperset(line.reading.text)
         ]
         asked = [_turned(lines[place], is_turned) for place in places]
-        for script in scripts:
-            for place, line in zip(places, _read(rgb, asked, engine, by_script, script), strict=True):
-                if line is not None and line.worth > _bar(chosen[place]):
-                    chosen[place] = line
+        made = [_read(rgb, asked, engine, by_script, script) for script in scripts]
+        for place, *read in zip(places, *made, strict=True):
+            best = max(read, key=_sureness)
+            if best is not None and best.worth > _bar(chosen[place]):
+                chosen[place] = best
         break
     return chosen
 
 
+def _is_plain_latin(line: ReadLine) -> bool:
+    """Whether a line was surely read and holds letters that Latin alone has."""
+    return not line.is_doubtful and not _LOOKALIKE.issuperset(line.reading.text)
+
+
+def _may_be_another(line: ReadLine) -> bool:
+    """Whether a line that was surely read as Latin may be of another script: POCTOB is no word, РОСТОВ is."""
+    text = line.reading.text
+    is_lookalike = not line.is_doubtful and line.aspect >= LONG and _LOOKALIKE.issuperset(text)
+    words = re.findall(r"[^\W\d_]{3,}", text)
+    return is_lookalike and bool(words) and not known_words().issuperset(map(str.lower, words))
+
+
 def _tells(line: ReadLine) -> bool:
     """Whether a line is worth to be tried in every script."""
-    return line.aspect >= TELLING and (line.score >= CERTAIN or line.aspect >= LONG_ENOUGH)
+    return line.score >= CERTAIN or line.aspect >= LONG_ENOUGH
+
+
+def _most_telling(lines: Sequence[ReadLine], places: Sequence[int]) -> list[int]:
+    """Half of them what is text most surely, the others the longest."""
+    surest = sorted(places, key=lambda place: -lines[place].score)[: TRIED // 2]
+    rest = [place for place in places if place not in surest]
+    return surest + sorted(rest, key=lambda place: -lines[place].aspect)[: TRIED - len(surest)]
 
 
 def _bar(line: ReadLine) -> float:
@@ -103,15 +134,18 @@ def _turned(line: ReadLine, is_turned: bool) -> ReadLine:
 def _making_sense(
     rgb: RgbImage, tried: Sequence[ReadLine], engine: Tesseract, by_script: Mapping[str, str]
 ) -> list[str]:
-    """Scripts in which a line of some length makes sense."""
-    return [
-        script
-        for script in by_script
-        if any(
-            line is not None and letters(line.reading.text) >= LEAST_LETTERS
-            for line in _read(rgb, tried, engine, by_script, script)
-        )
-    ]
+    """Scripts that make more sense of a line than all others do."""
+    made = {script: _read(rgb, tried, engine, by_script, script) for script in by_script}
+    found = set()
+    for place in range(len(tried)):
+        sure = {script: _sureness(lines[place]) for script, lines in made.items()}
+        best = max(sure, key=sure.__getitem__)
+        found |= {best} if sure[best] > 0 else set()
+    return [script for script in by_script if script in found]
+
+
+def _sureness(line: ReadLine | None) -> float:
+    return 0.0 if line is None else line.worth
 
 
 def _read(
@@ -120,12 +154,24 @@ def _read(
     """Lines in one script; None where they make no sense in it."""
     asked = by_script[script]
     language = LANGUAGES[asked.rpartition("/")[2]].code if "+" not in asked else ""
-    readings = engine.read([cut_out(rgb, line.quad) for line in lines], asked)
+    crops = [cut_out(rgb, line.quad) for line in lines]
+    shown = [[plain(crop), *inks(crop)] for crop in crops]
+    readings = iter(engine.read([each for pictures in shown for each in pictures], asked))
     found: list[ReadLine | None] = []
-    for line, reading in zip(lines, readings, strict=True):
-        text = tidy(reading.text)
-        is_of_it = script_of(text) in _READS.get(script, {script})
-        makes_sense = reading.confidence >= LEAST and is_of_it
-        made = replace(line, reading=Reading(text, reading.confidence), language=language)
-        found.append(made if makes_sense else None)
+    for line, pictures in zip(lines, shown, strict=True):
+        made = [
+            replace(line, reading=Reading(tidy(reading.text), reading.confidence), language=language)
+            for _, reading in zip(pictures, readings, strict=False)
+        ]
+        sensible = [each for each in made if _makes_sense(each.reading, script)]
+        found.append(max(sensible, key=_sureness) if sensible else None)
     return found
+
+
+def _makes_sense(reading: Reading, script: str) -> bool:
+    """Whether a reading is of the script that was asked for, a word by its looks, and sure enough."""
+    text = reading.text
+    count = sum(unicodedata.category(sign)[0] in "LM" for sign in text)
+    is_of_it = script_of(text) in _READS.get(script, {script})
+    is_word = count > 1 and count >= LETTERS * letters(text) and not _MIXED.search(text)
+    return is_of_it and is_word and reading.confidence >= LEAST_SHORT.get(count, LEAST)

@@ -1,9 +1,10 @@
 """Tesseract as a second engine, run as a program where it is installed: for scripts that the model lacks.
 
-All lines of a picture that it is asked for are stacked into one picture and read by one call for a set of
-languages, since starting it takes as long as reading ten lines. What it answers is a table of words.
+All lines of a picture that it is asked for are read by one call for a set of languages, as pages of one file,
+since starting it takes as long as reading ten lines. What it answers is a table of words.
 """
 
+import io
 import re
 import shutil
 import subprocess
@@ -14,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import NOTHING, Reading
 
-MAX_LINES = 300
+MAX_LINES = 1500
 """Lines of one call."""
 
 MAX_WIDTH = 4096
@@ -25,8 +25,14 @@ MAX_WIDTH = 4096
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 MAX_ANSWER_BYTES = 16 * 2**20
-MARGIN = 16
-LONGEST_S, LONGEST_PER_LINE_S = 30.0, 2.0
+MARGIN = 12
+"""Pixels of white around a line: letters that touch a border are misread (Tesseract's manual, "Improving the
+quality of the output")."""
+
+ONE_LINE = 7
+"""Its mode of segmentation for a picture of one line."""
+
+LONGEST_S, LONGEST_PER_LINE_S = 30.0, 0.7
 """Seconds after which a call is given up: for starting, and for each line."""
 
 
@@ -137,11 +143,12 @@ class Tesseract:
             scripts |= {script: [] for script in wholes if script not in scripts}
         return {script: wholes.get(script) or "+".join(names) for script, names in sorted(scripts.items())}
 
-    def read(self, lines: Sequence[RgbImage], languages: str) -> list[Reading]:
+    def read(self, lines: Sequence[NDArray[np.uint8]], languages: str) -> list[Reading]:
         """What stands in lines.
 
         Args:
-            lines: (48, W, 3) uint8 each; what is behind 4,096 pixels, or the 300th line, is not read.
+            lines: (H, W) uint8 each, dark on bright; what is behind 4,096 pixels, or the 1,500th line, is not
+                read.
             languages: as `by_script` names them.
 
         Returns:
@@ -150,10 +157,9 @@ class Tesseract:
         shown = list(lines[:MAX_LINES])
         if not shown:
             return []
-        page, tops = _stacked(shown)
         longest_s = LONGEST_S + LONGEST_PER_LINE_S * len(shown)
-        table = self.table(page, languages, mode=6, longest_s=longest_s)
-        return _by_line(table, tops) + [NOTHING] * (len(lines) - len(shown))
+        table = self._answer(_pages(shown), languages, mode=ONE_LINE, longest_s=longest_s)
+        return _by_page(table, len(shown)) + [NOTHING] * (len(lines) - len(shown))
 
     def table(self, page: NDArray[np.uint8], languages: str, *, mode: int, longest_s: float) -> str:
         """Its answer on a picture, from one thread.
@@ -168,6 +174,9 @@ class Tesseract:
             A table whose cells are parted by tabs, its names first; "" where it fails or takes too long.
         """
         header = f"P5 {page.shape[1]} {page.shape[0]} 255\n".encode()
+        return self._answer(header + page.tobytes(), languages, mode=mode, longest_s=longest_s)
+
+    def _answer(self, file: bytes, languages: str, *, mode: int, longest_s: float) -> str:
         words = [
             "env",
             "OMP_THREAD_LIMIT=1",
@@ -181,9 +190,7 @@ class Tesseract:
             "tsv",
         ]
         try:
-            done = subprocess.run(
-                words, input=header + page.tobytes(), capture_output=True, check=False, timeout=longest_s
-            )
+            done = subprocess.run(words, input=file, capture_output=True, check=False, timeout=longest_s)
         except (OSError, subprocess.TimeoutExpired):
             return ""
         if done.returncode or len(done.stdout) > MAX_ANSWER_BYTES:
@@ -210,35 +217,26 @@ def _said(words: list[str]) -> str:
     return (done.stdout or done.stderr).decode("utf-8", "replace")
 
 
-def _stacked(lines: Sequence[RgbImage]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Lines below each other, dark on white, and where each begins."""
-    import cv2
+def _pages(lines: Sequence[NDArray[np.uint8]]) -> bytes:
+    """Lines as the pages of a TIFF file, each with a white margin."""
+    from PIL import Image
 
-    heights = [line.shape[0] for line in lines]
-    tops = np.cumsum([MARGIN, *(height + MARGIN for height in heights[:-1])])
-    width = max(min(line.shape[1], MAX_WIDTH) for line in lines) + 2 * MARGIN
-    page = np.full((sum(heights) + MARGIN * (len(lines) + 1), width), 255, np.uint8)
-    for line, top in zip(lines, tops, strict=True):
-        grey = cv2.cvtColor(line[:, :MAX_WIDTH], cv2.COLOR_RGB2GRAY)
-        low, high = np.percentile(grey, (1, 99))
-        spread = np.clip((grey.astype(np.float32) - low) * (255 / max(high - low, 1.0)), 0, 255)
-        if np.median(spread) < 128:  # bright on dark
-            spread = 255 - spread
-        page[top : top + len(grey), MARGIN : MARGIN + grey.shape[1]] = spread.astype(np.uint8)
-    return page, tops
+    pages = [Image.fromarray(np.pad(line[:, :MAX_WIDTH], MARGIN, constant_values=255)) for line in lines]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    return buffer.getvalue()
 
 
-def _by_line(table: str, tops: NDArray[np.int64]) -> list[Reading]:
-    """Words of Tesseract's table, gathered by the line in which their middle stands.
+def _by_page(table: str, count: int) -> list[Reading]:
+    """Words of Tesseract's table, gathered by the page that they stand on.
 
     The confidence of a line is the mean of its words', weighted by their letters.
     """
-    words: list[list[tuple[str, float]]] = [[] for _ in tops]
+    words: list[list[tuple[str, float]]] = [[] for _ in range(count)]
     for word in words_of(table):
-        middle = int(word["top"]) + int(word["height"]) / 2
-        line = int(np.searchsorted(tops - MARGIN // 2, middle, side="right")) - 1
-        if 0 <= line < len(words):
-            words[line].append((word["text"], min(max(float(word["conf"]) / 100, 0.0), 1.0)))
+        page = int(word["page_num"]) - 1
+        if 0 <= page < count:
+            words[page].append((word["text"], min(max(float(word["conf"]) / 100, 0.0), 1.0)))
     return [_joined(each) for each in words]
 
 
@@ -255,7 +253,7 @@ def words_of(table: str) -> list[Mapping[str, str]]:
 
 
 def _is_whole(word: Mapping[str, str]) -> bool:
-    numbers = [word.get(name, "") for name in ("left", "top", "width", "height")]
+    numbers = [word.get(name, "") for name in ("page_num", "left", "top", "width", "height")]
     return all(number.isdigit() for number in numbers) and _NUMBER.fullmatch(word.get("conf", "")) is not None
 
 

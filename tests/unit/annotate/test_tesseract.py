@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ambience.annotate._line_inks import plain
 from ambience.annotate._tesseract import Tesseract, installed_tesseract, words_of
 from ambience.models.ocr.decoding import NOTHING
 
 HEADER = "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n"
-LINES = [np.full((48, 200, 3), 255, np.uint8)] * 3
+LINES = [np.full((48, 200), 255, np.uint8)] * 3
 MODELS = ("chi_sim", "ell", "eng", "rus", "script/Cyrillic", "srp")
 
 
@@ -23,8 +24,8 @@ def fake(tmp_path: Path, body: str) -> Tesseract:
     return Tesseract(str(program), "5.0", MODELS)
 
 
-def row(top: int, text: str, conf: str = "90") -> str:
-    return f"5\t1\t1\t1\t1\t1\t20\t{top}\t100\t40\t{conf}\t{text}\n"
+def row(page: int, text: str, conf: str = "90") -> str:
+    return f"5\t{page}\t1\t1\t1\t1\t20\t30\t100\t40\t{conf}\t{text}\n"
 
 
 def test_a_script_is_read_by_its_own_model_else_by_its_languages() -> None:
@@ -36,8 +37,9 @@ def test_a_script_is_read_by_its_own_model_else_by_its_languages() -> None:
     assert engine.by_script(["zh-Hans", "EL"]) == {"Grek": "ell", "Hani": "chi_sim"}
 
 
-def test_words_go_to_the_lines_that_they_stand_in(tmp_path: Path) -> None:
-    table = HEADER + row(20, "upper") + row(20, "line", "50") + row(148, "third")
+def test_words_go_to_the_line_on_whose_page_they_stand(tmp_path: Path) -> None:
+    strays = row(0, "before") + row(4, "behind")
+    table = HEADER + row(1, "upper") + row(1, "line", "50") + row(3, "third") + strays
     (tmp_path / "table").write_text(table)
     answers = fake(tmp_path, f"cat >/dev/null; cat {tmp_path}/table").read(LINES, "eng")
     assert answers[0].text == "upper line"
@@ -59,7 +61,7 @@ def test_broken_rows_are_passed_over() -> None:
 
 
 @pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
-def test_the_program_itself_reads_a_stack_of_lines() -> None:
+def test_the_program_itself_reads_lines_of_any_size() -> None:
     import cv2
 
     engine = installed_tesseract()
@@ -69,7 +71,8 @@ def test_the_program_itself_reads_a_stack_of_lines() -> None:
     for text, front, back in (("Wooden bridge", 0, 255), ("Silver garden", 255, 0)):
         line = np.full((48, 330, 3), back, np.uint8)
         cv2.putText(line, text, (10, 34), cv2.FONT_HERSHEY_DUPLEX, 1.1, (front,) * 3, 2, cv2.LINE_AA)
-        lines.append(line)
+        lines.append(plain(line))
+    lines[1] = cv2.resize(lines[1], None, fx=0.8, fy=0.8, interpolation=cv2.INTER_AREA)
     if "eng" not in engine.models:
         pytest.skip("Tesseract has no English here")
     answers = engine.read(lines, "eng")

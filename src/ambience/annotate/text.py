@@ -31,7 +31,7 @@ __all__ = ["TextInPictures"]
 MODEL = "ppocr-v6-small"
 """Row of the catalog of models."""
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same picture would give other lines."""
 
 ENGINES = ("auto", "ppocr", "tesseract")

@@ -51,7 +51,7 @@ def plain(line: RgbImage) -> GreyLine:
     spread = np.clip((grey.astype(np.float32) - low) * (255 / max(high - low, 1.0)), 0, 255)
     if np.median(spread) < 128:  # bright on dark
         spread = 255 - spread
-    return spread.astype(np.uint8)
+    return np.asarray(spread, np.uint8)
 
 
 def inks(line: RgbImage) -> list[GreyLine]:

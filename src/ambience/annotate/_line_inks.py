@@ -24,6 +24,10 @@ NARROW, LOW = 0.3, 0.25
 """Width of what touches the left or right side, and height of what touches the upper or lower one, as a share
 of the line's height, below which it is taken for a piece of something else."""
 
+LETTER, THICK = 0.2, 2.0
+"""Height of parts that are letters, as a share of the line's height; and how many times the usual stroke of
+these a part of the ink may have at its widest: patches of what lies behind are blots beside letters."""
+
 HEIGHTS = (32, 48)
 """Pixels of the ink from top to bottom in which it is shown: Tesseract reads some words in one and some in
 the other. Of 60 words over photographs it read 43 in either, 47 in one of both; 64 gave 39."""
@@ -108,7 +112,22 @@ def _within(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     is_speck = np.maximum(wide, high) < LEAST_SPECK * height
     is_kept = ~(is_outside | is_speck)
     is_kept[0] = False  # what the mask leaves out
-    return is_kept[labels] if count > 1 and is_kept.any() else None
+    if not is_kept.any():
+        return None
+    strokes = _strokes(is_kept[labels], labels, count)
+    is_letter = is_kept & (high >= LETTER * height)
+    usual = float(np.median(strokes[is_letter if is_letter.any() else is_kept]))
+    return (is_kept & (strokes <= THICK * usual))[labels]
+
+
+def _strokes(ink: NDArray[np.bool_], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
+    """Half the width of the widest stroke of each part, in pixels."""
+    import cv2
+
+    depths = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
+    widest = np.zeros(count, np.float32)
+    np.maximum.at(widest, labels[ink], depths[ink])
+    return widest
 
 
 def _drawn(distances: NDArray[np.float32], ink: NDArray[np.bool_]) -> GreyLine:

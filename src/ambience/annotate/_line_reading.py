@@ -21,6 +21,10 @@ DENSE = 0.4
 answers letters of scripts that it lacks by spaces, so that what it makes of such lines is sparse."""
 
 
+WIDE_SIGN = 1.5
+"""Length over height from which one letter alone is doubtful: signs of Chinese are square, and whole words of
+Devanagari are read as one of them."""
+
 TURNED_LEAST, TURNED_MARGIN = 0.85, 0.1
 """What a line is worth at least in another direction, and by how much more than in its likeliest one, to be
 taken so: what the model cannot read at all must stay upright for another engine."""
@@ -55,7 +59,8 @@ class ReadLine:
     @property
     def is_doubtful(self) -> bool:
         """Whether another direction or engine may make more of it."""
-        return self.worth < SURE or script_of(self.reading.text) not in READS_WELL
+        is_wide_sign = letters(self.reading.text) == 1 and self.aspect >= WIDE_SIGN
+        return self.worth < SURE or is_wide_sign or script_of(self.reading.text) not in READS_WELL
 
 
 def read_lines(rgb: RgbImage, found: FoundText, reader: TextReader) -> list[ReadLine]:

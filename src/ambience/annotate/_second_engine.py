@@ -46,8 +46,8 @@ _MIXED = re.compile(r"(?<=[а-яёіά-ώ])[А-ЯЁΑ-Ω]")
 """A capital behind a small letter: Cyrillic read as Greek, or Greek as Cyrillic."""
 
 _READS = {"Hani": {"Hani", "Hira", "Kana"}, "Jpan": {"Hani", "Hira", "Kana"}}
-_LOOKALIKE = frozenset("ABEKMHOPCTXYaekmopcxyiuvtbZINnj0369.,:;!?-'\"()& ")
-"""Latin letters and signs as which the model may read words of Cyrillic and Greek capitals."""
+_LOOKALIKE = frozenset("ABEKMHOPCTXYaekmopcrxyiuvtbZINnj0369.,:;!?-'\"()& ")
+"""Latin letters and signs as which the model may read words of Cyrillic and Greek, but for their accents."""
 
 
 def read_doubtful(
@@ -85,7 +85,7 @@ def read_doubtful(
         places = doubtful + [
             place
             for place, line in enumerate(lines)
-            if not line.is_doubtful and line.aspect >= LONG and _LOOKALIKE.issuperset(line.reading.text)
+            if not line.is_doubtful and line.aspect >= LONG and _looks_alike(line.reading.text)
         ]
         asked = [_turned(lines[place], is_turned) for place in places]
         made = [_read(rgb, asked, engine, by_script, script) for script in scripts]
@@ -99,13 +99,18 @@ def read_doubtful(
 
 def _is_plain_latin(line: ReadLine) -> bool:
     """Whether a line was surely read and holds letters that Latin alone has."""
-    return not line.is_doubtful and not _LOOKALIKE.issuperset(line.reading.text)
+    text = line.reading.text
+    return not line.is_doubtful and script_of(text) == "Latn" and not _looks_alike(text)
+
+
+def _looks_alike(text: str) -> bool:
+    return _LOOKALIKE.issuperset(sign for sign in unicodedata.normalize("NFD", text) if sign.isascii())
 
 
 def _may_be_another(line: ReadLine) -> bool:
     """Whether a line that was surely read as Latin may be of another script: POCTOB is no word, РОСТОВ is."""
     text = line.reading.text
-    is_lookalike = not line.is_doubtful and line.aspect >= LONG and _LOOKALIKE.issuperset(text)
+    is_lookalike = not line.is_doubtful and line.aspect >= LONG and _looks_alike(text)
     words = re.findall(r"[^\W\d_]{3,}", text)
     return is_lookalike and bool(words) and not known_words().issuperset(map(str.lower, words))
 

@@ -5,6 +5,8 @@ pages takes a box for a drawing and reads the edges. So a line's colors are part
 brightest and its darkest are each shown alone, without whatever reaches in from outside.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -117,10 +119,11 @@ def _within(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     strokes = _strokes(is_kept[labels], labels, count)
     is_letter = is_kept & (high >= LETTER * height)
     usual = float(np.median(strokes[is_letter if is_letter.any() else is_kept]))
-    return (is_kept & (strokes <= THICK * usual))[labels]
+    is_kept &= strokes <= THICK * usual
+    return np.asarray(is_kept[labels], np.bool_)
 
 
-def _strokes(ink: NDArray[np.bool_], labels: NDArray[np.int32], count: int) -> NDArray[np.float32]:
+def _strokes(ink: NDArray[np.bool_], labels: NDArray[Any], count: int) -> NDArray[np.float32]:
     """Half the width of the widest stroke of each part, in pixels."""
     import cv2
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, cast
 
@@ -17,9 +17,10 @@ from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
-from ambience.maintain import Annotating, LiveIndex, Maintenance, Upkeep, WordFollowing
+from ambience.maintain import Annotating, Delivery, LiveIndex, Maintenance, Upkeep, WordFollowing
 from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
+from ambience.placing import Placing
 from ambience.search.base import KindSearch, TextSearch
 from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
@@ -36,9 +37,10 @@ from ambience.search.text import TEXT, TextInPictures
 from ambience.search.vector import VectorSearch
 from ambience.search.words import WordSearch
 from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
-from ambience.spaces import Space, Spaces, View
+from ambience.spaces import AwaySpace, Space, Spaces, View
 from ambience.store.base import Problem
 from ambience.store.commit import Store
+from ambience.store.elsewhere import Elsewhere
 from ambience.store.files import KeptFiles
 from ambience.store.records import Records
 from ambience.store.selection import Selections
@@ -54,6 +56,8 @@ MAX_IMAGES = 2**31
 """More images than any library has: no limit."""
 MODEL = "model"
 """Option of the kinds whose model can be chosen; empty leaves it to the library."""
+BACKGROUND_CONNECTIONS = 4
+"""To each service, beside one for each request that is worked on."""
 COMMON = tuple(row.name for row in fields(KindSettings))
 """Settings that every kind has."""
 
@@ -77,6 +81,8 @@ class Parts:
         words: finds images by the words that stand in them.
         texts: the same as kinds that the gateway asks, by name; none where no text is read.
         word_following: keeps the index of words up.
+        delivery: gives pictures to kinds that other processes serve.
+        placing: adds and removes features of one kind by id.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
         selections: answer which images filters keep.
@@ -97,6 +103,8 @@ class Parts:
     words: WordSearch
     texts: Mapping[str, TextSearch]
     word_following: WordFollowing
+    delivery: Delivery
+    placing: Placing
     upkeep: Upkeep
     changes: ModelChanges
     selections: Selections
@@ -123,12 +131,17 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
     extractors = make_extractors(settings, models)
     specs = {kind: extractor.spec for kind, extractor in extractors.items()}
     annotators = make_annotators(settings, models)
+    away = make_extractors(settings, models, elsewhere=True)
+    if not extractors and not away and not annotators:
+        raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
+    specs |= {kind: replace(extractor.spec, is_elsewhere=True) for kind, extractor in away.items()}
     with ExitStack() as opened:
         store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
-        decoder = Decoder(settings.decode, [extractor.need for extractor in extractors.values()])
+        needs = [extractor.need for extractor in (*extractors.values(), *away.values())]
+        decoder = Decoder(settings.decode, needs)
         opened.callback(decoder.close)
         ingest = Ingest(store, decoder, extractors, settings)
         originals = Originals(store.records, kept, decoder)
@@ -142,6 +155,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         pending = partial(_without_words, store.records, vocabulary)
         texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in annotators else {}
         maker = _Maker(settings, models, store, decoder, originals, gateway, texts)
+        for kind, extractor in away.items():
+            maker.away[kind] = maker.away_space(extractor)
+            opened.callback(maker.away[kind].service.close)
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
         for annotator in annotators.values():
             _let_follow(annotator, store)
@@ -162,6 +178,11 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         word_following = WordFollowing(VocabularyWriter(word_file, store.records))
         opened.callback(word_following.stop)
         store.on_commit.append(word_following.wake)
+        services = {kind: space.service for kind, space in maker.away.items()}
+        delivery = Delivery(store, services, originals.data)
+        opened.callback(delivery.stop)
+        store.on_commit.append(delivery.wake)
+        uploads = Uploads(store, kept)
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -169,7 +190,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             store=store,
             kept=kept,
             originals=originals,
-            uploads=Uploads(store, kept),
+            uploads=uploads,
             ingest=ingest,
             annotators=annotators,
             maintenance=maintenance,
@@ -177,6 +198,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             words=words,
             texts=texts,
             word_following=word_following,
+            delivery=delivery,
+            placing=Placing(store, decoder, ingest, uploads, spaces, delivery),
             upkeep=Upkeep(store, kept, ingest, spaces.lives),
             changes=ModelChanges(
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
@@ -209,6 +232,7 @@ class _Maker:
     originals: Originals
     gateway: Gateway
     texts: Mapping[str, TextSearch]
+    away: dict[str, AwaySpace] = field(default_factory=dict)
 
     def chosen(self, kind: str) -> str:
         return str(self.settings.kinds.get(kind, {}).get(MODEL, ""))
@@ -223,17 +247,37 @@ class _Maker:
         search = _search(extractor, live, self.store, self.originals, self.settings)
         return Space(extractor, live, search, _figures(search), _compare(extractor, search))
 
+    def away_space(self, extractor: Extractor) -> AwaySpace:
+        """The space of a kind that another process serves; what its settings say of search is said there."""
+        from ambience.search.remote import RemoteKind
+
+        kind, elsewhere = extractor.spec.kind, Elsewhere(self.store.records)
+        service = RemoteKind(
+            extractor.spec,
+            kind_settings(self.settings, kind).url,
+            connections=count_or_cores(self.settings.serve.workers) + BACKGROUND_CONNECTIONS,
+            known=partial(elsewhere.known, kind),
+            removals=partial(elsewhere.removal_count, kind),
+            pending=partial(elsewhere.pending_count, replace(extractor.spec, is_elsewhere=True)),
+        )
+        here = self.of(extractor)  # never opened: it only compares pictures with each other
+        return AwaySpace(service, here.figures.knobs, here.compare)
+
     def view(self, spaces: Mapping[str, Space]) -> View:
         searches = {kind: space.search for kind, space in spaces.items()}
         extractors = {kind: space.extractor for kind, space in spaces.items()}
+        services = {kind: space.service for kind, space in self.away.items()}
+        away_specs = {kind: space.spec for kind, space in self.away.items()}
+        every = {**spaces, **self.away}
         return View(
             spaces=spaces,
-            questions=Questions(self.decoder, extractors, searches, self.originals),
-            gateway=self.gateway.over(searches, self.texts),
+            questions=Questions(self.decoder, extractors, searches, self.originals, away_specs),
+            gateway=self.gateway.over(searches, self.texts, services),
             comparer=Comparer(
-                {kind: space.spec for kind, space in spaces.items()},
-                {kind: space.compare for kind, space in spaces.items()},
+                {kind: every[kind].spec for kind in sorted(every)},
+                {kind: every[kind].compare for kind in sorted(every)},
             ),
+            away=self.away,
         )
 
 
@@ -324,18 +368,21 @@ def _compare(extractor: Extractor, search: KindSearch) -> Compare:
     return partial(nearest_variant, extractor)
 
 
-def make_extractors(settings: Settings, models: Models | None = None) -> dict[str, Extractor]:
+def make_extractors(
+    settings: Settings, models: Models | None = None, *, elsewhere: bool = False
+) -> dict[str, Extractor]:
     """Every kind that is switched on, made with its own settings: those of neither engine nor read path.
 
     Args:
         settings: all of them.
         models: of this machine; by default those that the settings describe.
+        elsewhere: those that other processes serve, instead of those that this one does.
 
     Returns:
         Extractors by the name of their kind, sorted.
 
     Raises:
-        SettingsError: no kind is switched on, or an option is unknown or out of range.
+        SettingsError: an option is unknown or out of range.
         UnknownKindError: the settings name a kind that does not exist.
     """
     names = registry.names(EXTRACTORS)
@@ -343,10 +390,12 @@ def make_extractors(settings: Settings, models: Models | None = None) -> dict[st
         if kind not in names:
             raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
     models = models or Models(settings.models)
-    made = {kind: make_extractor(settings, kind, models) for kind in names if is_enabled(settings, kind)}
-    if not made:
-        raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
-    return made
+    wanted = [kind for kind in names if is_enabled(settings, kind)]
+    return {
+        kind: make_extractor(settings, kind, models)
+        for kind in wanted
+        if bool(kind_settings(settings, kind).url) is elsewhere
+    }
 
 
 def make_extractor(settings: Settings, kind: str, models: Models, *, model: str = "") -> Extractor:
@@ -428,10 +477,19 @@ def annotator_settings(settings: Settings, name: str) -> tuple[AnnotatorSettings
 
 def is_enabled(settings: Settings, kind: str) -> bool:
     """Whether a kind is made and searched: `kinds.<kind>.enabled`."""
+    return kind_settings(settings, kind).enabled
+
+
+def kind_settings(settings: Settings, kind: str) -> KindSettings:
+    """What every kind has, as it is set for one.
+
+    Raises:
+        SettingsError: a value is malformed.
+    """
     given = settings.kinds.get(kind, {})
     common = {name: given[name] for name in COMMON if name in given}
-    switch: KindSettings = options_from(KindSettings, common, where=f"kinds.{kind}")
-    return switch.enabled
+    made: KindSettings = options_from(KindSettings, common, where=f"kinds.{kind}")
+    return made
 
 
 def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:

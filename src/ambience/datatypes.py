@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ambience.services import ServiceInfo
 from ambience.words import WordMatch
 
 RgbImage = NDArray[np.uint8]
@@ -120,6 +121,8 @@ class FeatureSpec:
         verdicts: what a distance means, strongest first: (verdict, largest distance that supports it).
         text_verdicts: the same where the question has words in it; by default any cosine of 0 or more.
         min_quality: below it a feature tells nothing, and its distances support no verdict.
+        is_elsewhere: whether another process keeps the features and searches them, and this library only
+            notes how far each image is there.
     """
 
     kind: str
@@ -137,6 +140,7 @@ class FeatureSpec:
     verdicts: tuple[tuple[Verdict, float], ...] = ((Verdict.LOOK_ALIKE, math.inf),)
     text_verdicts: tuple[tuple[Verdict, float], ...] = ((Verdict.SAME_WORDS, 1.0),)
     min_quality: float = 0.0
+    is_elsewhere: bool = False
 
     @property
     def is_blob(self) -> bool:
@@ -151,7 +155,8 @@ class FeatureSpec:
     @property
     def fingerprint(self) -> str:
         """Names the space that the vectors live in; vectors of two fingerprints are never compared."""
-        parts = (self.kind, self.model, self.preprocessing, f"v{self.version}")
+        where = "elsewhere" if self.is_elsewhere else ""
+        parts = (self.kind, self.model, self.preprocessing, f"v{self.version}", where)
         return "-".join(part for part in parts if part)
 
 
@@ -333,12 +338,14 @@ class Ranking:
         hits: nearest first; ties by image_id.
         pending: images whose feature or index entry of this kind is not there yet (0: complete).
         took_s: seconds.
+        note: what people must know of this answer.
     """
 
     kind: str
     hits: tuple[Hit, ...]
     pending: int = 0
     took_s: float = 0.0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -596,6 +603,7 @@ class KindInfo:
         left_behind: images without a file that have a feature of another model only, so that this kind does
             not find them.
         note: what people must know of how the index searches, if it is not as the settings ask.
+        service: the process that serves the kind, where that is another one.
     """
 
     spec: FeatureSpec
@@ -605,6 +613,7 @@ class KindInfo:
     coming: ComingModel | None = None
     left_behind: int = 0
     note: str = ""
+    service: ServiceInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ AmbienceError
 ├── QueryError                 a question that cannot be answered as asked
 │   ├── UnknownKindError           no kind of that name
 │   └── FilterError                a filter that cannot be read; says at which column
+├── ServiceError               a kind's service in another process cannot be used
+│   ├── ServiceLateError           it did not answer in time
+│   └── ServiceMismatchError       it makes other features than those that are asked for, or speaks otherwise
 ├── SettingsError              a setting that is unknown or out of range
 ├── VocabularyError            a list of words that cannot be read, kept or found
 └── BusyError                  too much work at once; try again after `retry_after_s`
@@ -228,6 +231,24 @@ class FilterError(QueryError):
     column: int = 0
 
 
+class ServiceError(AmbienceError):
+    """A kind's service in another process cannot be reached, failed, or answers nonsense."""
+
+    code = "service_failed"
+
+
+class ServiceLateError(ServiceError):
+    """A kind's service did not answer in time."""
+
+    code = "service_late"
+
+
+class ServiceMismatchError(ServiceError):
+    """A kind's service makes other features than those that are asked for, or speaks another protocol."""
+
+    code = "service_mismatch"
+
+
 class SettingsError(AmbienceError):
     """A setting that is unknown or out of range."""
 
@@ -252,3 +273,25 @@ class BusyError(AmbienceError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+def error_of(code: str, message: str, *, retry_after_s: float = 1.0) -> AmbienceError:
+    """The error that another process raised.
+
+    Args:
+        code: stable name of its class.
+        message: for people.
+        retry_after_s: where it was a BusyError.
+
+    Returns:
+        An instance of the class with this code; AmbienceError where none has it.
+    """
+    if code == BusyError.code:
+        return BusyError(message, retry_after_s=retry_after_s)
+    waiting: list[type[AmbienceError]] = [AmbienceError]
+    while waiting:
+        cls = waiting.pop()
+        if cls.code == code:
+            return cls(message)
+        waiting += cls.__subclasses__()
+    return AmbienceError(message)

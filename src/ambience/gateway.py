@@ -1,18 +1,20 @@
 """Asks every kind at once, under one deadline; merges what came back and names what did not."""
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Ranking
-from ambience.errors import AmbienceError, ModelError
+from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Metric, Ranking
+from ambience.errors import AmbienceError, EmptyFeatureError, ModelError, ServiceLateError
 from ambience.fuse.verdict import merge
-from ambience.search.base import KindSearch, TextSearch
+from ambience.search.base import KindElsewhere, KindSearch, TextSearch
 from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.search.vector import score
+
+_CHEAP_FIRST: tuple[Metric, ...] = ("words", "hamming", "l1", "l2", "inner_product", "cosine", "points")
 
 
 class Gateway:
@@ -21,6 +23,7 @@ class Gateway:
     Args:
         searches: by kind.
         texts: by kind, those that have words of pictures.
+        elsewhere: by kind, those that other processes serve.
         deadline_s: a kind that has not answered by then is named as late.
         threads: questions that one kind answers at the same time. Each kind has its own, so that one that
             hangs makes no other late.
@@ -33,34 +36,40 @@ class Gateway:
         deadline_s: float,
         threads: int,
         texts: Mapping[str, TextSearch] | None = None,
+        elsewhere: Mapping[str, KindElsewhere] | None = None,
     ) -> None:
         self._searches = searches
-        self._texts = texts or {}
+        self._texts, self._elsewhere = texts or {}, elsewhere or {}
         self._deadline_s = deadline_s
         self._threads = threads
-        self._pools = {kind: self._pool(kind) for kind in (*searches, *self._texts)}
+        self._pools = {kind: self._pool(kind) for kind in (*searches, *self._texts, *self._elsewhere)}
 
     def _pool(self, kind: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix=f"gateway-{kind}")
 
     def over(
-        self, searches: Mapping[str, KindSearch], texts: Mapping[str, TextSearch] | None = None
+        self,
+        searches: Mapping[str, KindSearch],
+        texts: Mapping[str, TextSearch] | None = None,
+        elsewhere: Mapping[str, KindElsewhere] | None = None,
     ) -> "Gateway":
         """A gateway that asks other searches in the threads of this one, whose closing ends them.
 
         Args:
             searches: by kind.
             texts: by kind, those that have words of pictures.
+            elsewhere: by kind, those that other processes serve.
 
         Returns:
             Another gateway.
         """
-        texts = texts or {}
-        for kind in (*searches, *texts):
+        texts, elsewhere = texts or {}, elsewhere or {}
+        for kind in (*searches, *texts, *elsewhere):
             if kind not in self._pools:
                 self._pools[kind] = self._pool(kind)
         other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads)
-        other._searches, other._texts, other._pools = searches, texts, self._pools
+        other._searches, other._texts, other._elsewhere = searches, texts, elsewhere
+        other._pools = self._pools
         return other
 
     def search(
@@ -70,49 +79,83 @@ class Gateway:
         k: int,
         same_files: Sequence[int] = (),
         narrowing: Narrowing | None = None,
+        wait_s: float | None = None,
+        on_answer: Callable[[Answer], None] | None = None,
     ) -> Answer:
         """The merged answer to a query.
 
         Args:
-            question: by kind: features to search with, or why the query has none.
+            question: by kind: features to search with, or why the query has none; or the query itself.
             k: hits asked of every kind.
             same_files: images whose bytes are those of the query.
             narrowing: a filter that all kinds share; None answers every image.
+            wait_s: answer after so many seconds with what is there by then; not beyond the deadline.
+            on_answer: told what is known so far, each time a kind has answered and others have yet to.
 
         Returns:
             All matches, not cut to k, and one status per kind of the question.
         """
         started = time.perf_counter()
-        asked: dict[str, Future[Ranking]] = {
-            kind: self._pools[kind].submit(
-                narrowed(self._searches[kind], narrowing),
-                given,
-                k=k,
-                picture=question.picture,
-                expansion=question.expansion,
-            )
-            for kind, given in question.variants.items()
-            if not isinstance(given, AmbienceError)
-        }
+        patience_s = self._deadline_s if wait_s is None else min(wait_s, self._deadline_s)
+        asked = self._ask(question, k, narrowing)
+        kept = sorted(narrowing.kept(same_files)) if narrowing is not None else same_files
+        waiting = set(asked.values())
+        while waiting:
+            left_s = started + patience_s - time.perf_counter()
+            done, waiting = wait(waiting, timeout=left_s, return_when=FIRST_COMPLETED)
+            if not done:
+                break
+            if waiting and on_answer is not None:
+                so_far = {kind: future for kind, future in asked.items() if future not in waiting}
+                on_answer(self._merged(question, so_far, kept, started, patience_s))
+        return self._merged(question, asked, kept, started, patience_s)
+
+    def _ask(self, question: Question, k: int, narrowing: Narrowing | None) -> dict[str, Future[Ranking]]:
+        """Begins with every kind: those that cost this process nothing first, then the cheap ones."""
+        asked: dict[str, Future[Ranking]] = {}
+        for kind, query in question.elsewhere.items():
+            ask = partial(self._elsewhere[kind].by_query, query, timeout_s=self._deadline_s)
+            by_query = ask if narrowing is None else partial(narrowing.by_images, ask)
+            asked[kind] = self._pools[kind].submit(by_query, k=k)
+        for kind in sorted(question.variants, key=lambda kind: _cost(self._searches.get(kind))):
+            given = question.variants[kind]
+            if not isinstance(given, AmbienceError):
+                asked[kind] = self._pools[kind].submit(
+                    narrowed(self._searches[kind], narrowing),
+                    given,
+                    k=k,
+                    picture=question.picture,
+                    expansion=question.expansion,
+                )
         if question.text is not None:
             for kind, search in self._texts.items():
                 by_text = search.by_text if narrowing is None else partial(narrowing.by_text, search)
                 asked[kind] = self._pools[kind].submit(by_text, question.text, k=k)
-        wait(asked.values(), timeout=self._deadline_s)
-        if narrowing is not None:
-            same_files = sorted(narrowing.kept(same_files))
+        return asked
+
+    def _merged(
+        self,
+        question: Question,
+        asked: Mapping[str, Future[Ranking]],
+        same_files: Sequence[int],
+        started: float,
+        patience_s: float,
+    ) -> Answer:
+        """One answer of what came back of the kinds asked; those still at work are named as late."""
         statuses, rankings = [], []
-        for kind in (*question.variants, *(asked.keys() - question.variants.keys())):
+        kinds = sorted((*question.variants, *question.elsewhere)) if question.elsewhere else question.variants
+        for kind in (*kinds, *(kind for kind in asked if kind not in kinds)):
             given = question.variants.get(kind)
             if isinstance(given, AmbienceError):
                 state: KindState = "failed" if isinstance(given, ModelError) else "empty"
                 statuses.append(KindStatus(kind, state, str(given)))
-                continue
-            status, ranking = self._outcome(kind, asked[kind], question.notes.get(kind, ""))
-            statuses.append(status)
-            if ranking is not None:
-                rankings.append(ranking)
+            elif kind in asked:
+                note = question.notes.get(kind, "")
+                status, ranking = _outcome(kind, asked[kind], note, patience_s)
+                statuses.append(status)
+                rankings += [] if ranking is None else [ranking]
         specs = {each.spec.kind: _judged(each.spec, question) for each in self._searches.values()}
+        specs |= {each.spec.kind: _judged(each.spec, question) for each in self._elsewhere.values()}
         specs |= {each.spec.kind: each.spec for each in self._texts.values()}
         matches = merge(rankings, specs, score, same_files=same_files)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
@@ -122,18 +165,32 @@ class Gateway:
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _outcome(self, kind: str, future: Future[Ranking], note: str) -> tuple[KindStatus, Ranking | None]:
-        if not future.done():
-            future.cancel()
-            message = f"no answer within {self._deadline_s:g} s (search.deadline_s)"
-            return KindStatus(kind, "late", message, took_s=self._deadline_s), None
-        try:
-            ranking = future.result()
-        except AmbienceError as exc:
-            return KindStatus(kind, "failed", str(exc)), None
-        except Exception as exc:  # noqa: BLE001  the per-kind boundary: one kind's fault is not the others'
-            return KindStatus(kind, "failed", f"{type(exc).__name__}: {exc}"), None
-        return KindStatus(kind, "ok", note, pending=ranking.pending, took_s=ranking.took_s), ranking
+
+def _outcome(
+    kind: str, future: Future[Ranking], note: str, patience_s: float
+) -> tuple[KindStatus, Ranking | None]:
+    """How a kind fared, and what it answered."""
+    if not future.done():
+        future.cancel()
+        message = f"no answer within {patience_s:g} s (search.deadline_s)"
+        return KindStatus(kind, "late", message, took_s=patience_s), None
+    try:
+        ranking = future.result()
+    except EmptyFeatureError as exc:
+        return KindStatus(kind, "empty", str(exc)), None
+    except ServiceLateError as exc:
+        return KindStatus(kind, "late", str(exc), took_s=patience_s), None
+    except AmbienceError as exc:
+        return KindStatus(kind, "failed", str(exc)), None
+    except Exception as exc:  # noqa: BLE001  the per-kind boundary: one kind's fault is not the others'
+        return KindStatus(kind, "failed", f"{type(exc).__name__}: {exc}"), None
+    notes = "; ".join(filter(None, (note, ranking.note)))
+    return KindStatus(kind, "ok", notes, pending=ranking.pending, took_s=ranking.took_s), ranking
+
+
+def _cost(search: KindSearch | None) -> int:
+    """Place of a kind among others by what its search costs, which its metric tells."""
+    return 0 if search is None else _CHEAP_FIRST.index(search.spec.metric)
 
 
 def _judged(spec: FeatureSpec, question: Question) -> FeatureSpec:

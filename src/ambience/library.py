@@ -1,6 +1,5 @@
 """A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
-import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
@@ -9,21 +8,19 @@ from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, ImageDraft, ModelUse, UnusedFeatures, Verdict
 from ambience.errors import (
-    FeatureError,
     ImageIdTakenError,
     LibraryLockedError,
-    ModelError,
     OutdatedFeatureError,
 )
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.ingest.annotating import Annotated
+from ambience.placing import Placing
 from ambience.reading import check_id
 from ambience.search.text import TEXT
 from ambience.settings import Settings, load_settings
 from ambience.store.base import (
     PutAnnotation,
-    PutFeatures,
     RemoveAnnotation,
     RemoveFeature,
     SetCaption,
@@ -86,6 +83,7 @@ class Library(WordingLibrary):
             self._parts.maintenance.start()
             self._parts.annotating.start()
             self._parts.word_following.start()
+            self._parts.delivery.start()
 
     def add_paths(
         self,
@@ -156,8 +154,8 @@ class Library(WordingLibrary):
         same_files = tuple(self._parts.store.records.same_file(draft.sha256))
         view = self._parts.spaces.view
         # Kinds that never tell a copy would only be made to look at the picture a second time.
-        asked = tuple(kind for kind, space in view.spaces.items() if tells_copies(space.spec))
-        question = view.questions.from_picture(picture, kinds=asked)
+        asked = tuple(kind for kind, spec in view.specs.items() if tells_copies(spec))
+        question = view.questions.from_picture(picture, kinds=asked, data=data)
         answer = view.gateway.search(question, k=self.settings.search.k, same_files=same_files)
         while True:
             try:
@@ -165,11 +163,12 @@ class Library(WordingLibrary):
                 break
             except OutdatedFeatureError:  # a model was changed meanwhile
                 _, features = self._parts.ingest.extract(data, picture, name=name)
+        states = {kind: (made.state, made.reason) for kind, made in features.items()}
         return AddedImage(
             written.image_id,
             same_files,
             tuple(match for match in answer.matches if match.verdict in COPIES),
-            {kind: (made.state, made.reason) for kind, made in features.items()},
+            states | self._parts.delivery.deliver(written.image_id),
             answer.kinds,
         )
 
@@ -185,7 +184,8 @@ class Library(WordingLibrary):
             name: "<id>.online" by default, as the original calls it.
 
         Returns:
-            How the feature came about: done, or empty with the reason.
+            How the feature came about: done, or empty with the reason; or pending, where another process
+            serves the kind and cannot be used now: it gets the picture later.
 
         Raises:
             FeatureError: the feature could not be made.
@@ -194,22 +194,19 @@ class Library(WordingLibrary):
             ModelError: the kind's model is missing or unusable; nothing is kept.
             UnknownKindError: no such kind.
         """
-        self._require_writer()
         self._check_kind(kind)
         check_id(image_id)
-        name = name or f"{image_id}.online"
-        picture = self._parts.decoder.decode(data, name=name)
-        while True:
-            draft, features = self._parts.ingest.extract(data, picture, name=name, kinds=[kind])
-            made = features[kind]
-            if made.state is FeatureState.FAILED:
-                raise FeatureError(made.reason)
-            if made.state is FeatureState.PENDING:  # no file is kept of which it could be made later
-                raise ModelError(made.reason)
-            draft = replace(draft, path=None, mtime_ns=None)
-            with contextlib.suppress(OutdatedFeatureError):  # a model was changed meanwhile
-                self._parts.store.submit(PutFeatures(image_id, features, draft=draft, is_current=True))
-                return made.state, made.reason
+        return self.placing.add(kind, image_id, data, name=name or f"{image_id}.online")
+
+    @property
+    def placing(self) -> Placing:
+        """Adds and removes features of one kind by id, for callers that checked kind and id.
+
+        Raises:
+            LibraryLockedError: opened for reading.
+        """
+        self._require_writer()
+        return self._parts.placing
 
     def remove(self, image_id: int, *, purge: bool = False) -> None:
         """Forgets an image. Files that were added in place are never touched.
@@ -339,7 +336,8 @@ class Library(WordingLibrary):
         """Makes indexes anew from the store, and features anew from the pictures.
 
         Args:
-            kinds: all by default.
+            kinds: all by default. Those that other processes serve get all pictures once more, in the
+                background, where they are named, or with `features`.
             features: before that, mend whatever `check` finds: records that do not add up, features and files
                 that belong to nothing, features that are broken, missing or pending.
             on_progress: told (kind, done, total).
@@ -352,10 +350,13 @@ class Library(WordingLibrary):
             UnknownKindError: no such kind.
         """
         self._require_writer()
-        kinds = list(kinds or self.kinds)
+        kinds = list(kinds or (self.specs if features else self.kinds))
         for kind in kinds:
             self._check_kind(kind)
         stop = stop or threading.Event()
+        for kind in (kind for kind in kinds if kind not in self.kinds):
+            self._parts.delivery.queue_again(kind)
+        kinds = [kind for kind in kinds if kind in self.kinds]
         self._parts.upkeep.renew(kinds, features=features, on_progress=on_progress, stop=stop)
 
     def train(

@@ -1,7 +1,7 @@
 """The read path of a library, which its faces share; `library.Library` adds the write path."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,34 +13,34 @@ from ambience.datatypes import (
     AnnotatorInfo,
     Answer,
     Comparison,
+    FeatureSpec,
     FeatureState,
+    Ids,
     ImageRecord,
     ImageState,
     KindInfo,
     KindStatus,
     LibraryInfo,
     OriginalAnswer,
-    Picture,
     Query,
-    QueryVariant,
     Ranking,
     Verdict,
 )
 from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
-    AmbienceError,
-    EmptyFeatureError,
     QueryError,
     UnknownImageError,
     UnknownKindError,
 )
 from ambience.extract.base import Extractor
+from ambience.one_kind import OneKind
 from ambience.search.asking import asked, kinds_asked
 from ambience.search.combination import settled, terms
 from ambience.search.filters import parsed
-from ambience.search.narrowing import Narrowing, narrowed
+from ambience.search.narrowing import Narrowing
+from ambience.services import ServiceInfo
 from ambience.settings import Settings
-from ambience.spaces import View
+from ambience.spaces import AwaySpace, View
 from ambience.store.base import Job, Problem
 from ambience.store.carrying import left_behind
 from ambience.store.files import own_bytes
@@ -78,8 +78,13 @@ class ReadingLibrary:
 
     @property
     def kinds(self) -> dict[str, Extractor]:
-        """Every extractor, by the name of its kind, as of now: the model of a kind may be changed."""
+        """Every extractor of this process, by the name of its kind, as of now: its model may be changed."""
         return {kind: space.extractor for kind, space in self._parts.spaces.view.spaces.items()}
+
+    @property
+    def specs(self) -> dict[str, FeatureSpec]:
+        """What every kind declares, by its name: those made here, and those that other processes serve."""
+        return self._parts.spaces.view.specs
 
     @property
     def is_writer(self) -> bool:
@@ -235,7 +240,7 @@ class ReadingLibrary:
             if kind not in texts:
                 self._check_kind(kind)
         view = self._now()
-        specs = {name: space.spec for name, space in view.spaces.items()}
+        specs = view.specs
         if narrowing is not None and narrowing.is_empty:
             kinds = by or kinds_asked(specs, texts, query)
             return Answer((), tuple(KindStatus(kind, "ok", "the filter keeps no picture") for kind in kinds))
@@ -271,6 +276,7 @@ class ReadingLibrary:
         radius: float | None = None,
         turned: bool = True,
         filter: str | None = None,
+        allowed_images: Ids | None = None,
     ) -> Ranking:
         """Asks one kind.
 
@@ -281,6 +287,7 @@ class ReadingLibrary:
             radius: instead of k: everything at this distance or nearer.
             turned: search the query's other orientations as well; a stored image is then read from its file.
             filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
+            allowed_images: instead of a filter: only these images, chosen before ranking.
 
         Returns:
             Hits, nearest first.
@@ -293,12 +300,19 @@ class ReadingLibrary:
             UnknownImageError: the query's image does not exist or has no such feature.
             UnknownKindError: no such kind.
         """
+        asked, query, narrowing = self.one_kind(kind), self._checked(query), self._narrowing(filter)
+        return asked.search(
+            query, k=k, radius=radius, turned=turned, narrowing=narrowing, allowed_images=allowed_images
+        )
+
+    def one_kind(self, kind: str) -> OneKind:
+        """One kind as of now, to be asked alone.
+
+        Raises:
+            UnknownKindError: no such kind.
+        """
         self._check_kind(kind)
-        query, narrowing = self._checked(query), self._narrowing(filter)
-        view = self._now()
-        variants, picture = self._variants(view, kind, query, turned=turned)
-        ask = narrowed(view.spaces[kind].search, narrowing)
-        return ask(variants, k=k, radius=radius, picture=picture, expansion=query.expansion)
+        return OneKind(kind, self._now(), self._parts.store.records, self.settings.search.deadline_s)
 
     def original_knobs(self, kind: str) -> type[Any]:
         """The parameters that the original's endpoints take for one kind.
@@ -309,8 +323,7 @@ class ReadingLibrary:
         Raises:
             UnknownKindError: no such kind.
         """
-        self._check_kind(kind)
-        return self._parts.spaces.view.spaces[kind].figures.knobs
+        return self.one_kind(kind).knobs
 
     def search_original(self, kind: str, query: Query, knobs: Any, *, turned: bool) -> OriginalAnswer:
         """Asks one kind as the original's endpoints do.
@@ -327,13 +340,7 @@ class ReadingLibrary:
         Raises:
             AmbienceError: as `search_kind` does.
         """
-        self._check_kind(kind)
-        view = self._now()
-        try:
-            variants, _ = self._variants(view, kind, self._checked(query), turned=turned)
-        except EmptyFeatureError:
-            variants = ()
-        return view.spaces[kind].figures.answer(variants, knobs)
+        return self.one_kind(kind).original(self._checked(query), knobs, turned=turned)
 
     def match(self, query: Query, image: Query) -> Comparison:
         """Compares two pictures with each other, by every kind that can tell copies.
@@ -366,7 +373,7 @@ class ReadingLibrary:
         Returns:
             Counts as of now; in a reading process, what the writer has committed so far.
         """
-        spaces, records = self._now().spaces, self._parts.store.records
+        view, records = self._now(), self._parts.store.records
         counts = records.counts()
         kinds = {
             kind: KindInfo(
@@ -378,8 +385,9 @@ class ReadingLibrary:
                 left_behind(records, space.spec),
                 note=space.live.note,
             )
-            for kind, space in spaces.items()
+            for kind, space in view.spaces.items()
         }
+        kinds |= {kind: self._away_info(space, counts.get(kind, {})) for kind, space in view.away.items()}
         return LibraryInfo(
             folder=self.folder,
             images=records.count(),
@@ -387,10 +395,14 @@ class ReadingLibrary:
             failed_files=records.failed_count(),
             disk_bytes=own_bytes(self.folder) + records.upload_bytes(),
             seq=records.last_seq(),
-            kinds=kinds,
+            kinds={kind: kinds[kind] for kind in sorted(kinds)},
             unused=tuple(self._parts.store.unused()),
             annotators=self.annotator_infos(),
         )
+
+    def services(self) -> dict[str, ServiceInfo]:
+        """How the services of kinds in other processes fare, by kind; none is asked for that."""
+        return {kind: space.service.info for kind, space in self._parts.spaces.view.away.items()}
 
     def annotator_infos(self) -> dict[str, AnnotatorInfo]:
         """How far each annotator is, by name."""
@@ -462,11 +474,16 @@ class ReadingLibrary:
         self.close()
 
     def _check_kind(self, kind: str) -> None:
-        if kind not in self.kinds:
-            have = ", ".join((*self.kinds, *self._parts.texts))
+        if kind not in self.specs:
+            have = ", ".join((*self.specs, *self._parts.texts))
             if kind in self.settings.kinds:  # it exists: else the library would not have been opened
                 raise UnknownKindError(f"the kind {kind!r} is switched off (kinds.{kind}.enabled)")
             raise UnknownKindError(f"no kind {kind!r}; have {have}")
+
+    def _away_info(self, space: AwaySpace, states: Mapping[FeatureState, int]) -> KindInfo:
+        """How far a kind is that another process serves, by what this one knows."""
+        service, done = space.service.info, states.get(FeatureState.DONE, 0)
+        return KindInfo(space.spec, "elsewhere", done, states, note=service.message, service=service)
 
     def _narrowing(self, filter: str | None) -> Narrowing | None:
         return None if filter is None else Narrowing(self._parts.selections, parsed(filter))
@@ -479,21 +496,6 @@ class ReadingLibrary:
         if not self.is_writer:
             self._parts.spaces.follow()
         return self._parts.spaces.view
-
-    def _variants(
-        self, view: View, kind: str, query: Query, *, turned: bool
-    ) -> tuple[Sequence[QueryVariant], Picture | None]:
-        """What one kind searches with, and the query's pixels where they were decoded."""
-        if query.image_id is not None and not turned:
-            state, _ = self.image(query.image_id).features.get(kind, (FeatureState.PENDING, ""))
-            if state is FeatureState.EMPTY:
-                raise EmptyFeatureError(f"image {query.image_id} has nothing that {kind} could describe")
-            return [view.spaces[kind].search.stored_variant(query.image_id)], None
-        question, _ = view.questions.of(query, kinds=[kind])
-        variants = question.variants[kind]
-        if isinstance(variants, AmbienceError):
-            raise variants
-        return (variants if turned else variants[:1]), question.picture
 
     def _checked(self, query: Query) -> Query:
         query = settled(query)

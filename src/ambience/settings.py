@@ -210,6 +210,12 @@ class KindSettings:
     enabled: bool = setting(
         True, "", "Make and search this kind; once it is off, `ambience clean` deletes what is stored of it."
     )
+    url: str = setting(
+        "",
+        "",
+        "Address of the process that makes and searches this kind, such as http://127.0.0.1:33336; empty: "
+        "this process itself.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ asks takes one `View` and asks that to the end: a question made in one space is 
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
@@ -17,7 +17,7 @@ from ambience.extract.base import Extractor
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.maintain import LiveIndex
-from ambience.search.base import KindSearch
+from ambience.search.base import KindElsewhere, KindSearch
 from ambience.search.original_figures import OriginalFigures
 from ambience.search.question import Questions
 from ambience.store.base import ModelChoice, Problem
@@ -52,11 +52,32 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaySpace:
+    """One kind that another process makes and searches.
+
+    Attributes:
+        service: asks that process.
+        knobs: the parameters that the original's endpoints of the kind take.
+        compare: compares two pictures with each other; that is done here.
+    """
+
+    service: KindElsewhere
+    knobs: type[Any]
+    compare: Compare
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """What the kind declares."""
+        return self.service.spec
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What answers a question from its beginning to its end.
 
     Attributes:
         spaces: by kind.
+        away: by kind, those that other processes serve.
         questions: turn queries into features of these spaces.
         gateway: asks these spaces at once.
         comparer: compares two pictures.
@@ -66,6 +87,14 @@ class View:
     questions: Questions
     gateway: Gateway
     comparer: Comparer
+    away: Mapping[str, AwaySpace] = field(default_factory=dict)
+
+    @property
+    def specs(self) -> dict[str, FeatureSpec]:
+        """What every kind declares, by its name, sorted."""
+        specs = {kind: space.spec for kind, space in self.spaces.items()}
+        specs |= {kind: space.spec for kind, space in self.away.items()}
+        return {kind: specs[kind] for kind in sorted(specs)}
 
 
 class SpaceMaker(Protocol):
@@ -115,9 +144,11 @@ class Spaces:
         """The space of a kind that is searched.
 
         Raises:
-            UnknownKindError: no such kind is switched on.
+            UnknownKindError: no such kind is switched on, or another process serves it.
         """
         spaces = self.view.spaces
+        if kind in self.view.away:
+            raise UnknownKindError(f"{kind} is served by another process (kinds.{kind}.url): do this there")
         if kind not in spaces:
             raise UnknownKindError(f"no kind {kind!r}; have {', '.join(spaces)}")
         return spaces[kind]
@@ -287,7 +318,7 @@ class Spaces:
     def _tell(self) -> None:
         """The records and the write path hear of it: whose rows are current, whose features to make."""
         spaces = self.view.spaces
-        self._store.records.kinds = {kind: space.spec for kind, space in spaces.items()}
+        self._store.records.kinds = self.view.specs
         self._store.records.coming = {kind: space.spec for kind, space in self.coming.items()}
         self._ingest.use({kind: tuple(self._extractors(kind)) for kind in spaces})
 

@@ -1,9 +1,20 @@
 """The contracts of one kind's read path: query variants, or words, in; ranking out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from ambience.datatypes import Expansion, FeatureSpec, Ids, Picture, QueryVariant, Ranking
+from ambience.datatypes import (
+    Expansion,
+    FeatureSpec,
+    FeatureState,
+    Ids,
+    OriginalAnswer,
+    Picture,
+    Query,
+    QueryVariant,
+    Ranking,
+)
+from ambience.services import ServiceInfo
 
 
 class TextSearch(Protocol):
@@ -80,3 +91,84 @@ class KindSearch(Protocol):
         Raises:
             UnknownImageError: the image has no feature of this kind.
         """
+
+
+class KindElsewhere(Protocol):
+    """A kind that another process makes and searches; called from many threads at a time.
+
+    `search.remote.RemoteKind` is it.
+
+    Attributes:
+        spec: of the kind, marked as kept elsewhere.
+    """
+
+    spec: FeatureSpec
+
+    @property
+    def info(self) -> ServiceInfo:
+        """How the service fares, by what is known now."""
+
+    def by_query(
+        self,
+        query: Query,
+        *,
+        k: int | None = None,
+        radius: float | None = None,
+        allowed_images: Ids | None = None,
+        turned: bool = True,
+        timeout_s: float,
+    ) -> Ranking:
+        """Images near a query, whose features the other process makes.
+
+        Args:
+            query: settled; images that it names are the same in both processes.
+            k: so many hits at most.
+            radius: instead of k: everything at this distance or nearer.
+            allowed_images: only these, chosen before ranking.
+            turned: search the query's other orientations as well.
+            timeout_s: for the answer.
+
+        Returns:
+            Hits nearest first, ties by image id.
+
+        Raises:
+            ServiceError: the other process cannot be used.
+            AmbienceError: it cannot answer such a question.
+        """
+
+    def original_answer(self, query: Query, knobs: Any, *, figure: str, timeout_s: float) -> OriginalAnswer:
+        """What the original's endpoints of the other process answer.
+
+        Args:
+            query: picture bytes, an image of both processes, or words.
+            knobs: of the kind, a dataclass.
+            figure: what images are ranked by: "distance" or "matches".
+            timeout_s: for the answer.
+
+        Raises:
+            AmbienceError: as `by_query` does.
+        """
+
+    def put(self, image_id: int, data: bytes, *, name: str) -> tuple[FeatureState, str]:
+        """Gives the other process a picture; once more with the same bytes changes nothing.
+
+        Returns:
+            Done, or empty with the reason.
+
+        Raises:
+            ServiceError: the other process cannot be used; try again later.
+            AmbienceError: it refuses the picture.
+        """
+
+    def remove(self, image_id: int, sha256: bytes) -> None:
+        """Has the other process forget an image; nothing where it does not know it, or knows other bytes.
+
+        Raises:
+            ServiceError: the other process cannot be used; try again later.
+        """
+
+    def probe(self) -> bool:
+        """Asks the other process whether it can be used."""
+
+    def close(self) -> None:
+        """Lets go of connections."""

@@ -7,6 +7,7 @@ many would cost more to list than to search: hits are looked at instead, and mor
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -104,14 +105,26 @@ class Narrowing:
         Raises:
             QueryError: there is no word in the text.
         """
+        return self.by_images(partial(search.by_text, text), k=k)
+
+    def by_images(self, ask: Callable[..., Ranking], *, k: int) -> Ranking:
+        """What is answered of the images that the filter keeps, by whoever takes `allowed_images` and `k`.
+
+        Args:
+            ask: takes these two by name.
+            k: hits wanted.
+
+        Returns:
+            Hits best first; more are asked for until enough of them are kept, or there are no more.
+        """
         if self._share < WIDE:
-            return search.by_text(text, k=k, allowed_images=self._all())
+            return ask(k=k, allowed_images=self._all())
         reach = k
         while True:
-            ranking = search.by_text(text, k=reach)
+            ranking = ask(k=reach)
             hits = self._hits(ranking)
             if len(hits) >= k or len(ranking.hits) < reach:
-                return Ranking(ranking.kind, hits[:k], ranking.pending, ranking.took_s)
+                return replace(ranking, hits=hits[:k])
             reach *= GROWTH
 
     def _hits(self, ranking: Ranking) -> tuple[Hit, ...]:

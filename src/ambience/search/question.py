@@ -9,7 +9,17 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Expansion, Feature, FeatureSpec, Picture, Query, QueryPart, QueryVariant
+from ambience.datatypes import (
+    Expansion,
+    Feature,
+    FeatureSpec,
+    FeatureState,
+    ImageRecord,
+    Picture,
+    Query,
+    QueryPart,
+    QueryVariant,
+)
 from ambience.decode.image import Decoder
 from ambience.errors import (
     AmbienceError,
@@ -45,6 +55,7 @@ class Question:
         has_words: whether a sentence is part of the question, so that what is found fits words.
         expansion: how kinds of embeddings widen it; None leaves that to their settings.
         text: what is looked for among the words of pictures; None where that is not asked.
+        elsewhere: by kind that another process serves: the query to ask it with.
     """
 
     variants: Variants
@@ -53,6 +64,7 @@ class Question:
     has_words: bool = False
     expansion: Expansion | None = None
     text: str | None = None
+    elsewhere: Mapping[str, Query] = field(default_factory=dict)
 
 
 class Questions:
@@ -63,6 +75,7 @@ class Questions:
         extractors: by kind.
         searches: by kind; they know the stored features.
         originals: files of stored images, for kinds that look at the query's pixels as well.
+        elsewhere: by kind that another process serves, which is asked with the query itself.
     """
 
     def __init__(
@@ -71,7 +84,9 @@ class Questions:
         extractors: Mapping[str, Extractor],
         searches: Mapping[str, KindSearch],
         originals: Originals,
+        elsewhere: Mapping[str, FeatureSpec] | None = None,
     ) -> None:
+        self._elsewhere = elsewhere or {}
         self._decoder = decoder
         self._extractors = extractors
         self._searches = searches
@@ -94,23 +109,38 @@ class Questions:
             QueryError: the query is empty.
             UnknownImageError: an image of the query does not exist.
         """
+        away = [kind for kind in kinds if kind in self._elsewhere]
+        kinds = [kind for kind in kinds if kind not in self._elsewhere]
         if query.text is not None or query.parts:
-            return self._composed(query, kinds), None
+            return self._composed_of_both(query, kinds, away), None
         if query.data is not None:
             question = self.from_bytes(query.data, name=query.name, kinds=kinds)
-            return replace(question, expansion=query.expansion), hashlib.sha256(query.data).digest()
+            question = replace(question, elsewhere=dict.fromkeys(away, query), expansion=query.expansion)
+            return question, hashlib.sha256(query.data).digest()
         if query.image_id is None:
             raise QueryError("the query is empty; give a picture or the id of a stored image")
         record = self._originals.record(query.image_id)
+        asked = query
         try:
-            question = self.from_bytes(self._originals.data(record), name=record.name, kinds=kinds)
+            data = self._originals.data(record)
+            question = self.from_bytes(data, name=record.name, kinds=kinds)
+            asked = replace(query, image_id=None, data=data, name=record.name)
             variants = {
                 kind: self._or_stored(kind, record.image_id, question.variants[kind]) for kind in kinds
             }
             question = replace(question, variants=variants)
         except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
             question = self.from_store(query.image_id, kinds=kinds)
-        return replace(question, expansion=query.expansion), record.sha256
+        elsewhere = dict.fromkeys(away, asked)
+        return replace(question, elsewhere=elsewhere, expansion=query.expansion), record.sha256
+
+    def record(self, image_id: int) -> ImageRecord:
+        """What is known of a stored image.
+
+        Raises:
+            UnknownImageError: no such image.
+        """
+        return self._originals.record(image_id)
 
     def data(self, query: Query) -> tuple[bytes, str]:
         """The bytes of the picture that a query names.
@@ -146,23 +176,25 @@ class Questions:
         """
         return self.from_picture(self._decoder.decode(data, name=name), kinds=kinds)
 
-    def from_picture(self, picture: Picture, *, kinds: Sequence[str]) -> Question:
+    def from_picture(self, picture: Picture, *, kinds: Sequence[str], data: bytes | None = None) -> Question:
         """Variants of a decoded picture, in every orientation that the kinds offer.
 
         Args:
             picture: decoded.
             kinds: to ask.
+            data: its file's bytes, for kinds that other processes serve; without them those are left out.
 
         Returns:
             One entry per kind, and the picture.
         """
         variants: dict[str, Sequence[QueryVariant] | AmbienceError] = {}
-        for kind in kinds:
+        away = [kind for kind in kinds if kind in self._elsewhere and data is not None]
+        for kind in (kind for kind in kinds if kind not in self._elsewhere):
             try:
                 variants[kind] = self._extractors[kind].query_variants(picture)
             except (FeatureError, ModelError) as exc:  # of one kind: the others are asked all the same
                 variants[kind] = exc
-        return Question(variants, picture)
+        return Question(variants, picture, elsewhere=dict.fromkeys(away, Query(data=data)))
 
     def of_nothing(self, *, kinds: Sequence[str]) -> Question:
         """A question that was only made so that whatever makes questions is loaded: pictures and words.
@@ -200,6 +232,39 @@ class Questions:
             for kind, found in variants.items()
         )
         return Question(variants, self._pixels(image_id) if looks else None)
+
+    def _composed_of_both(self, query: Query, here: Sequence[str], away: Sequence[str]) -> Question:
+        """One vector of all terms, for kinds made here and elsewhere."""
+        specs = {kind: self._extractors[kind].spec for kind in here}
+        specs |= {kind: self._elsewhere[kind] for kind in away}
+        takers = set(answering(specs, query))  # raises where there are none
+        refused = {kind: QueryError(refusal(query)) for kind in away if kind not in takers}
+        asked = {kind: self._resolved(kind, query) for kind in away if kind in takers}
+        if takers.isdisjoint(here):
+            given = refused | {kind: QueryError(refusal(query)) for kind in here}
+            return Question(given, has_words=has_words(query), expansion=query.expansion, elsewhere=asked)
+        try:
+            question = self._composed(query, here)
+        except (FeatureError, ModelError) as exc:  # of the kinds here; those elsewhere may do
+            if not asked:
+                raise
+            question = Question(
+                dict.fromkeys(here, exc), has_words=has_words(query), expansion=query.expansion
+            )
+        return replace(question, variants={**question.variants, **refused}, elsewhere=asked)
+
+    def _resolved(self, kind: str, query: Query) -> Query:
+        """A query of several terms as another process can read it: it may not have all images yet."""
+        parts = []
+        for part in query.parts:
+            if part.image_id is not None:
+                record = self._originals.record(part.image_id)
+                state, _ = record.features.get(kind, (FeatureState.PENDING, ""))
+                if state is not FeatureState.DONE:
+                    with suppress(ImageError, UnknownImageError):  # then it says itself what it lacks
+                        part = replace(part, image_id=None, data=self._originals.data(record))
+            parts.append(part)
+        return replace(query, parts=tuple(parts))
 
     def _composed(self, query: Query, kinds: Sequence[str]) -> Question:
         """One vector of all terms, for each kind that has them in one space."""

@@ -25,7 +25,7 @@ from ambience.datatypes import (
     UnusedFeatures,
     Verdict,
 )
-from ambience.errors import StoreError
+from ambience.errors import StoreError, error_of
 from ambience.serve import wire
 from ambience.store.base import Job, Problem
 from ambience.words import ImageWords
@@ -275,7 +275,7 @@ class Handover:
                 for line in response.iter_lines():
                     said = json.loads(line)
                     if "problem" in said:
-                        raise wire.error_of(said["problem"]["code"], said["problem"]["detail"])
+                        raise error_of(said["problem"]["code"], said["problem"]["detail"])
                     if "result" in said:
                         return wire.decode(said["result"])
                     if on_event is not None:
@@ -320,7 +320,7 @@ def _error(text: str, place: str) -> Exception:
     """The error that a problem document tells of."""
     try:
         said = json.loads(text)
-        return wire.error_of(str(said["code"]), str(said["detail"]))
+        return error_of(str(said["code"]), str(said["detail"]))
     except (ValueError, KeyError, TypeError):
         return StoreError(
             f"{place} answered {text[:200]!r}; it may be of another version: stop it and start it again"

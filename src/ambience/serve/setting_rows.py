@@ -1,7 +1,7 @@
 """Every setting, of kinds, engines and annotators as well: for `info --settings` and the docs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ambience import registry
@@ -11,7 +11,7 @@ from ambience.composition import (
     EXTRACTORS,
     annotator_settings,
     engine_settings,
-    is_enabled,
+    kind_settings,
     make_extractors,
     own_settings,
     search_settings,
@@ -64,7 +64,7 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         listed += _option_rows(options_class, own, f"annotate.{name}", "")
     made = make_extractors(settings)
     for kind in registry.names(EXTRACTORS):
-        listed += _option_rows(KindSettings, {"enabled": is_enabled(settings, kind)}, f"kinds.{kind}", "")
+        listed += _option_rows(KindSettings, asdict(kind_settings(settings, kind)), f"kinds.{kind}", "")
         if kind in made:
             listed += _kind_rows(settings, kind, made[kind])
     return listed

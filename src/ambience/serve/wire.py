@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from ambience.errors import AmbienceError, BusyError, QueryError
+from ambience.errors import QueryError
 
 MODULES = (
     "ambience.datatypes",
     "ambience.ingest.annotating",
     "ambience.ingest.progress",
+    "ambience.services",
     "ambience.store.base",
     "ambience.words",
 )
@@ -136,25 +137,3 @@ def _class(name: str) -> type[Any]:
     if not is_noun or cls.__module__ != module:
         raise ValueError(f"{name!r} does not travel")
     return cls
-
-
-def error_of(code: str, message: str, *, retry_after_s: float = 1.0) -> AmbienceError:
-    """The error that the other process raised.
-
-    Args:
-        code: stable name of its class.
-        message: for people.
-        retry_after_s: where it was a BusyError.
-
-    Returns:
-        An instance of the class with this code; AmbienceError where none has it.
-    """
-    if code == BusyError.code:
-        return BusyError(message, retry_after_s=retry_after_s)
-    waiting: list[type[AmbienceError]] = [AmbienceError]
-    while waiting:
-        cls = waiting.pop()
-        if cls.code == code:
-            return cls(message)
-        waiting += cls.__subclasses__()
-    return AmbienceError(message)

@@ -82,6 +82,7 @@ class PutFeatures:
         renews: whether an existing DONE or EMPTY feature of the same fingerprint is replaced; else it is an
             ImageIdTakenError.
         is_current: as of `PutImage`.
+        sha256: without a draft: an image that has other bytes by now refuses it.
     """
 
     image_id: int
@@ -89,6 +90,7 @@ class PutFeatures:
     draft: ImageDraft | None = None
     renews: bool = False
     is_current: bool = False
+    sha256: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,12 +119,14 @@ class Plan:
         self.kinds = kinds
         self._coming = coming or {}
         self._fingerprints = {kind: spec.fingerprint for kind, spec in kinds.items()}
+        self._elsewhere = {spec.fingerprint: kind for kind, spec in kinds.items() if spec.is_elsewhere}
         self.before = stored.entries
         self.entries = {each: _copy(entry) for each, entry in stored.entries.items()}
         self.numbers = dict(stored.numbers)
         self.committed_feature_id = stored.numbers["feature_id"]
         self.new_spaces: dict[str, tuple[int, str]] = {}
         self.tombstones: list[Tombstone] = []
+        self.gone_elsewhere: set[tuple[str, int, bytes]] = set()
         self.removed: set[int] = set()
         self.cleared_tags: set[int] = set()
         self.tags: dict[int, dict[bytes, None]] = {}
@@ -200,11 +202,11 @@ class Plan:
             image_id = self._next_image_id()
         if write.replaces:
             self._release_path(entry)
+            for space_id in list(entry.rows):
+                self._give_up_row(image_id, space_id)
             entry.sha256, entry.path = draft.sha256, values["path"]
             entry.state = ImageState(values["state"])
             entry.values = values
-            for space_id in list(entry.rows):
-                self._drop_row(image_id, space_id)
             self._claim_path(entry.path, image_id)
             self._enlist(image_id)
         else:
@@ -228,10 +230,11 @@ class Plan:
             self._new_image(image_id, draft, values)
             self._fill(image_id, write.features)
             return Written(image_id, self._next_seq(), is_new=True)
-        if draft is not None and draft.sha256 != entry.sha256:
+        given = write.sha256 if draft is None else draft.sha256
+        if given is not None and given != entry.sha256:
             raise ImageIdTakenError(
                 f"image {image_id} has other bytes (sha256 {entry.sha256.hex()}, "
-                f"given {draft.sha256.hex()}); give another id"
+                f"given {given.hex()}); give another id"
             )
         for kind, made in write.features.items():
             if not write.renews and self._has_row(entry, made):
@@ -269,7 +272,7 @@ class Plan:
     def _remove_image(self, image_id: int) -> Written:
         entry = self._entry(image_id)
         for space_id in list(entry.rows):
-            self._drop_row(image_id, space_id)
+            self._give_up_row(image_id, space_id)
         self._release_path(entry)
         del self.entries[image_id]
         self.tags.pop(image_id, None)
@@ -288,7 +291,7 @@ class Plan:
         if not gone:
             raise UnknownImageError(f"image {write.image_id} has no {write.kind!r} feature")
         for space_id in gone:
-            self._drop_row(write.image_id, space_id)
+            self._give_up_row(write.image_id, space_id)
         if entry.state == ImageState.FEATURES_ONLY:
             if not entry.rows and self.words.is_silent(write.image_id):
                 return self._remove_image(write.image_id)
@@ -373,6 +376,13 @@ class Plan:
             made.state, feature_id, self._next_seq(), encoded(made.reason), made.feature
         )
 
+    def _give_up_row(self, image_id: int, space_id: int) -> None:
+        """Takes a row away whose feature shall be found no more; who keeps it elsewhere has to hear of it."""
+        for fingerprint, kind in self._elsewhere.items():
+            if self._spaces.get(fingerprint, (-1, ""))[0] == space_id:
+                self.gone_elsewhere.add((kind, image_id, self.entries[image_id].sha256))
+        self._drop_row(image_id, space_id)
+
     def _drop_row(self, image_id: int, space_id: int) -> None:
         """Takes a row away; a stored feature leaves a tombstone, an unwritten one was never there."""
         row = self.entries[image_id].rows.pop(space_id, None)
@@ -386,7 +396,7 @@ class Plan:
         for kind, made in drafts:
             if kind not in self.kinds:
                 raise StoreError(f"no kind {kind!r}; have {', '.join(sorted(self.kinds)) or 'none'}")
-            check_draft(kind, made)
+            check_draft(kind, made, is_elsewhere=made.fingerprint in self._elsewhere)
             for spec in (self.kinds[kind], self._coming.get(kind)):
                 if spec is not None and made.feature is not None and made.fingerprint == spec.fingerprint:
                     check_vector(spec, made.feature)
@@ -403,6 +413,8 @@ class Plan:
 
     def _has_row(self, entry: Entry, made: FeatureDraft) -> bool:
         row = entry.rows.get(self._spaces.get(made.fingerprint, (-1, ""))[0])
+        if row is not None and row.state is FeatureState.PENDING:
+            return made.fingerprint in self._elsewhere  # on its way there
         return row is not None and row.state in (FeatureState.DONE, FeatureState.EMPTY)
 
     def _entry(self, image_id: int | None) -> Entry:

@@ -92,6 +92,15 @@ def save(connection: sa.Connection, plan: Plan) -> None:
     )
     for table, rows in insertions(plan.words):
         _insert(connection, table, rows)
+    elsewhere = schema.removals_elsewhere
+    here = sa.and_(*(column == sa.bindparam(f"p_{column.name}") for column in elsewhere.c))
+    gone = [
+        dict(zip(("kind", "image_id", "sha256"), each, strict=True)) for each in sorted(plan.gone_elsewhere)
+    ]
+    _many(
+        connection, sa.delete(elsewhere).where(here), [{f"p_{n}": v for n, v in row.items()} for row in gone]
+    )
+    _insert(connection, elsewhere, gone)
     save_numbers(connection, plan.numbers)
     add_to_tallies(connection, summed(plan))
 

@@ -194,6 +194,16 @@ snapshots = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
+removals_elsewhere = Table(
+    "removals_elsewhere",
+    metadata,
+    Column("kind", String(64), primary_key=True),
+    Column("image_id", _ROWID, primary_key=True, autoincrement=False),
+    Column("sha256", LargeBinary(32), primary_key=True),
+    sqlite_with_rowid=False,
+    comment="images that the service of a kind in another process has yet to forget",
+)
+
 models_in_use = Table(
     "models_in_use",
     metadata,

@@ -100,14 +100,19 @@ def image_values(draft: ImageDraft) -> dict[str, Any]:
     }
 
 
-def check_draft(kind: str, made: FeatureDraft) -> None:
+def check_draft(kind: str, made: FeatureDraft, *, is_elsewhere: bool = False) -> None:
     """Refuses a feature whose state, fingerprint and vector do not go together.
+
+    Args:
+        kind: whose.
+        made: as it is to be written.
+        is_elsewhere: whether another process keeps the vector.
 
     Raises:
         StoreError: they do not.
     """
     if not 0 < len(made.fingerprint) <= LONGEST_FINGERPRINT:
         raise StoreError(f"a fingerprint has 1 to {LONGEST_FINGERPRINT} characters, not {made.fingerprint!r}")
-    if (made.state == FeatureState.DONE) != (made.feature is not None):
+    if (made.state == FeatureState.DONE and not is_elsewhere) != (made.feature is not None):
         raise StoreError(f"a {kind} feature is given exactly where its state is done, not {made.state}")
     stored_text(made.reason, "reason")

@@ -19,9 +19,16 @@ from ambience.datatypes import (
     QueryPart,
     Verdict,
 )
-from ambience.errors import AmbienceError, BusyError, CorruptImageError, QueryError, UnknownImageError
+from ambience.errors import (
+    AmbienceError,
+    BusyError,
+    CorruptImageError,
+    QueryError,
+    UnknownImageError,
+    error_of,
+)
 from ambience.ingest.progress import IngestReport
-from ambience.serve.wire import decode, encode, error_of
+from ambience.serve.wire import decode, encode
 from ambience.store.base import FailedFile
 
 EVIDENCE = Evidence("phash", 4.0, 0.98, 1, Verdict.EDITED, Orientation(90, True))

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
-from ambience.serve.http import errors, images, local, matches, models, search, system
+from ambience.serve.http import errors, images, kinds, local, matches, models, search, system
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.original_words import words_router
@@ -43,7 +43,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     Raises:
         UnknownKindError: no such kind.
     """
-    have = (*library.kinds, *library.annotators)
+    have = (*library.specs, *library.annotators)
     if kind is not None and kind not in have:
         raise UnknownKindError(f"no kind {kind!r} to serve; have {', '.join(have)}")
     state = ServerState.of(library, kind)
@@ -64,7 +64,15 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for router in (images.router, matches.router, search.router, system.router, models.router, local.router):
+    for router in (
+        images.router,
+        matches.router,
+        search.router,
+        system.router,
+        kinds.router,
+        models.router,
+        local.router,
+    ):
         app.include_router(router)
     app.include_router(original_router(library, kind))
     app.include_router(words_router(library, kind))

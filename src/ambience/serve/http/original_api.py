@@ -152,7 +152,7 @@ def original_router(library: "Library", kind: str | None) -> APIRouter:
         A router with four or five endpoints per kind.
     """
     router = APIRouter(tags=["original system"])
-    for name, extractor in library.kinds.items():
+    for name, spec in library.specs.items():
         if kind in (None, name):
-            OriginalEndpoints(KindService(library, extractor.spec)).add_to(router)
+            OriginalEndpoints(KindService(library, spec)).add_to(router)
     return router

@@ -61,7 +61,9 @@ def serve(
             assert opened.lock is not None
             opened.lock.announce(socket=str(server.socket_path), url=server.url)
             (on_ready or _say)(server.url)
-            with _warming_up(opened, kind) if kind in (None, *opened.kinds) else nullcontext():
+            with (
+                _warming_up(opened, kind) if kind in (None, *opened.kinds) and opened.kinds else nullcontext()
+            ):
                 server.run()
         finally:
             server.close()
@@ -82,7 +84,7 @@ def _usual_port(library: "Library", kind: str | None) -> int:
     """Where nothing else is said: of everything in one process, or the original's of one kind."""
     if kind is None:
         return PORT
-    return library.kinds[kind].spec.port if kind in library.kinds else PORTS[kind]
+    return library.specs[kind].port if kind in library.specs else PORTS[kind]
 
 
 def _say(url: str) -> None:

@@ -28,6 +28,7 @@ from ambience.serve.http.errors import shown
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
 from ambience.serve.http.word_schemas import WordMatchSchema
 from ambience.serve.placement import geometry_of
+from ambience.services import ServiceInfo, ServiceState
 from ambience.settings import Settings
 from ambience.store.base import Job
 
@@ -165,6 +166,17 @@ class AddedSchema(BaseModel):
     )
 
 
+class ServiceSchema(BaseModel):
+    """The process that serves a kind, where that is another one."""
+
+    url: str | None = Field(
+        None, description="Its address; only told where the server is bound to this machine alone."
+    )
+    state: ServiceState
+    message: str = Field("", description="Why it cannot be used.")
+    removals: int = Field(0, description="Images that it has yet to forget.")
+
+
 class KindSchema(BaseModel):
     """What one kind declares."""
 
@@ -178,6 +190,7 @@ class KindSchema(BaseModel):
     port: int = Field(description="Of this kind served alone.")
     accepts_text: bool
     note: str = Field("", description="What people must know of its model before they rely on it.")
+    service: ServiceSchema | None = Field(None, description="The other process that serves this kind.")
 
 
 class KindList(BaseModel):
@@ -225,10 +238,11 @@ class KindInfoSchema(BaseModel):
     coming: ComingModelSchema | None = Field(None, description="The model that is to take its place.")
     left_behind: int = Field(description="Images without a file that only another model has a feature of.")
     note: str = Field("", description="How the index searches, if not as the settings ask.")
+    service: ServiceSchema | None = Field(None, description="The other process that serves this kind.")
 
     @classmethod
-    def of(cls, info: KindInfo) -> "KindInfoSchema":
-        """From our datatype."""
+    def of(cls, info: KindInfo, service: ServiceSchema | None = None) -> "KindInfoSchema":
+        """From our datatypes."""
         return cls(
             title=info.spec.title,
             engine=info.engine,
@@ -238,6 +252,7 @@ class KindInfoSchema(BaseModel):
             coming=None if info.coming is None else ComingModelSchema(**asdict(info.coming)),
             left_behind=info.left_behind,
             note=info.note,
+            service=service,
         )
 
 
@@ -327,6 +342,13 @@ class Shaper:
             features=states_of(record.features),
         )
 
+    def service(self, info: ServiceInfo | None) -> ServiceSchema | None:
+        """The process that serves a kind; None where it is this one."""
+        if info is None:
+            return None
+        url = info.url if self.shows_paths else None
+        return ServiceSchema(url=url, state=info.state, message=shown(info.message), removals=info.removals)
+
     def info(self, info: LibraryInfo, settings: Settings) -> InfoSchema:
         """The library at a glance."""
         return InfoSchema(
@@ -336,7 +358,9 @@ class Shaper:
             failed_files=info.failed_files,
             disk_bytes=info.disk_bytes,
             seq=info.seq,
-            kinds={kind: KindInfoSchema.of(each) for kind, each in info.kinds.items()},
+            kinds={
+                kind: KindInfoSchema.of(each, self.service(each.service)) for kind, each in info.kinds.items()
+            },
             annotators={
                 name: AnnotatorInfoSchema(states=dict(each.states), waits=shown(each.waits))
                 for name, each in info.annotators.items()
@@ -409,8 +433,8 @@ def states_of(states: States) -> dict[str, FeatureStateSchema]:
     }
 
 
-def kind_of(spec: FeatureSpec) -> KindSchema:
-    """What a kind declares."""
+def kind_of(spec: FeatureSpec, *, service: ServiceSchema | None = None) -> KindSchema:
+    """What a kind declares, and who serves it."""
     return KindSchema(
         kind=spec.kind,
         title=spec.title,
@@ -422,6 +446,7 @@ def kind_of(spec: FeatureSpec) -> KindSchema:
         port=spec.port,
         accepts_text=spec.accepts_text,
         note=model_note(spec),
+        service=service,
     )
 
 

@@ -151,7 +151,7 @@ def _answer(state: ServerState, form: Form) -> SearchAnswer:
     """The answer to a form, in a worker thread."""
     library = state.library
     found = library.search(
-        _query(form),
+        query_of(form),
         by=form.words("by"),
         k=form.integer("k", least=1, most=library.settings.search.max_k),
         verdicts=_verdicts(form),
@@ -163,7 +163,7 @@ def _answer(state: ServerState, form: Form) -> SearchAnswer:
     return state.shaper.answer(found, records)
 
 
-def _query(form: Form) -> datatypes.Query:
+def query_of(form: Form) -> datatypes.Query:
     """The question of a form: its plain fields, and then its parts."""
     listed = form.objects("parts", most=MOST_TERMS)
     named = {each.get("image") for each in listed if isinstance(each.get("image"), str)}

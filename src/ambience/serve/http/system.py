@@ -33,8 +33,11 @@ router = APIRouter(tags=["system"])
 @router.get("/v1/kinds")
 def list_kinds(state: State) -> KindList:
     """The kinds that this server answers for."""
-    kinds = [kind for kind in state.library.kinds if state.kind in (None, kind)]
-    return KindList(kinds=[kind_of(state.library.kinds[kind].spec) for kind in kinds])
+    specs, services = state.library.specs, state.library.services()
+    kinds = [kind for kind in specs if state.kind in (None, kind)]
+    return KindList(
+        kinds=[kind_of(specs[kind], service=state.shaper.service(services.get(kind))) for kind in kinds]
+    )
 
 
 @router.get("/v1/jobs")
@@ -57,7 +60,10 @@ async def tell_health() -> Response:
 
 @router.get("/readyz", response_class=Response)
 async def tell_readiness(state: State) -> Response:
-    """Whether the library can be read and the server is not about to stop."""
+    """Whether the library can be read and the server is not about to stop.
+
+    A kind whose service in another process is down is named: the other kinds answer without it.
+    """
     if state.is_closing:
         raise NotReadyError("the server is stopping")
     try:
@@ -65,7 +71,10 @@ async def tell_readiness(state: State) -> Response:
             await to_thread.run_sync(lambda: state.library.list_images(limit=1), abandon_on_cancel=True)
     except TimeoutError as exc:
         raise NotReadyError(f"the library's records did not answer within {READY_TIMEOUT_S:g} s") from exc
-    return Response("ready\n", media_type="text/plain")
+    services = state.library.services()
+    away = [kind for kind, service in services.items() if service.state in ("down", "refused")]
+    missing = f"; the services of these kinds cannot be used: {', '.join(away)}" if away else ""
+    return Response(f"ready{missing}\n", media_type="text/plain")
 
 
 @router.get("/", response_model=None, include_in_schema=False)

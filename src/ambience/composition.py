@@ -268,7 +268,7 @@ class _Maker:
         extractors = {kind: space.extractor for kind, space in spaces.items()}
         services = {kind: space.service for kind, space in self.away.items()}
         away_specs = {kind: space.spec for kind, space in self.away.items()}
-        every = {**spaces, **self.away}
+        every: dict[str, Space | AwaySpace] = {**spaces, **self.away}
         return View(
             spaces=spaces,
             questions=Questions(self.decoder, extractors, searches, self.originals, away_specs),

@@ -9,7 +9,7 @@ import numpy as np
 
 from ambience.datatypes import FeatureState, Ids, OriginalAnswer, Query, Ranking
 from ambience.errors import AmbienceError, EmptyFeatureError, QueryError, ServiceMismatchError
-from ambience.search.narrowing import Narrowing
+from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.spaces import View
 from ambience.store.records import Records
@@ -75,6 +75,7 @@ class OneKind:
             Hits, nearest first.
 
         Raises:
+            QueryError: both a filter and images that are allowed are given.
             AmbienceError: as `ReadingLibrary.search_kind` does.
         """
         if narrowing is not None and allowed_images is not None:
@@ -82,10 +83,12 @@ class OneKind:
         if self.kind in self.view.away:
             return self._elsewhere(query, k, radius, turned, narrowing, allowed_images)
         question = self._question(query, turned=turned)
+        variants = question.variants[self.kind]
+        assert not isinstance(variants, AmbienceError)
         search = self.view.spaces[self.kind].search
         ask = partial(
-            search.by_variants if narrowing is None else partial(narrowing.by_variants, search),
-            question.variants[self.kind],
+            narrowed(search, narrowing),
+            variants,
             k=k,
             radius=radius,
             picture=question.picture,

@@ -143,6 +143,9 @@ class Spaces:
     def in_use(self, kind: str) -> Space:
         """The space of a kind that is searched.
 
+        Returns:
+            As of now.
+
         Raises:
             UnknownKindError: no such kind is switched on, or another process serves it.
         """

@@ -32,7 +32,9 @@ def gateway(tmp_path: Path, started: dict[str, Service]) -> Iterator[Library]:
 
 @pytest.fixture
 def alone(tmp_path: Path, photographs: Path) -> Iterator[Library]:
-    with ambience.open(settings=only(tmp_path / "alone", dict.fromkeys(KINDS, {})), writer=True) as opened:
+    with ambience.open(
+        settings=only(tmp_path / "alone", {kind: {} for kind in KINDS}), writer=True
+    ) as opened:
         opened.add_paths([photographs])
         yield opened
 
@@ -55,12 +57,8 @@ def waiting(gateway: Library) -> int:
     return sum(info.states[FeatureState.PENDING] for info in gateway.info().kinds.values())
 
 
-def told(matches: tuple[Match, ...], *, without: tuple[str, ...] = ()) -> list[object]:
-    return [
-        (match.image_id, match.verdict, match.score, match.orientation)
-        + tuple(each for each in match.evidence if each.kind not in without)
-        for match in matches
-    ]
+def told(matches: tuple[Match, ...]) -> list[object]:
+    return [(each.image_id, each.verdict, each.score, each.orientation, each.evidence) for each in matches]
 
 
 def test_the_answers_are_those_of_one_process(

@@ -95,5 +95,3 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
     while not is_so():
         assert time.monotonic() < end, "it never came to be so"
         time.sleep(0.02)
-
-

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeFloat
 
 from ambience.datatypes import (
     MAX_IMAGE_ID,
+    FeatureState,
     Geometry,
     Hit,
     Homography,
@@ -164,5 +165,5 @@ class PlacedDocument(ServiceDocument):
     """What became of a picture that was given to a kind."""
 
     image_id: int
-    state: Literal["done", "empty"]
+    state: FeatureState
     reason: str = ""

@@ -157,7 +157,8 @@ class RemoteKind:
             ServiceError: it cannot be used, or answers nonsense.
         """
         turned = {name: value for name, value in dataclasses.asdict(knobs).items() if value is not None}
-        way, files, own = "by_id", None, {"image_id": query.image_id}
+        way, files = "by_id", None
+        own: dict[str, Any] = {"image_id": query.image_id}
         if query.text is not None:
             way, own = "by_text", {"text": query.text}
         elif query.data is not None:
@@ -171,6 +172,8 @@ class RemoteKind:
             files=files,
         )
         try:
+            if not isinstance(rows, list):
+                raise TypeError("no list")
             listed = [(_image_id(row["image_id"]), _figure(row[figure])) for row in rows]
         except (KeyError, TypeError, ValueError) as exc:
             raise self._client.failed(f"its rows are none ({type(exc).__name__}: {exc})") from exc
@@ -206,7 +209,7 @@ class RemoteKind:
         placed = self._checked(PlacedDocument, answer)
         if placed.image_id != image_id:
             raise self._client.failed(f"it speaks of image {placed.image_id} when given {image_id}")
-        return FeatureState(placed.state), placed.reason
+        return placed.state, placed.reason
 
     def remove(self, image_id: int, sha256: bytes) -> None:
         """Has the service forget an image; nothing where it does not know it, or knows other bytes.

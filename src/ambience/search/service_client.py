@@ -16,9 +16,11 @@ import httpx
 from ambience.errors import (
     AmbienceError,
     BusyError,
+    CorruptModelError,
     FeatureError,
     ImageError,
     ImageIdTakenError,
+    MissingModelError,
     ModelError,
     QueryError,
     ServiceError,
@@ -60,7 +62,7 @@ TOLD = (
 """Errors of a service that are those of the question: they are raised here as they were there."""
 
 _PASSING = frozenset({502, 503, 504})
-_LASTING = frozenset({error.code for error in (ModelError, *ModelError.__subclasses__())})
+_LASTING = frozenset(error.code for error in (ModelError, MissingModelError, CorruptModelError))
 
 
 class Reply(NamedTuple):

@@ -60,7 +60,11 @@ class Elsewhere:
         return sorted(found)[:limit]
 
     def pending_count(self, spec: FeatureSpec) -> int:
-        """How many images a kind has yet to get; a figure of the tallies."""
+        """How many images a kind has yet to get.
+
+        Returns:
+            A figure of the tallies, which costs the same at any size.
+        """
         rows, spaces = schema.tallies, schema.spaces
         without_file = (
             sa.select(sa.func.sum(rows.c.number))

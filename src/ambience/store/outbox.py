@@ -72,7 +72,11 @@ class Outbox:
             self._path(image_id).unlink(missing_ok=True)
 
     def held(self) -> list[int]:
-        """Images whose bytes are kept, ascending; files that a killed process did not finish are deleted."""
+        """Images whose bytes are kept; files that a killed process did not finish are deleted.
+
+        Returns:
+            Their ids, ascending.
+        """
         found = []
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             if path.name.isdigit():

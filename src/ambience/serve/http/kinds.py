@@ -91,7 +91,7 @@ async def put_picture(
                 fingerprint=made,
                 protocol=PROTOCOL,
                 image_id=image_id,
-                state=said[0].value,
+                state=said[0],
                 reason=shown(said[1]),
             )
 

@@ -164,7 +164,17 @@ def _answer(state: ServerState, form: Form) -> SearchAnswer:
 
 
 def query_of(form: Form) -> datatypes.Query:
-    """The question of a form: its plain fields, and then its parts."""
+    """The question of a form: its plain fields, and then its parts.
+
+    Args:
+        form: as it was sent.
+
+    Returns:
+        A settled query.
+
+    Raises:
+        QueryError: a field is malformed, or there is nothing to look for.
+    """
     listed = form.objects("parts", most=MOST_TERMS)
     named = {each.get("image") for each in listed if isinstance(each.get("image"), str)}
     is_plain = form.file is not None and "image" not in named

@@ -126,6 +126,13 @@ class MemoryLibrary:
         self.is_closed = False
         self.asked: list[Query] = []  # questions as they came, those that were refused included
 
+    @property
+    def specs(self):
+        return {kind: extractor.spec for kind, extractor in self.kinds.items()}
+
+    def services(self):
+        return {}
+
     def forget_all(self):
         self._images.clear()
         self._texts.clear()

@@ -172,9 +172,7 @@ class RemoteKind:
             files=files,
         )
         try:
-            if not isinstance(rows, list):
-                raise TypeError("no list")
-            listed = [(_image_id(row["image_id"]), _figure(row[figure])) for row in rows]
+            listed = _rows(rows, figure)
         except (KeyError, TypeError, ValueError) as exc:
             raise self._client.failed(f"its rows are none ({type(exc).__name__}: {exc})") from exc
         known = self._known([image_id for image_id, _ in listed])
@@ -331,6 +329,13 @@ def _asked(query: Query) -> tuple[dict[str, Any], dict[str, tuple[str, bytes, st
     if query.expansion is not None:
         fields |= {"aqe_n": str(query.expansion.n), "aqe_alpha": repr(query.expansion.alpha)}
     return fields, files
+
+
+def _rows(answer: Any, figure: str) -> list[tuple[int, float]]:
+    """Images and figures, as the original's endpoints answer them."""
+    if not isinstance(answer, list):
+        raise TypeError("no list")
+    return [(_image_id(row["image_id"]), _figure(row[figure])) for row in answer]
 
 
 def _field(value: Any) -> str:

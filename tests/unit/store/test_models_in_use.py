@@ -52,7 +52,8 @@ def test_a_library_of_the_version_before_gains_the_table(tmp_path: Path) -> None
     with Store.open(tmp_path, KINDS, writer=True) as store:
         store.commit([image_of(number) for number in range(5)])
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
-        for table in ("models_in_use", "annotators", "annotations", "captions", "text_lines", "tag_forms"):
+        lacking = ("models_in_use", "annotators", "annotations", "captions", "text_lines", "tag_forms")
+        for table in (*lacking, "removals_elsewhere"):
             connection.execute(f"DROP TABLE {table}")  # all that the first version lacks
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()

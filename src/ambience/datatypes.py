@@ -199,6 +199,10 @@ class Neighbors(NamedTuple):
 # --- search and fuse ------------------------------------------------------------------------------------
 
 
+Region = tuple[float, float, float, float]
+"""An upright rectangle of an upright picture: left, top, width and height, as shares (0–1) of its sides."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueryPart:
     """One term of a composed question: exactly one of picture bytes, a stored image, or a sentence.
@@ -208,12 +212,14 @@ class QueryPart:
         image_id: a picture of the library.
         text: a sentence.
         weight: how much it counts; below 0: what is found shall not be like it.
+        region: the only part of the picture that is asked with; None: all of it.
     """
 
     data: bytes | None = None
     image_id: int | None = None
     text: str | None = None
     weight: float = 1.0
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +246,7 @@ class Query:
         parts: terms that become one vector, for kinds that put pictures and sentences into one space.
         name: what to call the query in messages.
         expansion: how kinds of embeddings widen it; None leaves that to their settings.
+        region: the only part of the picture that is asked with; None: all of it.
     """
 
     data: bytes | None = None
@@ -248,6 +255,7 @@ class Query:
     parts: tuple[QueryPart, ...] = ()
     name: str = "query"
     expansion: Expansion | None = None
+    region: Region | None = None
 
 
 Quadrilateral = tuple[tuple[float, float], ...]
@@ -455,11 +463,19 @@ class KindStatus:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The merged answer: matches by verdict, then score; and how each kind fared."""
+    """The merged answer: matches by verdict, then score; and how each kind fared.
+
+    Attributes:
+        matches: of this page.
+        kinds: one status per kind that was asked.
+        took_s: seconds.
+        next: cursor of the next page (`paging.py`); None where there are no more matches.
+    """
 
     matches: tuple[Match, ...]
     kinds: tuple[KindStatus, ...]
     took_s: float = 0.0
+    next: str | None = None
 
 
 # --- records --------------------------------------------------------------------------------------------

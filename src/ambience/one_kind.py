@@ -135,7 +135,7 @@ class OneKind:
         allowed_images: Ids | None,
     ) -> Ranking:
         service = self.view.away[self.kind].service
-        if turned or query.image_id is None:
+        if turned or query.image_id is None or query.region is not None:
             asked, _ = self.view.questions.of(query, kinds=[self.kind])
             refused = asked.variants.get(self.kind)
             if isinstance(refused, AmbienceError):
@@ -152,7 +152,7 @@ class OneKind:
 
     def _question(self, query: Query, *, turned: bool) -> Question:
         """What the kind searches with, and the query's pixels where they were decoded."""
-        if query.image_id is not None and not turned:
+        if query.image_id is not None and query.region is None and not turned:
             record = self.view.questions.record(query.image_id)
             state, _ = record.features.get(self.kind, (FeatureState.PENDING, ""))
             if state is FeatureState.EMPTY:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +34,7 @@ from ambience.errors import (
 )
 from ambience.extract.base import Extractor
 from ambience.one_kind import OneKind
+from ambience.paging import Wanted, digest_of, page
 from ambience.search.asking import asked, kinds_asked
 from ambience.search.combination import settled, terms
 from ambience.search.filters import parsed
@@ -203,6 +204,7 @@ class ReadingLibrary:
         min_score: float = 0.0,
         exclude_self: bool = False,
         filter: str | None = None,
+        cursor: str | None = None,
     ) -> Answer:
         """Asks every kind at once and merges what they say.
 
@@ -214,16 +216,17 @@ class ReadingLibrary:
             min_score: only matches of at least this score, 0–1.
             exclude_self: leave out the images that the query names.
             filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
+            cursor: `next` of the page before, of the same question; None for the first page.
 
         Returns:
-            Matches by verdict, then score; and how each kind fared.
+            Matches by verdict, then score; how each kind fared; and the cursor of the next page.
 
         Raises:
             FilterError: the filter is malformed; the message names the column.
             ImageError: the query's bytes are no usable picture.
             ModelError: the query has words, and the model that understands them is not there.
             QueryError: the query is empty, can be asked of none of the kinds, or asks for more than
-                `search.max_k`.
+                `search.max_k`; or the cursor is not of this question.
             UnknownImageError: an image of the query does not exist.
             UnknownKindError: `by` names no kind.
         """
@@ -247,15 +250,11 @@ class ReadingLibrary:
         question, sha256 = asked(view.questions, specs, texts, query, by)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
-        answer = view.gateway.search(question, k=k + len(named), same_files=same_files, narrowing=narrowing)
-        kept = (
-            match
-            for match in answer.matches
-            if match.score >= min_score
-            and (not verdicts or match.verdict in verdicts)
-            and match.image_id not in named
-        )
-        return replace(answer, matches=tuple(kept)[:k])
+        most = self.settings.search.max_depth
+        wanted = Wanted(k, frozenset(verdicts or ()), min_score, frozenset(named), most)
+        digest = digest_of(query, sorted(by or ()), sorted(verdicts or ()), min_score, exclude_self, filter)
+        ask = partial(view.gateway.search, question, same_files=same_files, narrowing=narrowing)
+        return page(lambda depth: ask(k=depth), wanted, digest, cursor)
 
     def warm_up(self, *, by: Sequence[str] | None = None) -> None:
         """Searches with a picture of nothing, so that the first real search waits for no compiler or model.
@@ -359,11 +358,13 @@ class ReadingLibrary:
         """
         view = self._parts.spaces.view
         read = view.questions.data
-        (first, query_name), (second, image_name) = read(self._checked(query)), read(self._checked(image))
+        query, image = self._checked(query), self._checked(image)
+        (first, query_name), (second, image_name) = read(query), read(image)
         decode = self._parts.decoder.decode
-        one = decode(first, name=query_name, longest_side=COMPARED_SIDE)
-        other = decode(second, name=image_name, longest_side=COMPARED_SIDE)
-        found, geometry, notes = view.comparer.compare(one, other, is_same_file=first == second)
+        one = decode(first, name=query_name, longest_side=COMPARED_SIDE, region=query.region)
+        other = decode(second, name=image_name, longest_side=COMPARED_SIDE, region=image.region)
+        is_same = first == second and query.region == image.region
+        found, geometry, notes = view.comparer.compare(one, other, is_same_file=is_same)
         one, other = reduced(one, COMPARED_SIDE), reduced(other, COMPARED_SIDE)
         return Comparison(one, other, query_name, image_name, found, geometry, notes)
 

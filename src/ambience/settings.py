@@ -168,7 +168,8 @@ class SearchSettings:
     """How questions are answered."""
 
     k: int = setting(20, "hits", "Hits that are answered where nothing else is asked.", minimum=1)
-    max_k: int = setting(1000, "hits", "Most hits that can be asked for.", minimum=1)
+    max_k: int = setting(1000, "hits", "Most hits that can be asked for at once.", minimum=1)
+    max_depth: int = setting(5000, "hits", "Most hits of one question on all its pages together.", minimum=1)
     deadline_s: float = setting(
         10.0, "seconds", "A kind that has not answered by then is named as late.", minimum=0.01
     )

@@ -418,3 +418,17 @@ def test_a_malformed_filter_is_shown_with_its_place(with_a_rocket) -> None:
     assert "column 1" in with_a_rocket.run("search", "--filter", "", code=1).err
     usage = with_a_rocket.run("search", "--filter", "winter", "--by", "phash", code=2)
     assert "--by" in usage.err
+
+
+def test_a_part_of_a_picture_is_asked_with_by_its_shares(with_a_rocket, shipped_photographs) -> None:
+    rocket = shipped_photographs / "rocket.jpg"
+    found = with_a_rocket.run("search", rocket, "--region", "0.25,0,0.5,1", "--json").out
+    document = json.loads(found)
+    assert document["query"].startswith("a region of ")
+    assert document["matches"][0]["verdict"] == "part"
+    for words, said in (
+        ((rocket, "--region", "0,0,1"), "--region 0,0,1: give left, top, width and height"),
+        (("--text", "x", "--region", "0,0,1,1"), "name the picture as well"),
+    ):
+        assert said in with_a_rocket.run("search", *words, code=2).err
+    assert "not within the picture" in with_a_rocket.run("search", rocket, "--region", "0,0,2,1", code=1).err

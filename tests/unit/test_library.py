@@ -335,3 +335,49 @@ def test_warming_up_asks_every_kind_of_an_empty_library_and_leaves_nothing(setti
         assert all(not isinstance(found, Exception) for found in question.variants.values())
         library.warm_up()
         assert library.info().images == 0
+
+
+RIGHT_HALF = (0.5, 0.0, 0.5, 1.0)
+
+
+def test_a_region_finds_what_was_cut_out_of_it(library: Library, photographs: Path) -> None:
+    """The right half of a stored picture, against a library that holds just that half as a file."""
+    with Image.open(photographs / "chelsea.png") as opened:
+        whole = opened.convert("RGB")
+    half = library.add_image(jpeg(whole.crop((whole.width // 2, 0, whole.width, whole.height)), 95)).image_id
+    chelsea = id_of(library, "chelsea.png")
+    by_id = library.search(Query(image_id=chelsea, region=RIGHT_HALF))
+    by_bytes = library.search(Query(data=(photographs / "chelsea.png").read_bytes(), region=RIGHT_HALF))
+    for answer in (by_id, by_bytes):
+        assert (answer.matches[0].image_id, answer.matches[0].verdict) == (half, Verdict.SAME_PICTURE)
+        found = {match.image_id: match for match in answer.matches}
+        assert found[chelsea].verdict is Verdict.PART
+        assert all(match.verdict is not Verdict.SAME_FILE for match in answer.matches)
+    alone = library.search_kind("phash", Query(image_id=chelsea, region=RIGHT_HALF), k=1, turned=False)
+    assert alone.hits[0].image_id == half
+    comparison = library.match(Query(image_id=chelsea, region=RIGHT_HALF), Query(image_id=half))
+    assert comparison.match is not None and comparison.match.verdict is Verdict.SAME_PICTURE
+
+
+def test_a_region_of_a_picture_whose_file_is_gone_cannot_be_asked(library: Library) -> None:
+    library.file_path(3).unlink()
+    with pytest.raises(UnknownImageError, match="is gone"):
+        library.search(Query(image_id=3, region=RIGHT_HALF))
+
+
+def test_pages_of_an_answer_hold_every_match_once(library: Library, chelsea: Image.Image) -> None:
+    for side in (400, 300, 200):
+        library.add_image(jpeg(chelsea.resize((side, side * 2 // 3))))
+    query = Query(image_id=id_of(library, "chelsea.png"))
+    every = [match.image_id for match in library.search(query, k=1000).matches]
+    seen, cursor = [], None
+    while True:
+        answer = library.search(query, k=1, cursor=cursor)
+        seen += [match.image_id for match in answer.matches]
+        cursor = answer.next
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(every)
+    assert len(every) >= 4
+    with pytest.raises(QueryError, match="another question"):
+        library.search(query, by=["color"], cursor=library.search(query, k=1).next)

@@ -1,14 +1,16 @@
 """The decoder that ingest, search and the thumbnails share: one decode per picture."""
 
+import math
 import os
 import stat
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from ambience.datatypes import Picture, PixelNeed
+from ambience.datatypes import Picture, PixelNeed, Region
 from ambience.decode import limits, pixels
 from ambience.decode.supervisor import WorkerPool
+from ambience.decode.transforms import cropped
 from ambience.errors import ImageError
 from ambience.settings import DecodeSettings
 
@@ -34,17 +36,21 @@ class Decoder:
         if self._need is not None:
             self._need = None if need.longest_side is None else max(self._need, need.longest_side)
 
-    def decode(self, data: bytes, *, name: str, longest_side: int | None = 0) -> Picture:
+    def decode(
+        self, data: bytes, *, name: str, longest_side: int | None = 0, region: Region | None = None
+    ) -> Picture:
         """Pixels that satisfy every need; thread-safe.
 
         Args:
             data: of a picture file.
             name: of the file, for messages.
             longest_side: wanted beyond the needs of the kinds, in pixels; None: all there are.
+            region: the only part of the upright picture that is wanted; None: all of it.
 
         Returns:
             The smallest picture whose longest side reaches the greatest need; full size, and `is_exact`,
-            where somebody asks for full size or `decode.exact` is set.
+            where somebody asks for full size or `decode.exact` is set. Of a region, as if it were a file of
+            its own.
 
         Raises:
             UnsupportedFormatError: no picture format that is read.
@@ -53,6 +59,13 @@ class Decoder:
             DecoderFailedError: the decoding worker died, hung or ran out of memory.
         """
         need = None if self._need is None or longest_side is None else max(self._need, longest_side)
+        if region is None:
+            return self._decoded(data, need, name)
+        if need is not None:  # the region's longest side is this share of the picture's, or more
+            need = math.ceil(need / min(region[2:]))
+        return cropped(self._decoded(data, need, name), region)
+
+    def _decoded(self, data: bytes, need: int | None, name: str) -> Picture:
         header = pixels.read_header(data, self._settings, name=name)
         if header is not None and header.is_plain and header.cost <= self._settings.worker_pixels:
             if header.format == "jpeg":

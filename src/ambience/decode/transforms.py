@@ -5,19 +5,24 @@ comes before color because color conversion costs more per pixel than decoding d
 """
 
 import io
+import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from ambience.datatypes import RgbImage
+from ambience.datatypes import Picture, Region, RgbImage
 
 MAX_PROFILE_BYTES = 4 * 2**20
 """Larger ICC profiles are passed over; those of printing presses have 0.5–3 MB."""
 
 SRGB_TOLERANCE = 2
 """A profile that moves no color by more than this many levels of 255 is sRGB under another name."""
+
+_SHARE_OF_A_PIXEL = 1e-3
+"""A region that reaches into a pixel by less than this does not hold it: its shares were rounded."""
 
 _WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
@@ -46,6 +51,30 @@ def oriented(rgb: RgbImage, orientation: int) -> RgbImage:
 def oriented_size(width: int, height: int, orientation: int) -> tuple[int, int]:
     """Width and height after `oriented`."""
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def cropped(picture: Picture, region: Region) -> Picture:
+    """A region of a picture, as a picture of its own.
+
+    Args:
+        picture: decoded, upright.
+        region: left, top, width and height as shares of the picture's sides; within it.
+
+    Returns:
+        Whole pixels, one at least each way, that hold the region; its width and height are those that it has
+        in the file.
+    """
+    rows, columns = picture.rgb.shape[:2]
+    left, top, width, height = region
+    x, y = min(int(left * columns), columns - 1), min(int(top * rows), rows - 1)
+    right = max(x + 1, min(columns, math.ceil((left + width) * columns - _SHARE_OF_A_PIXEL)))
+    bottom = max(y + 1, min(rows, math.ceil((top + height) * rows - _SHARE_OF_A_PIXEL)))
+    return replace(
+        picture,
+        rgb=np.ascontiguousarray(picture.rgb[y:bottom, x:right]),
+        width=max(1, round(width * picture.width)),
+        height=max(1, round(height * picture.height)),
+    )
 
 
 def power_of_two_factor(longest: int, need: int | None) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, Query, QueryPart
+from ambience.datatypes import FeatureSpec, Query, QueryPart, Region
 from ambience.errors import QueryError
 
 MOST_TERMS = 32
@@ -31,6 +31,9 @@ MINUS = -1.0
 
 _SHOWN = 40
 
+_ROUNDING = 1e-6
+"""Sums of shares may be above 1 by as much: they were divided by widths in pixels."""
+
 
 def settled(query: Query) -> Query:
     """A question that was checked, in its simplest form.
@@ -40,11 +43,12 @@ def settled(query: Query) -> Query:
 
     Returns:
         Sentences without outer spaces and half characters; a single term as a plain question, since a weight
-        says nothing where there is nothing else; anything else as it came.
+        says nothing where there is nothing else; a region that is the whole picture as none; anything else as
+        it came.
 
     Raises:
         QueryError: it is empty, names more than one thing outside of `parts`, or a term is not one thing of a
-            finite weight other than 0; there are too many; or none has a weight above 0.
+            finite weight other than 0; there are too many; none has a weight above 0; or a region is none.
     """
     given = [name for name in ("data", "image_id", "text") if getattr(query, name) is not None]
     given += ["parts"] if query.parts else []
@@ -52,15 +56,45 @@ def settled(query: Query) -> Query:
         raise QueryError("the query is empty; give a picture, the id of a stored image, or words")
     if len(given) > 1:
         raise QueryError(f"the query has {' and '.join(given)}; give one of them, or all of them as parts")
+    if query.region is not None and (query.parts or query.text is not None):
+        raise QueryError("a region is a part of one picture; give it with that picture, within parts")
     if query.text is not None:
         return replace(query, text=_sentence(query.text))
     if not query.parts:
-        return query
+        return replace(query, region=checked_region(query.region))
     parts = _checked_parts(query.parts)
     if len(parts) > 1:
         return replace(query, parts=parts)
     (only,) = parts
-    return replace(query, parts=(), data=only.data, image_id=only.image_id, text=only.text)
+    return replace(
+        query, parts=(), data=only.data, image_id=only.image_id, text=only.text, region=only.region
+    )
+
+
+def checked_region(region: Region | None) -> Region | None:
+    """A region within its picture.
+
+    Args:
+        region: as asked.
+
+    Returns:
+        The same, with sums that are above 1 by rounding alone cut to 1; None where it is the whole picture.
+
+    Raises:
+        QueryError: it is not within 0–1, or has no width or no height.
+    """
+    if region is None:
+        return None
+    x, y, width, height = region
+    is_within = all(map(math.isfinite, region)) and min(x, y) >= 0 and min(width, height) > 0
+    if not is_within or max(x + width, y + height) > 1 + _ROUNDING or max(x, y) >= 1:
+        shown = ", ".join(f"{each:g}" for each in region)
+        raise QueryError(
+            f"the region [{shown}] is not within the picture; give [left, top, width, height] as shares of "
+            "its sides, 0 to 1, with a width and a height above 0"
+        )
+    region = (x, y, min(width, 1 - x), min(height, 1 - y))
+    return None if region == (0, 0, 1, 1) else region
 
 
 def terms(query: Query) -> tuple[QueryPart, ...]:
@@ -69,7 +103,7 @@ def terms(query: Query) -> tuple[QueryPart, ...]:
     Returns:
         One or more.
     """
-    return query.parts or (QueryPart(query.data, query.image_id, query.text),)
+    return query.parts or (QueryPart(query.data, query.image_id, query.text, region=query.region),)
 
 
 def has_words(query: Query) -> bool:
@@ -178,7 +212,8 @@ def _named(part: QueryPart, name: str) -> str:
     if part.text is not None:
         text = " ".join(part.text.split())
         return f"“{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}”"
-    return name if part.image_id is None else f"picture {part.image_id}"
+    picture = name if part.image_id is None else f"picture {part.image_id}"
+    return picture if part.region is None else f"a region of {picture}"
 
 
 def _checked_parts(parts: tuple[QueryPart, ...]) -> tuple[QueryPart, ...]:
@@ -197,7 +232,10 @@ def _checked_parts(parts: tuple[QueryPart, ...]) -> tuple[QueryPart, ...]:
                 f"part {number} of the query has the weight {part.weight}; it is a finite number other than "
                 "0, below 0 for what shall not be found"
             )
-        checked.append(part if part.text is None else replace(part, text=_sentence(part.text)))
+        if part.text is not None and part.region is not None:
+            raise QueryError(f"part {number} of the query is a text, which has no region")
+        text = None if part.text is None else _sentence(part.text)
+        checked.append(replace(part, text=text, region=checked_region(part.region)))
     if not any(part.weight > 0 for part in checked):
         raise QueryError(
             "the query only says what shall not be found; say also what to look for, in words or by a picture"

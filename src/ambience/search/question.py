@@ -100,7 +100,7 @@ class Questions:
             kinds: to ask.
 
         Returns:
-            One entry per kind, and the sha256 of the query's file where the query is one picture.
+            One entry per kind, and the sha256 of the query's file where the query is one whole picture.
 
         Raises:
             AmbienceError: words, or several terms together, mean nothing to any of the kinds; with the reason
@@ -113,6 +113,12 @@ class Questions:
         kinds = [kind for kind in kinds if kind not in self._elsewhere]
         if query.text is not None or query.parts:
             return self._composed_of_both(query, kinds, away), None
+        if query.region is not None:  # what is asked with is no file, and nothing is stored of it
+            data, name = self.data(query)
+            picture = self._decoder.decode(data, name=name, region=query.region)
+            elsewhere = dict.fromkeys(away, replace(query, image_id=None, data=data, name=name))
+            question = self.from_picture(picture, kinds=kinds)
+            return replace(question, elsewhere=elsewhere, expansion=query.expansion), None
         if query.data is not None:
             question = self.from_bytes(query.data, name=query.name, kinds=kinds)
             question = replace(question, elsewhere=dict.fromkeys(away, query), expansion=query.expansion)
@@ -260,7 +266,7 @@ class Questions:
             if part.image_id is not None:
                 record = self._originals.record(part.image_id)
                 state, _ = record.features.get(kind, (FeatureState.PENDING, ""))
-                if state is not FeatureState.DONE:
+                if part.region is not None or state is not FeatureState.DONE:
                     with suppress(ImageError, UnknownImageError):  # then it says itself what it lacks
                         part = replace(part, image_id=None, data=self._originals.data(record))
             parts.append(part)
@@ -271,9 +277,9 @@ class Questions:
         answering({kind: self._extractors[kind].spec for kind in kinds}, query)  # raises where none can
         parts = terms(query)
         pictures = {
-            place: self._decoder.decode(part.data, name=f"picture {place + 1} of {query.name}")
+            place: self._pixels_of(part, name=f"picture {place + 1} of {query.name}")
             for place, part in enumerate(parts)
-            if part.data is not None
+            if part.data is not None or part.region is not None
         }
         for part in parts:
             if part.image_id is not None:
@@ -293,6 +299,13 @@ class Questions:
         if not notes:  # no kind can be asked; a model that can be installed says most
             raise next((fault for fault in faults if isinstance(fault, ModelError)), faults[0])
         return Question(variants, None, notes, has_words(query), query.expansion)
+
+    def _pixels_of(self, part: QueryPart, *, name: str) -> Picture:
+        """The pixels of a term that is a picture, or of the region of it."""
+        data = part.data
+        if data is None:
+            data, name = self.data(Query(image_id=part.image_id))
+        return self._decoder.decode(data, name=name, region=part.region)
 
     def _combined(
         self, kind: str, parts: Sequence[QueryPart], pictures: Mapping[int, Picture]

@@ -23,6 +23,7 @@ from ambience.datatypes import (
     OriginalAnswer,
     Query,
     Ranking,
+    Region,
 )
 from ambience.errors import ServiceError, SettingsError, UnknownImageError
 from ambience.search.combination import MOST_TERMS
@@ -315,11 +316,14 @@ def _asked(query: Query) -> tuple[dict[str, Any], dict[str, tuple[str, bytes, st
         fields["image_id"] = str(query.image_id)
     if query.text is not None:
         fields["text"] = query.text
+    if query.region is not None:
+        fields["region"] = _shares(query.region)
     parts = []
     for number, part in enumerate(query.parts[:MOST_TERMS]):
         said: dict[str, Any] = {"weight": part.weight}
         said |= {} if part.text is None else {"text": part.text}
         said |= {} if part.image_id is None else {"image_id": part.image_id}
+        said |= {} if part.region is None else {"region": _shares(part.region)}
         if part.data is not None:
             said["image"] = f"part{number}"
             files[said["image"]] = (said["image"], part.data, _BYTES)
@@ -329,6 +333,10 @@ def _asked(query: Query) -> tuple[dict[str, Any], dict[str, tuple[str, bytes, st
     if query.expansion is not None:
         fields |= {"aqe_n": str(query.expansion.n), "aqe_alpha": repr(query.expansion.alpha)}
     return fields, files
+
+
+def _shares(region: Region) -> str:
+    return ",".join(map(repr, map(float, region)))
 
 
 def _rows(answer: Any, figure: str) -> list[tuple[int, float]]:

@@ -179,6 +179,7 @@ class Handover:
         min_score: float = 0.0,
         exclude_self: bool = False,
         filter: str | None = None,
+        cursor: str | None = None,
     ) -> Answer:
         """As `Library.search`."""
         found = self._call(
@@ -190,6 +191,7 @@ class Handover:
             min_score=min_score,
             exclude_self=exclude_self,
             filter=filter,
+            cursor=cursor,
         )
         return cast(Answer, found)
 

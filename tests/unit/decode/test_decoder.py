@@ -288,3 +288,28 @@ def test_many_threads_share_one_decoder(full: Decoder) -> None:
     for i, picture in enumerate(pictures):
         assert picture.rgb.shape == (40, 40 + i, 3)
         assert (picture.rgb == (i, 2 * i, 3 * i)).all()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("region", [(0.25, 0.5, 0.5, 0.25), (0, 0, 0.1, 1), (0.999, 0.999, 0.001, 0.001)])
+def test_a_region_is_decoded_as_finely_as_a_picture(
+    scaled: Decoder, full: Decoder, form: str, region: tuple[float, float, float, float]
+) -> None:
+    data = encoded(photo(640, 400), form)
+    whole = full.decode(data, name="a").rgb
+    x, y, width, height = (round(share * side) for share, side in zip(region, (640, 400) * 2, strict=True))
+    expected = whole[min(y, 399) : y + max(1, height), min(x, 639) : x + max(1, width)]
+    assert np.array_equal(full.decode(data, name="a", region=region).rgb, expected)
+    found = scaled.decode(data, name="a", region=region)
+    assert max(found.rgb.shape) >= min(150, max(expected.shape))
+    assert (found.width, found.height) == (max(1, width), max(1, height))
+    assert found.rgb.flags.c_contiguous
+
+
+def test_a_region_is_of_the_upright_picture(full: Decoder) -> None:
+    data = encoded(photo(60, 40), "JPEG", exif=exif(orientation=6))
+    upright = full.decode(data, name="a").rgb
+    assert upright.shape == (60, 40, 3)
+    lower_half = full.decode(data, name="a", region=(0, 0.5, 1, 0.5))
+    assert np.array_equal(lower_half.rgb, upright[30:])
+    assert (lower_half.width, lower_half.height) == (40, 30)

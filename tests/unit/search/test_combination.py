@@ -17,6 +17,7 @@ from ambience.search.combination import (
     has_words,
     settled,
     takes,
+    terms,
 )
 
 WORDS = FeatureSpec("words", "", 3, "float16", "cosine", 1, 1, accepts_text=True)
@@ -136,3 +137,27 @@ def test_a_question_has_a_name_for_people() -> None:
     asked = Query(parts=(QueryPart(data=b"x"), text("dog"), text("snow", -1), picture(7, -2)), name="a.jpg")
     assert described(asked) == "a.jpg and “dog”, without “snow” or picture 7"
     assert len(described(Query(text="x" * 500))) < 50
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(0, 0, 1, 1.0000001), (0.9, 0.9, 0.2, 0.1), (0, 0, 0.5, 0), (float("nan"), 0, 1, 1), (0, -0.1, 1, 1)],
+)
+def test_a_region_lies_within_its_picture(region: tuple[float, float, float, float]) -> None:
+    if region[3] == 1.0000001:  # a sum of rounded shares
+        assert settled(Query(image_id=1, region=region)) == Query(image_id=1)
+        return
+    for query in (Query(image_id=1, region=region), of(QueryPart(image_id=1, region=region), text("x"))):
+        with pytest.raises(QueryError, match="is not within the picture"):
+            settled(query)
+
+
+def test_a_region_is_of_a_picture() -> None:
+    half = (0.0, 0.0, 0.5, 1.0)
+    for query in (Query(text="x", region=half), of(QueryPart(text="x", region=half))):
+        with pytest.raises(QueryError, match="region"):
+            settled(query)
+    one = settled(of(QueryPart(image_id=1, weight=0.5, region=half)))
+    assert one == Query(image_id=1, region=half)
+    assert described(one) == "a region of picture 1"
+    assert terms(one) == (QueryPart(image_id=1, region=half),)

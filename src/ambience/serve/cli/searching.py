@@ -22,7 +22,7 @@ from ambience.serve.cli.output import (
 from ambience.serve.cli.session import Session
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Answer, Evidence, ImageRecord, KindStatus, Match, Query
+    from ambience.datatypes import Answer, Evidence, ImageRecord, KindStatus, Match, Query, Region
     from ambience.settings import Settings
 
 LONGEST_FOUND = 40
@@ -45,6 +45,12 @@ FILE_KIND = "sha256"
     help="Words for what shall not be found; beside --text or a picture.",
 )
 @click.option(
+    "--region",
+    metavar="X,Y,W,H",
+    help="Ask with this part of the picture alone: left, top, width and height as shares of its sides, such "
+    "as 0.5,0,0.5,1 for the right half.",
+)
+@click.option(
     "--by", "kinds", metavar="KIND", multiple=True, help="Ask this kind only, such as color; may be repeated."
 )
 @click.option(
@@ -64,6 +70,7 @@ def search(
     picture: str | None,
     texts: tuple[str, ...],
     minuses: tuple[str, ...],
+    region: str | None,
     kinds: tuple[str, ...],
     filter_text: str | None,
     k: int | None,
@@ -81,6 +88,7 @@ def search(
       ambience search --text "dog on a beach" --minus snow
       ambience search --text resturant --by text
       ambience search photo.jpg --text "at night"
+      ambience search photo.jpg --region 0.5,0,0.5,1
       ambience search photo.jpg --filter "winter && !forest"
       ambience search --filter "date:2020-05 && has:caption"
 
@@ -89,13 +97,15 @@ def search(
     """  # noqa: D301 - click keeps the lines after a \b as they are
     if is_json and paths:
         raise click.UsageError("--json and --paths are two forms of the same answer; give one of them")
+    if region is not None and picture is None:
+        raise click.UsageError("--region is a part of a picture; name the picture as well")
     if picture is None and not texts and not minuses and filter_text is not None:
         if kinds:
             raise click.UsageError("--by says what to ask of a picture or of words; a filter alone asks none")
         return listing(session, filter_text, k=k, is_json=is_json, paths=paths, opens=opens)
     from ambience.search.combination import described
 
-    question = composed_of(picture, texts, minuses, session.settings)
+    question = composed_of(picture, texts, minuses, session.settings, region=_region_of(region))
     name = described(question)
     by = [kind for word in kinds for kind in word.split(",") if kind] or None
     with session.reading() as library:
@@ -116,7 +126,12 @@ def search(
 
 
 def composed_of(
-    picture: str | None, texts: "Sequence[str]", minuses: "Sequence[str]", settings: "Settings"
+    picture: str | None,
+    texts: "Sequence[str]",
+    minuses: "Sequence[str]",
+    settings: "Settings",
+    *,
+    region: "Region | None" = None,
 ) -> "Query":
     """What the user asks: a picture, words, or both together.
 
@@ -125,6 +140,7 @@ def composed_of(
         texts: what to find.
         minuses: what shall not be found.
         settings: say how much is fetched and read.
+        region: the only part of the picture to ask with.
 
     Returns:
         A settled question.
@@ -142,10 +158,24 @@ def composed_of(
             "say what to look for: a picture (a file, a URL or an id), --text, --filter, or several of these"
         )
     query = Query() if picture is None else question_of(picture, settings)
-    parts = [] if picture is None else [QueryPart(query.data, query.image_id)]
+    parts = [] if picture is None else [QueryPart(query.data, query.image_id, region=region)]
     parts += [QueryPart(text=text) for text in texts]
     parts += [QueryPart(text=text, weight=MINUS) for text in minuses]
     return settled(replace(query, data=None, image_id=None, parts=tuple(parts)))
+
+
+def _region_of(text: str | None) -> "Region | None":
+    """Four shares, parted by commas; `settled` checks that they lie within a picture."""
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (float(each) for each in text.split(","))
+    except ValueError as exc:
+        raise click.UsageError(
+            f"--region {text}: give left, top, width and height as shares of the picture's sides, such as "
+            "0.5,0,0.5,1"
+        ) from exc
+    return x, y, width, height
 
 
 def question_of(word: str, settings: "Settings") -> "Query":

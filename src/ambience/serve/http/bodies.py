@@ -178,6 +178,26 @@ class Form:
             raise QueryError(f"{name} = {_short(value)} is not within {least:g} to {most:g}")
         return float(value)
 
+    def numbers(self, name: str, *, count: int) -> tuple[float, ...] | None:
+        """A field as so many finite numbers: a JSON list, or one string with commas; None if absent.
+
+        Returns:
+            The numbers.
+
+        Raises:
+            QueryError: there are more or fewer, or one of them is no finite number.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        listed = value.strip().strip("[]").split(",") if isinstance(value, str) else value
+        if not isinstance(listed, list) or len(listed) != count:
+            raise QueryError(f"{name} = {_short(value)} is no list of {count} numbers")
+        found = [Form({name: [one]}).number(name, least=-math.inf) for one in listed]
+        if None in found:
+            raise QueryError(f"{name} = {_short(value)} is no list of {count} numbers")
+        return tuple(number for number in found if number is not None)
+
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A field as yes or no.
 

@@ -18,10 +18,11 @@ from ambience.search.ranking_document import (
     RankingDocument,
     ServiceDocument,
 )
+from ambience.serve.http.asking import query_of
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS
-from ambience.serve.http.search import SEARCH_BODY, query_of
+from ambience.serve.http.search import SEARCH_BODY
 from ambience.serve.http.state import ServerState, State, work_place
 
 ALLOWED = "allowed"

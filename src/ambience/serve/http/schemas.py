@@ -151,6 +151,9 @@ class SearchAnswer(BaseModel):
     matches: list[MatchSchema]
     kinds: list[KindStatusSchema]
     took_s: float
+    next: str | None = Field(
+        None, description="`cursor` of the next page; null where there are no more matches."
+    )
 
 
 class AddedSchema(BaseModel):
@@ -392,6 +395,7 @@ class Shaper:
             matches=self.matches(answer.matches, records),
             kinds=statuses_of(answer.kinds),
             took_s=answer.took_s,
+            next=answer.next,
         )
 
     def added(self, added: AddedImage, look_up: Callable[[list[int]], dict[int, ImageRecord]]) -> AddedSchema:

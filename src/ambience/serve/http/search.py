@@ -1,36 +1,52 @@
 """`/v1/search`: every kind is asked at once, and one answer comes back."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
 
-from ambience import datatypes
-from ambience.datatypes import MAX_IMAGE_ID, Expansion, QueryPart, Verdict
-from ambience.errors import QueryError
-from ambience.search.combination import LONGEST_TEXT, MINUS, MOST_TERMS, settled
+from ambience.datatypes import MAX_IMAGE_ID, Verdict
+from ambience.paging import LONGEST_CURSOR
+from ambience.search.combination import LONGEST_TEXT, MOST_TERMS
 from ambience.search.embedding import USUAL
 from ambience.search.filters import LONGEST_FILTER
+from ambience.serve.http.asking import LONGEST_URL, knobs_of, pictures_of, query_of
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
 from ambience.serve.http.state import ServerState, work_place
 
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
+_URL = {"type": "string", "maxLength": LONGEST_URL, "description": "Address of a picture on the web."}
+_REGION: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0, "maximum": 1},
+    "minItems": 4,
+    "maxItems": 4,
+    "description": "The part of the upright picture to ask with: left, top, width and height as shares of "
+    "its sides. The answer is that of the part cut out.",
+}
 _PART: dict[str, Any] = {
     "type": "object",
-    "description": "One term: exactly one of `text`, `image_id` and `image`.",
+    "additionalProperties": False,
+    "description": "One term: exactly one of `text`, `image_id`, `image` and `url`.",
     "properties": {
         "text": _TEXT,
         "image_id": {"type": "integer", "description": "An image of the library."},
         "image": {"type": "string", "description": "Name of the form field that holds a picture sent along."},
+        "url": _URL,
         "weight": {
             "type": "number",
             "default": 1,
             "description": "How much it counts against the other terms; below 0: what shall not be found.",
         },
+        "region": _REGION,
     },
 }
 _KNOBS: dict[str, Any] = {
     "image_id": {"type": "integer", "description": "Search by this image of the library."},
+    "url": _URL | {"description": "Search by the picture at this address, which the server fetches."},
+    "region": _REGION,
     "text": _TEXT | {"description": "Search by words, where a kind takes them."},
     "minus": _TEXT | {"description": "Words for what shall not be found, beside something that shall."},
     "parts": {
@@ -58,6 +74,12 @@ _KNOBS: dict[str, Any] = {
         "(docs/filters.md).",
     },
     "exclude_self": {"type": "boolean", "description": "Leave out the images that the question names."},
+    "cursor": {
+        "type": "string",
+        "maxLength": LONGEST_CURSOR,
+        "description": "`next` of the page before, for the page that follows; all else as for that page; "
+        "`k` may change.",
+    },
     "aqe_n": {
         "type": "integer",
         "minimum": 0,
@@ -73,6 +95,10 @@ _KNOBS: dict[str, Any] = {
 _EXAMPLES: dict[str, Any] = {
     "words": {"summary": "By words", "value": {"text": "dog on a beach", "minus": "snow", "k": 20}},
     "image": {"summary": "By an image of the library", "value": {"image_id": 17, "exclude_self": True}},
+    "region": {
+        "summary": "By a part of a picture on the web",
+        "value": {"url": "https://photos.example/lake.jpg", "region": [0.25, 0.1, 0.5, 0.4]},
+    },
     "filter": {
         "summary": "Among some of the images",
         "value": {"text": "snow", "filter": "(winter || mountain) && -people && width>=1920"},
@@ -91,8 +117,8 @@ _EXAMPLES: dict[str, Any] = {
 SEARCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "At least one of `image`, `image_id`, `text` and `parts`. One picture alone is asked "
-        "of every kind. Several terms, and words, become one vector: the sum of their vectors of unit "
+        "description": "At least one of `image`, `image_id`, `url`, `text` and `parts`. One picture alone is "
+        "asked of every kind. Several terms, and words, become one vector: the sum of their vectors of unit "
         "length, each times its weight, brought to unit length.",
         "content": {
             "multipart/form-data": {
@@ -115,115 +141,63 @@ router = APIRouter(prefix="/v1/search", tags=["search"], responses=PROBLEMS)
 
 @router.post("", openapi_extra=SEARCH_BODY)
 async def search(request: Request) -> SearchAnswer:
-    """Finds pictures: by pictures sent along, by images of the library, by words, or by all of them together.
+    """Finds pictures: by pictures sent along or fetched, by images of the library, by words, or by all.
 
     Hits come by verdict, strongest first, then by score; `kinds` says how each kind fared. Words are asked
     only of kinds that take them, and what fits them is `same_words`: never a copy. Its score is the cosine of
     the question and the picture, on the scale of the model, so that it compares within one answer alone.
+    `next` is the `cursor` of the next page: send it with the same question.
     """
     async with work_place(request) as state, received(request, most_files=MOST_TERMS) as form:
-        return await state.work.run(lambda: _answer(state, form))
+        return await _answered(state, form)
+
+
+class LinkFields(BaseModel):
+    """Fields of a question that is a link."""
+
+    id: int | None = Field(None, ge=0, le=MAX_IMAGE_ID, description="An image of the library.")
+    url: str | None = Field(None, max_length=LONGEST_URL, description="Address of a picture on the web.")
+    text: str | None = Field(None, max_length=LONGEST_TEXT, examples=["dog on a beach"])
+    minus: str | None = Field(None, max_length=LONGEST_TEXT, description="Words for what shall not be found.")
+    region: str | None = Field(
+        None, description="The part of the picture to ask with, as `x,y,w,h`.", examples=["0.1,0.2,0.5,0.5"]
+    )
+    parts: str | None = Field(None, description="Several terms, as JSON: see the body of POST.")
+    by: list[str] | None = Field(None, description="Kinds to ask; repeated, or with commas.")
+    k: int | None = Field(None, ge=1, description="Most hits.")
+    min_score: float | None = Field(None, ge=0, le=1, description="Least score of a hit.")
+    verdicts: list[str] | None = Field(None, description="Only these; repeated, or with commas.")
+    filter: str | None = Field(
+        None,
+        max_length=LONGEST_FILTER,
+        description="See docs/filters.md.",
+        examples=["winter && !forest"],
+    )
+    exclude_self: bool | None = Field(None, description="Leave out the images that the question names.")
+    cursor: str | None = Field(None, description="`next` of the page before, of the same question.")
+    aqe_n: int | None = Field(None, ge=0, description="Nearest pictures that widen the question.")
+    aqe_alpha: float | None = Field(None, ge=0, description="Power by which these count.")
 
 
 @router.get("")
-async def search_by_link(
-    request: Request,
-    id: Annotated[int | None, Query(ge=0, le=MAX_IMAGE_ID, description="An image of the library.")] = None,
-    text: Annotated[str | None, Query(max_length=LONGEST_TEXT, examples=["dog on a beach"])] = None,
-    minus: Annotated[
-        str | None, Query(max_length=LONGEST_TEXT, description="Words for what shall not be found.")
-    ] = None,
-    k: Annotated[int | None, Query(ge=1)] = None,
-    filter: Annotated[
-        str | None,
-        Query(max_length=LONGEST_FILTER, examples=["winter && !forest"], description="See docs/filters.md."),
-    ] = None,
-) -> SearchAnswer:
-    """The same as a link; takes the other fields too, `parts` as JSON."""
+async def search_by_link(request: Request, fields: Annotated[LinkFields, Query()]) -> SearchAnswer:
+    """The same as a link, so that a bookmark or a button of a browser can ask."""
     async with work_place(request) as state:
-        fields = {name: request.query_params.getlist(name) for name in request.query_params}
-        named = fields.pop("id", None)
-        form = Form({**fields, "image_id": named} if named else fields)
-        return await state.work.run(lambda: _answer(state, form))
+        sent = {name: request.query_params.getlist(name) for name in request.query_params}
+        named = sent.pop("id", None)
+        form = Form({**sent, "image_id": named} if named else sent)
+        return await _answered(state, form)
 
 
-def _answer(state: ServerState, form: Form) -> SearchAnswer:
-    """The answer to a form, in a worker thread."""
+async def _answered(state: ServerState, form: Form) -> SearchAnswer:
+    """The answer to a form."""
     library = state.library
-    found = library.search(
-        query_of(form),
-        by=form.words("by"),
-        k=form.integer("k", least=1, most=library.settings.search.max_k),
-        verdicts=_verdicts(form),
-        min_score=form.number("min_score", least=0, most=1) or 0.0,
-        exclude_self=form.flag("exclude_self"),
-        filter=form.text("filter", most=LONGEST_FILTER),
-    )
-    records = library.images([match.image_id for match in found.matches])
-    return state.shaper.answer(found, records)
+    knobs = knobs_of(form, max_k=library.settings.search.max_k)
+    pictures = await pictures_of(state, form)
 
+    def answer() -> SearchAnswer:
+        found = library.search(query_of(form, pictures), **asdict(knobs))
+        records = library.images([match.image_id for match in found.matches])
+        return state.shaper.answer(found, records)
 
-def query_of(form: Form) -> datatypes.Query:
-    """The question of a form: its plain fields, and then its parts.
-
-    Args:
-        form: as it was sent.
-
-    Returns:
-        A settled query.
-
-    Raises:
-        QueryError: a field is malformed, or there is nothing to look for.
-    """
-    listed = form.objects("parts", most=MOST_TERMS)
-    named = {each.get("image") for each in listed if isinstance(each.get("image"), str)}
-    is_plain = form.file is not None and "image" not in named
-    parts = [QueryPart(data=form.picture())] if is_plain else []
-    image_id = form.integer("image_id", least=0)
-    parts += [QueryPart(image_id=image_id)] if image_id is not None else []
-    for name, weight in (("text", 1.0), ("minus", MINUS)):
-        text = form.text(name, most=LONGEST_TEXT)
-        parts += [QueryPart(text=text, weight=weight)] if text is not None else []
-    parts += [_part(form, each, number) for number, each in enumerate(listed, 1)]
-    for name in form.others:
-        if name not in named:
-            raise QueryError(
-                f"the file came as field {name[:80]!r}; send it as 'image', or name it in 'parts' as "
-                '{"image": "…"}'
-            )
-    name = form.file_name or "query"
-    return settled(datatypes.Query(parts=tuple(parts), name=name, expansion=_expansion(form)))
-
-
-def _part(form: Form, said: dict[str, Any], number: int) -> QueryPart:
-    """One term of a question, as it was sent."""
-    own = Form({name: [value] for name, value in said.items()})
-    for name in said:
-        if name not in ("text", "image_id", "image", "weight"):
-            raise QueryError(
-                f"part {number} has {name[:80]!r}; a part has text, image_id or image, and weight"
-            )
-    field = own.text("image")
-    weight = own.number("weight", least=-float("inf"))
-    return QueryPart(
-        data=None if field is None else form.picture(field),
-        image_id=own.integer("image_id", least=0),
-        text=own.text("text", most=LONGEST_TEXT),
-        weight=1.0 if weight is None else weight,
-    )
-
-
-def _expansion(form: Form) -> Expansion | None:
-    n, alpha = form.integer("aqe_n", least=0), form.number("aqe_alpha", least=0)
-    if n is None and alpha is not None:
-        raise QueryError("aqe_alpha says how the aqe_n nearest pictures count; give aqe_n as well")
-    return None if n is None else Expansion(n, USUAL.alpha if alpha is None else alpha)
-
-
-def _verdicts(form: Form) -> list[Verdict] | None:
-    wanted = form.words("verdicts")
-    known = {verdict.value for verdict in Verdict}
-    for verdict in wanted or []:
-        if verdict not in known:
-            raise QueryError(f"verdicts = {verdict[:80]!r} is none; have {', '.join(Verdict)}")
-    return [Verdict(verdict) for verdict in wanted] if wanted else None
+    return await state.work.run(answer)

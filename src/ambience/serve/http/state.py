@@ -15,6 +15,9 @@ from ambience.settings import count_or_cores
 if TYPE_CHECKING:
     from ambience.library import Library
 
+FETCHES = 4
+"""Pictures that are fetched from the web at the same time."""
+
 LONG_RUNS = 8
 """Most runs that the command line hands over (add, check, rebuild …) at the same time."""
 
@@ -28,6 +31,7 @@ class ServerState:
         kind: the only kind served, or None for everything.
         work: decoding and searching.
         runs: long runs of the command line.
+        fetches: pictures on their way from the web, which keep no thread from decoding and searching.
         shaper: makes documents.
         stops: by token, the events that stop the long runs under way.
         is_closing: set when the server is told to stop.
@@ -37,6 +41,7 @@ class ServerState:
     kind: str | None
     work: WorkQueue
     runs: WorkQueue
+    fetches: WorkQueue
     shaper: Shaper
     stops: dict[str, threading.Event] = field(default_factory=dict)
     is_closing: bool = False
@@ -55,6 +60,7 @@ class ServerState:
             kind,
             WorkQueue(workers=workers, waiting=serve.queue),
             WorkQueue(workers=LONG_RUNS, waiting=0, name="run"),
+            WorkQueue(workers=FETCHES, waiting=serve.queue, name="fetch"),
             Shaper(shows_paths=is_loopback(serve.host)),
         )
 
@@ -67,6 +73,7 @@ class ServerState:
     def close(self) -> None:
         """Waits for the threads."""
         self.begin_closing()
+        self.fetches.close()
         self.runs.close()
         self.work.close()
 

@@ -34,11 +34,13 @@ from ambience.datatypes import (
     Match,
     Orientation,
     OriginalAnswer,
+    Picture,
     Query,
     Ranking,
     UnusedFeatures,
     Verdict,
 )
+from ambience.decode.transforms import cropped
 from ambience.errors import (
     CorruptImageError,
     ImageIdTakenError,
@@ -49,6 +51,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.paging import Wanted, digest_of, page
 from ambience.search.combination import answering, settled
 from ambience.search.filters import parsed
 from ambience.search.original_figures import ExtentKnobs
@@ -384,8 +387,10 @@ class MemoryLibrary:
     def _hits(self, kind, query, *, all_orientations):
         query = settled(query)
         extractor = self.kinds[kind]
-        if query.data is not None:
-            pixels, _ = self._decoded(query.data)
+        if query.data is not None or query.region is not None:
+            pixels, form = self._decoded(query.data or self._stored(query.image_id).data)
+            seen = Picture(pixels, pixels.shape[1], pixels.shape[0], form)
+            pixels = pixels if query.region is None else cropped(seen, query.region).rgb
             wanted = ORIENTATIONS if all_orientations and kind == "phash" else ORIENTATIONS[:1]
             variants = [(extractor.vector(turned(pixels, each)), each) for each in wanted]
         elif query.image_id is not None:
@@ -404,7 +409,16 @@ class MemoryLibrary:
         return sorted(hits, key=lambda hit: (hit.distance, hit.image_id))
 
     def search(
-        self, query, *, by=None, k=None, verdicts=None, min_score=0.0, exclude_self=False, filter=None
+        self,
+        query,
+        *,
+        by=None,
+        k=None,
+        verdicts=None,
+        min_score=0.0,
+        exclude_self=False,
+        filter=None,
+        cursor=None,
     ):
         kept = self._kept(filter)
         started = time.perf_counter()
@@ -431,12 +445,11 @@ class MemoryLibrary:
             strong = [each for each in evidence if each.verdict]
             if image_id in kept and strong and not (exclude_self and image_id == query.image_id):
                 best = min(strong, key=lambda each: order.index(each.verdict))
-                match = Match(image_id, best.verdict, best.score, best.orientation, tuple(evidence))
-                if match.score >= min_score and (not verdicts or match.verdict in verdicts):
-                    matches.append(match)
+                matches.append(Match(image_id, best.verdict, best.score, best.orientation, tuple(evidence)))
         matches.sort(key=lambda match: (order.index(match.verdict), -match.score))
-        took = time.perf_counter() - started
-        return Answer(tuple(matches[: k or self.settings.search.k]), tuple(statuses), took)
+        answer = Answer(tuple(matches), tuple(statuses), time.perf_counter() - started)
+        wanted = Wanted(k or self.settings.search.k, verdicts or (), min_score)
+        return page(lambda _depth: answer, wanted, digest_of(query, by, verdicts, min_score, filter), cursor)
 
     def info(self):
         kinds = {

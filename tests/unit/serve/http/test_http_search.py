@@ -1,8 +1,13 @@
+import http.server
+import io
 import json
+import threading
 
 import pytest
+from PIL import Image
 
 from ambience.datatypes import Expansion, Query, QueryPart
+from ambience.settings import FetchSettings, Settings
 
 
 @pytest.fixture
@@ -208,3 +213,142 @@ def test_a_malformed_filter_is_refused_with_its_column(client, filter, column):
     assert answer.status_code == 400
     assert answer.json()["code"] == ("filter_malformed" if column else "query_malformed")
     assert f"column {column} of the filter" in answer.json()["detail"] or not column
+
+
+# --- a part of a picture, a picture of the web, page by page
+
+
+def cut(data, box):
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as image:
+        image.crop(box).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_a_region_is_asked_as_if_it_were_cut_out(filled, picture):
+    """Of a picture sent along, of one of the library, and of a part, however it is said."""
+    half = cut(picture(2), (48, 0, 96, 36))
+    filled.post("/v1/images", files={"image": ("half.png", half)})
+    region = [0.5, 0, 0.5, 0.5]
+    files = {"image": ("whole.png", picture(2))}
+    answers = [
+        filled.post("/v1/search", files=files, data={"region": json.dumps(region)}),
+        filled.post("/v1/search", files=files, data={"region": "0.5,0,0.5,0.5"}),
+        filled.post("/v1/search", json={"image_id": 2, "region": region}),
+        filled.get("/v1/search", params={"id": 2, "region": "0.5, 0, 0.5, 0.5"}),
+        filled.post("/v1/search", json={"parts": [{"image_id": 2, "region": region}]}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        best = answer.json()["matches"][0]
+        assert (best["image_id"], best["verdict"], best["score"]) == (5, "same_picture", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"image_id": 1, "region": [0, 0, 1]}, "region"),
+        ({"image_id": 1, "region": [0, 0, 1, "x"]}, "region"),
+        ({"image_id": 1, "region": [0, 0, 1, None]}, "region"),
+        ({"image_id": 1, "region": "0,0,1"}, "region"),
+        ({"image_id": 1, "region": {"x": 1}}, "region"),
+        ({"image_id": 1, "region": [0.5, 0, 0.6, 1]}, "is not within the picture"),
+        ({"image_id": 1, "region": [0, 0, 0, 1]}, "is not within the picture"),
+        ({"image_id": 1, "region": [-0.1, 0, 1, 1]}, "is not within the picture"),
+        ({"image_id": 1, "region": [1, 0, 1e-9, 1]}, "is not within the picture"),
+        ({"text": "x", "region": [0, 0, 1, 0.5]}, "region goes with one picture"),
+        ({"parts": [{"text": "x", "region": [0, 0, 1, 0.5]}]}, "has no region"),
+        ({"parts": [{"image_id": 1, "url": "http://a.example/"}]}, "part 1 has url and image_id"),
+        ({"url": "x" * 5000}, "url has 5000 characters"),
+        ({"url": 7}, "url = 7 is no text"),
+        ({"parts": [{"url": f"http://{n}.example/"} for n in range(5)]}, "names 5 addresses; at most 4"),
+        ({"image_id": 1, "cursor": "x"}, "the cursor 'x' is none"),
+        ({"image_id": 1, "cursor": 5}, "cursor = 5 is no text"),
+    ],
+)
+def test_regions_addresses_and_cursors_that_are_none_are_refused(filled, fields, says):
+    answer = filled.post("/v1/search", json=fields)
+    assert answer.status_code in (400, 422)
+    assert says in answer.json()["detail"]
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """A web server of one picture."""
+
+    data = b""
+
+    def do_GET(self):
+        self.send_response(200 if self.path == "/lake.png" else 404)
+        self.send_header("Content-Type", "image/png")
+        self.send_header("Content-Length", str(len(self.data)))
+        self.end_headers()
+        self.wfile.write(self.data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web(picture):
+    Web.data = picture(3)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_picture_of_the_web_is_fetched_and_asked(memory_library, tmp_path, serve, picture, web):
+    fetching = FetchSettings(allow_private=True)
+    library = memory_library(tmp_path, Settings(library=tmp_path, fetch=fetching))
+    for seed in range(5):
+        library.add_image(picture(seed), name=f"{seed}.png")
+    client = serve(library).client
+    url = f"{web}/lake.png"
+    answers = [
+        client.get("/v1/search", params={"url": url}),
+        client.post("/v1/search", json={"url": url}),
+        client.post("/v1/search", data={"url": url, "k": "3"}),
+        client.post("/v1/search", json={"parts": [{"url": url}]}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["matches"][0]["image_id"] == 3
+    assert {(query.data, query.name) for query in library.asked[-4:-1]} == {(picture(3), "lake.png")}
+    gone = client.get("/v1/search", params={"url": f"{web}/none.png"})
+    assert (gone.status_code, gone.json()["code"]) == (422, "fetch_failed")
+    assert "answered 404" in gone.json()["detail"]
+
+
+def test_an_address_of_the_own_machine_is_not_fetched(client, web):
+    for sent in (f"{web}/lake.png", "http://localhost/", "file:///etc/passwd", "gopher://a", "x"):
+        refused = client.post("/v1/search", json={"url": sent})
+        assert (refused.status_code, refused.json()["code"]) == (422, "fetch_failed")
+
+
+def test_pages_follow_each_other_while_pictures_come_and_go(client, picture):
+    for seed in range(9):
+        client.post("/v1/images", files={"image": (f"{seed}.png", picture(7))})
+    question = {"image_id": 4, "k": 2}
+    seen, cursor = [], None
+    while True:
+        answer = client.post("/v1/search", json=question | ({"cursor": cursor} if cursor else {})).json()
+        page = [match["image_id"] for match in answer["matches"]]
+        seen += page
+        cursor = answer["next"]
+        if cursor is None:
+            break
+        if len(seen) == 4:
+            client.delete(f"/v1/images/{seen[0]}")
+            client.delete("/v1/images/8")
+            client.post("/v1/images", files={"image": ("late.png", picture(7))})
+    assert len(seen) == len(set(seen))
+    assert set(range(8)) <= set(seen) <= set(range(10))
+    other = client.post("/v1/search", json={"image_id": 4, "k": 2}).json()["next"]
+    foreign = client.get("/v1/search", params={"id": 5, "cursor": other})
+    assert (foreign.status_code, foreign.json()["code"]) == (400, "query_malformed")
+    assert "another question" in foreign.json()["detail"]
+    longer = client.get("/v1/search", params={"id": 4, "cursor": other, "k": 5})
+    assert len(longer.json()["matches"]) == 5

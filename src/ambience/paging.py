@@ -62,18 +62,7 @@ class Cursor:
             QueryError: it is none, or holds more ids.
         """
         try:
-            if len(text) > LONGEST_CURSOR:
-                raise ValueError("longer than any cursor")
-            packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            version, digest, depth, checksum = _HEAD.unpack_from(packed)
-            body = packed[_HEAD.size :]
-            if version != _VERSION or checksum != zlib.crc32(body):
-                raise ValueError("broken")
-            unpacker = zlib.decompressobj()
-            listed = unpacker.decompress(body, 10 * most + 1)
-            if not unpacker.eof:
-                raise ValueError("longer than any cursor")
-            given = frozenset(_ids(listed))
+            digest, depth, given = _unpacked(text, most)
         except (ValueError, binascii.Error, struct.error, zlib.error) as exc:
             raise QueryError(
                 f"the cursor {text[:40]!r} is none; send `next` of the page before as it came, or no cursor "
@@ -188,6 +177,22 @@ def _is_open(answer: Answer, depth: int, wanted: Wanted) -> bool:
         for match in answer.matches
         for each in match.evidence
     )
+
+
+def _unpacked(text: str, most: int) -> tuple[bytes, int, frozenset[int]]:
+    """Digest, depth and ids of a cursor, or a ValueError where it is none."""
+    if len(text) > LONGEST_CURSOR:
+        raise ValueError("longer than any cursor")
+    packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    version, digest, depth, checksum = _HEAD.unpack_from(packed)
+    body = packed[_HEAD.size :]
+    if version != _VERSION or checksum != zlib.crc32(body):
+        raise ValueError("broken")
+    unpacker = zlib.decompressobj()
+    listed = unpacker.decompress(body, 10 * most + 1)
+    if not unpacker.eof:
+        raise ValueError("longer than any cursor")
+    return digest, depth, frozenset(_ids(listed))
 
 
 def _varints(ids: Sequence[int]) -> Iterator[bytes]:

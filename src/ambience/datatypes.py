@@ -558,6 +558,7 @@ class AddedImage:
         states: by kind, how its feature came about, with the reason where there is none.
         asked: how each kind that can tell copies fared when they were looked for; with one late, there may
             be more.
+        is_new: whether it was added now; False where the id given had been given to the same bytes before.
     """
 
     image_id: int
@@ -565,6 +566,7 @@ class AddedImage:
     duplicates: tuple[Match, ...]
     states: Mapping[str, tuple[FeatureState, str]]
     asked: tuple[KindStatus, ...]
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)

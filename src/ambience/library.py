@@ -129,6 +129,9 @@ class Library(WordingLibrary):
     ) -> AddedImage:
         """Adds an uploaded picture, whose bytes the library keeps; durable when it returns.
 
+        Adding the same bytes under the same id again changes nothing and is no error, so that a caller who
+        had no answer may ask again.
+
         Args:
             data: bytes of a picture file.
             name: what people call it.
@@ -140,7 +143,7 @@ class Library(WordingLibrary):
 
         Raises:
             ImageError: the bytes are no usable picture.
-            ImageIdTakenError: `image_id` exists.
+            ImageIdTakenError: `image_id` belongs to other bytes, or to no upload.
             LibraryLockedError: opened for reading.
             StoreFullError: the disk is full; nothing was added.
         """
@@ -151,7 +154,9 @@ class Library(WordingLibrary):
         picture = self._parts.decoder.decode(data, name=name)
         draft, features = self._parts.ingest.extract(data, picture, name=name)
         draft = replace(draft, path=None, mtime_ns=None, is_upload=True)
-        same_files = tuple(self._parts.store.records.same_file(draft.sha256))
+        same_files = tuple(
+            each for each in self._parts.store.records.same_file(draft.sha256) if each != image_id
+        )
         view = self._parts.spaces.view
         # Kinds that never tell a copy would only be made to look at the picture a second time.
         asked = tuple(kind for kind, spec in view.specs.items() if tells_copies(spec))
@@ -161,15 +166,26 @@ class Library(WordingLibrary):
             try:
                 written = self._parts.uploads.add(data, draft, features, image_id=image_id, tags=tags)
                 break
+            except ImageIdTakenError:
+                known = None if image_id is None else self._parts.uploads.known(image_id, draft.sha256)
+                if known is None:
+                    raise
+                written = known
+                break
             except OutdatedFeatureError:  # a model was changed meanwhile
                 _, features = self._parts.ingest.extract(data, picture, name=name)
         states = {kind: (made.state, made.reason) for kind, made in features.items()}
         return AddedImage(
             written.image_id,
             same_files,
-            tuple(match for match in answer.matches if match.verdict in COPIES),
+            tuple(
+                match
+                for match in answer.matches
+                if match.verdict in COPIES and match.image_id != written.image_id
+            ),
             states | self._parts.delivery.deliver(written.image_id),
             answer.kinds,
+            written.is_new,
         )
 
     def add_feature(

@@ -190,6 +190,13 @@ class ServeSettings:
     max_upload_bytes: int = setting(
         100 * 2**20, "bytes", "Largest request body, beyond which 413 is answered.", minimum=1
     )
+    max_batch_bytes: int = setting(
+        2**30,
+        "bytes",
+        "Largest request body of many pictures, each of them at most serve.max_upload_bytes.",
+        minimum=1,
+    )
+    max_batch_files: int = setting(1000, "files", "Most pictures of one request.", minimum=1)
     workers: int = setting(
         0, "threads", "Requests worked on at the same time; 0: as many as cores.", minimum=0
     )

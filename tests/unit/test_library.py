@@ -381,3 +381,16 @@ def test_pages_of_an_answer_hold_every_match_once(library: Library, chelsea: Ima
     assert len(every) >= 4
     with pytest.raises(QueryError, match="another question"):
         library.search(query, by=["color"], cursor=library.search(query, k=1).next)
+
+
+def test_an_upload_that_is_sent_again_under_its_id_changes_nothing(library: Library) -> None:
+    first = library.add_image(flat(1), name="a.jpg", image_id=70, tags=["sea"])
+    again = library.add_image(flat(1), name="b.jpg", image_id=70, tags=["hill"])
+    assert (first.is_new, again.is_new) == (True, False)
+    assert (again.image_id, again.same_file_of, again.duplicates) == (70, (), ())
+    assert (library.image(70).name, library.image(70).tags) == ("a.jpg", ("sea",))
+    with pytest.raises(ImageIdTakenError):
+        library.add_image(flat(200), image_id=70)
+    with pytest.raises(ImageIdTakenError):  # a file of a folder, which is no upload
+        library.add_image(library.file_bytes(1)[0], image_id=1)
+    assert library.check() == []

@@ -59,6 +59,17 @@ class Uploads:
                 self._note_back(draft.sha256)
         return written
 
+    def known(self, image_id: int, sha256: bytes) -> Written | None:
+        """The upload of these bytes under this id, as if it were written again.
+
+        Returns:
+            None where the id is free, of other bytes, or of no upload.
+        """
+        record = self._store.records.images([image_id]).get(image_id)
+        if record is None or not record.is_upload or record.sha256 != sha256:
+            return None
+        return Written(image_id, self._store.records.last_seq(), is_new=False)
+
     def remove(self, image_id: int, *, purge: bool) -> None:
         """Forgets an image, and its bytes where it was the last upload of them.
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
-from ambience.serve.http import errors, images, kinds, local, matches, models, search, system
+from ambience.serve.http import batches, errors, images, kinds, local, matches, models, search, system
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.original_words import words_router
@@ -64,16 +64,8 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for router in (
-        images.router,
-        matches.router,
-        search.router,
-        system.router,
-        kinds.router,
-        models.router,
-        local.router,
-    ):
-        app.include_router(router)
+    for part in (batches, images, matches, search, system, kinds, models, local):
+        app.include_router(part.router)
     app.include_router(original_router(library, kind))
     app.include_router(words_router(library, kind))
     for route in app.routes:
@@ -112,6 +104,7 @@ def _guard(app: FastAPI, library: "Library") -> None:
     app.add_middleware(
         BodyLimit,
         most=serve.max_upload_bytes,
+        most_at={batches.BATCH_PATH: serve.max_batch_bytes},
         most_local=2 * max(library.settings.decode.max_bytes, serve.max_upload_bytes),
     )
     if serve.allowed_origins:

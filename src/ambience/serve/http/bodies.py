@@ -76,16 +76,26 @@ class Form:
         Raises:
             QueryError: it is no list of objects, or of too many.
         """
-        value = self.one(name)
+        value = self.json(name)
         if value is None:
             return []
-        if isinstance(value, str):
-            value = _parsed_json(value, what=name)
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise QueryError(f"{name} = {_short(value)} is no JSON list of objects")
         if len(value) > most:
             raise QueryError(f"{name} has {len(value)} entries; at most {most} are taken")
         return value
+
+    def json(self, name: str) -> Any:
+        """A field as what it is in JSON, which may be written as a string; None if absent.
+
+        Returns:
+            Whatever JSON can hold.
+
+        Raises:
+            QueryError: it came more than once, or is a string that is no JSON.
+        """
+        value = self.one(name)
+        return _parsed_json(value, what=name) if isinstance(value, str) else value
 
     def one(self, name: str) -> Any:
         """The only value of a field; None where it is absent, null or an empty string.

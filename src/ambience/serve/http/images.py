@@ -11,8 +11,8 @@ from ambience.errors import QueryError, UnknownImageError
 from ambience.search.filters import LONGEST_FILTER
 from ambience.serve.http.bodies import json_object, received
 from ambience.serve.http.errors import shown
-from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageList, ImageSchema
-from ambience.serve.http.state import State, work_place
+from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageDetail, ImageList
+from ambience.serve.http.state import ServerState, State, work_place
 from ambience.serve.http.word_schemas import WordsSchema
 from ambience.store.plan_words import LONGEST_CAPTION
 
@@ -79,17 +79,20 @@ router = APIRouter(prefix="/v1/images", tags=["images"], responses=PROBLEMS)
 async def add_image(request: Request, response: Response) -> AddedSchema:
     """Adds a picture, whose bytes the library keeps; durable when this answers.
 
-    Also takes the bytes of a picture as the whole body, with the other fields in the query string.
+    Also takes the bytes of a picture as the whole body, with the other fields in the query string. With an
+    `image_id`, a request that had no answer may be sent again: the same bytes under the same id are 200 with
+    the same document, and nothing is changed; other bytes are 409.
     """
     async with work_place(request) as state, received(request) as form:
         library = state.library
         image_id = form.integer("image_id", least=0)
         name = form.text("name", most=255) or form.file_name
-        tags = _usable(form.words("tags") or [])
+        tags = usable_tags(form.words("tags") or [])
         added = await state.work.run(
             lambda: library.add_image(form.picture(), name=name, image_id=image_id, tags=tags)
         )
         response.headers["Location"] = f"/v1/images/{added.image_id}"
+        response.status_code = 201 if added.is_new else 200
         return await to_thread.run_sync(state.shaper.added, added, library.images)
 
 
@@ -120,9 +123,14 @@ def list_images(
 
 
 @router.get("/{image_id}")
-def show_image(state: State, image_id: ImageId) -> ImageSchema:
-    """All that is known of an image."""
-    return state.shaper.image(state.library.image(image_id))
+def show_image(state: State, image_id: ImageId) -> ImageDetail:
+    """All that is known of an image, with its tags and captions and who says so."""
+    return _detail(state, image_id)
+
+
+def _detail(state: ServerState, image_id: int) -> ImageDetail:
+    library = state.library
+    return state.shaper.detail(library.image(image_id), library.words(image_id))
 
 
 @router.get("/{image_id}/words")
@@ -171,7 +179,7 @@ async def send_thumbnail(
 
 
 @router.patch("/{image_id}", openapi_extra=TAGS_BODY)
-async def change_image(request: Request, state: State, image_id: ImageId) -> ImageSchema:
+async def change_image(request: Request, state: State, image_id: ImageId) -> ImageDetail:
     """Replaces the tags, or the caption, that people gave an image; what machines say stays."""
     sent = await json_object(request)
     unknown = sorted(set(sent) - {"tags", "caption"})
@@ -181,12 +189,12 @@ async def change_image(request: Request, state: State, image_id: ImageId) -> Ima
     tags = _sent_tags(sent["tags"]) if "tags" in sent else None
     caption = _sent_caption(sent["caption"]) if "caption" in sent else None
 
-    def change() -> ImageSchema:
+    def change() -> ImageDetail:
         if tags is not None:
             state.library.set_tags(image_id, tags)
         if caption is not None:
             state.library.set_caption(image_id, caption)
-        return state.shaper.image(state.library.image(image_id))
+        return _detail(state, image_id)
 
     return await to_thread.run_sync(change)
 
@@ -195,7 +203,7 @@ def _sent_tags(tags: Any) -> list[str]:
     is_listed = isinstance(tags, list) and len(tags) <= 1000
     if not is_listed or not all(isinstance(tag, str) and 0 < len(tag.strip()) <= 200 for tag in tags or []):
         raise QueryError("send {'tags': [...]}: at most 1000 texts of 1 to 200 characters")
-    return _usable(tags)
+    return usable_tags(tags)
 
 
 def _sent_caption(caption: Any) -> str:
@@ -209,8 +217,18 @@ def _sent_caption(caption: Any) -> str:
     return cleaned
 
 
-def _usable(tags: list[str]) -> list[str]:
-    """Tags without outer spaces and repeats; one that cannot be printed is refused."""
+def usable_tags(tags: list[str]) -> list[str]:
+    """Tags as they are kept.
+
+    Args:
+        tags: as sent.
+
+    Returns:
+        Without outer spaces and repeats.
+
+    Raises:
+        QueryError: one cannot be printed.
+    """
     cleaned = list(dict.fromkeys(shown(tag.strip()) for tag in tags))
     for tag in cleaned:
         if not tag.isprintable():

@@ -176,12 +176,21 @@ class BodyLimit:
         app: the application behind.
         most: bytes of a body from the network.
         most_local: bytes of a body from the Unix socket.
+        most_at: bytes of a body from the network to these paths, in place of `most`.
         pause_s: seconds that a body may stand still.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, most_local: int, pause_s: float = BODY_PAUSE_S) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        most: int,
+        most_local: int,
+        most_at: Mapping[str, int] | None = None,
+        pause_s: float = BODY_PAUSE_S,
+    ) -> None:
         self._app = app
-        self._most, self._most_local = most, most_local
+        self._most, self._most_local, self._most_at = most, most_local, most_at or {}
         self._pause_s = pause_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,7 +198,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._most_local if is_unix_socket(scope) else self._most
+        most = self._most_at.get(scope["path"], self._most)
+        most = self._most_local if is_unix_socket(scope) else most
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced[:20]) > most:
             await problem_of(_too_large(f"{announced[:20].decode()} bytes", most))(scope, receive, send)

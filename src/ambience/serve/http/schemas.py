@@ -26,11 +26,12 @@ from ambience.datatypes import (
 from ambience.search.question import model_note
 from ambience.serve.http.errors import shown
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
-from ambience.serve.http.word_schemas import WordMatchSchema
+from ambience.serve.http.word_schemas import CaptionSchema, TagSchema, WordMatchSchema
 from ambience.serve.placement import geometry_of
 from ambience.services import ServiceInfo, ServiceState
 from ambience.settings import Settings
 from ambience.store.base import Job
+from ambience.words import ImageWords
 
 States = Mapping[str, tuple[FeatureState, str]]
 
@@ -80,6 +81,14 @@ class ImageSchema(ImageSummary):
     is_upload: bool = Field(description="Whether the library keeps the bytes itself.")
     tags: list[str]
     features: dict[str, FeatureStateSchema] = Field(description="By kind.")
+
+
+class ImageDetail(ImageSchema):
+    """All that is known of one image, and what is said of it."""
+
+    tag_details: list[TagSchema] = Field(description="The tags with who says so and how sure that is.")
+    captions: list[CaptionSchema] = Field(description="That of people first.")
+    words: str = Field(description="Link to all words, those that stand in the picture among them.")
 
 
 class ImageList(BaseModel):
@@ -160,7 +169,10 @@ class AddedSchema(BaseModel):
     """What became of an upload."""
 
     image_id: int
-    same_file_of: list[int] = Field(description="Images whose bytes are the same.")
+    is_new: bool = Field(
+        True, description="false: the same bytes had been added under this id before; nothing was changed."
+    )
+    same_file_of: list[int] = Field(description="Other images whose bytes are the same.")
     duplicates: list[MatchSchema] = Field(description="Images that are the same picture.")
     kinds: dict[str, FeatureStateSchema]
     asked: list[KindStatusSchema] = Field(
@@ -333,16 +345,28 @@ class Shaper:
         """What is needed to show an image."""
         return ImageSummary(**self._summary_fields(record))
 
+    def _image_fields(self, record: ImageRecord) -> dict[str, Any]:
+        return {
+            **self._summary_fields(record),
+            "sha256": record.sha256.hex(),
+            "taken_at": record.taken_at,
+            "added_at": record.added_at,
+            "is_upload": record.is_upload,
+            "tags": [shown(tag) for tag in record.tags],
+            "features": states_of(record.features),
+        }
+
     def image(self, record: ImageRecord) -> ImageSchema:
         """All that is known of an image."""
-        return ImageSchema(
-            **self._summary_fields(record),
-            sha256=record.sha256.hex(),
-            taken_at=record.taken_at,
-            added_at=record.added_at,
-            is_upload=record.is_upload,
-            tags=[shown(tag) for tag in record.tags],
-            features=states_of(record.features),
+        return ImageSchema(**self._image_fields(record))
+
+    def detail(self, record: ImageRecord, words: ImageWords) -> ImageDetail:
+        """All that is known of an image, and what is said of it."""
+        return ImageDetail(
+            **self._image_fields(record),
+            tag_details=[TagSchema.of(tag) for tag in words.tags],
+            captions=[CaptionSchema.of(caption) for caption in words.captions],
+            words=f"/v1/images/{record.image_id}/words",
         )
 
     def service(self, info: ServiceInfo | None) -> ServiceSchema | None:
@@ -403,6 +427,7 @@ class Shaper:
         records = look_up([match.image_id for match in added.duplicates])
         return AddedSchema(
             image_id=added.image_id,
+            is_new=added.is_new,
             same_file_of=list(added.same_file_of),
             duplicates=self.matches(tuple(added.duplicates), records),
             kinds=states_of(added.states),

@@ -158,10 +158,20 @@ class MemoryLibrary:
         pixels, form = self._decoded(data)
         sha256 = hashlib.sha256(data).digest()
         with self._lock:
-            if image_id in self._images:
+            is_new = image_id not in self._images
+            if not is_new and self._images[image_id].record.sha256 != sha256:
                 raise ImageIdTakenError(f"image {image_id} exists; give another id, or none")
             answer = self.search(Query(data=data))
-            same = tuple(i for i, stored in self._images.items() if stored.record.sha256 == sha256)
+            others = {i: stored for i, stored in self._images.items() if i != image_id}
+            same = tuple(i for i, stored in others.items() if stored.record.sha256 == sha256)
+            copies = tuple(
+                match
+                for match in answer.matches
+                if match.verdict is not Verdict.SAME_COLORS and match.image_id in others
+            )
+            if not is_new:
+                states = self._images[image_id].record.features
+                return AddedImage(image_id, same, copies, dict(states), answer.kinds, is_new=False)
             image_id = self._next if image_id is None else image_id
             self._next = max(self._next, image_id + 1)
             path = self.folder / f"{image_id}.{form}"
@@ -182,7 +192,6 @@ class MemoryLibrary:
             )
             vectors = {kind: extractor.vector(pixels) for kind, extractor in self.kinds.items()}
             self._images[image_id] = Stored(record, data, vectors)
-        copies = tuple(match for match in answer.matches if match.verdict is not Verdict.SAME_COLORS)
         return AddedImage(image_id, same, copies, dict(record.features), answer.kinds)
 
     def add_paths(self, paths, *, on_progress=None, stop=None, ids_from_names=False):

@@ -139,7 +139,9 @@ def _outcome(
 ) -> OutcomeSchema:
     """Adds one file; the boundary at which its fault stays its own."""
     file = sent.files[index]
-    place = {"index": index, "field": file.field[:80], "name": file.name}
+    outcome = OutcomeSchema(
+        index=index, field=file.field[:80], name=file.name, status=201, image=None, problem=None
+    )
     try:
         added = state.library.add_image(
             _data(state, sent, file, reading), name=item.name, image_id=item.image_id, tags=item.tags
@@ -151,9 +153,9 @@ def _outcome(
         _log.exception("adding file %d of a batch failed", index)
         answer = problem(500, "internal", "a fault of ours; the server's log holds the details")
     else:
-        return OutcomeSchema(**place, status=201 if added.is_new else 200, image=image)
+        return outcome.model_copy(update={"status": 201 if added.is_new else 200, "image": image})
     document = Problem(**json.loads(bytes(answer.body)))
-    return OutcomeSchema(**place, status=document.status, problem=document)
+    return outcome.model_copy(update={"status": document.status, "problem": document})
 
 
 def _data(state: ServerState, sent: SentFiles, file: SentFile, reading: threading.Lock) -> bytes:

@@ -198,7 +198,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._most_at.get(scope["path"], self._most)
+        most = self._most_at.get(scope.get("path", ""), self._most)
         most = self._most_local if is_unix_socket(scope) else most
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced[:20]) > most:

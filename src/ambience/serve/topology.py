@@ -1,5 +1,6 @@
 """Which process serves what: everything in one, one kind alone, or a gateway to kinds that others serve."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +33,7 @@ def alone(settings: Settings, kind: str) -> Settings:
     if kind in kinds and kind_settings(settings, kind).url:
         raise SettingsError(f"kinds.{kind}.url is set: another process serves {kind}; take it out here")
 
-    def switched(section: Any, names: list[str]) -> dict[str, Any]:
+    def switched(section: Any, names: Sequence[str]) -> dict[str, Any]:
         return {name: {**section.get(name, {}), "enabled": name == kind} for name in names}
 
     return replace(

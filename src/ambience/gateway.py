@@ -6,8 +6,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Metric, Ranking
-from ambience.errors import AmbienceError, EmptyFeatureError, ModelError, ServiceLateError
+from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Metric, QueryVariant, Ranking
+from ambience.errors import (
+    AmbienceError,
+    EmptyFeatureError,
+    FeatureError,
+    ModelError,
+    ServiceLateError,
+)
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindElsewhere, KindSearch, TextSearch
 from ambience.search.narrowing import Narrowing, narrowed
@@ -120,18 +126,20 @@ class Gateway:
         for kind in sorted(question.variants, key=lambda kind: _cost(self._searches.get(kind))):
             given = question.variants[kind]
             if not isinstance(given, AmbienceError):
-                asked[kind] = self._pools[kind].submit(
-                    narrowed(self._searches[kind], narrowing),
-                    given,
-                    k=k,
-                    picture=question.picture,
-                    expansion=question.expansion,
-                )
+                asked[kind] = self._pools[kind].submit(self._ask_one(kind, question, narrowing), given, k=k)
+        for kind in sorted(question.making, key=lambda kind: _cost(self._searches.get(kind))):
+            search = partial(self._ask_one(kind, question, narrowing), k=k)
+            asked[kind] = self._pools[kind].submit(_made_and_asked, question.making[kind], search)
         if question.text is not None:
-            for kind, search in self._texts.items():
-                by_text = search.by_text if narrowing is None else partial(narrowing.by_text, search)
+            for kind, words in self._texts.items():
+                by_text = words.by_text if narrowing is None else partial(narrowing.by_text, words)
                 asked[kind] = self._pools[kind].submit(by_text, question.text, k=k)
         return asked
+
+    def _ask_one(self, kind: str, question: Question, narrowing: Narrowing | None) -> Callable[..., Ranking]:
+        """What a kind is asked by; takes variants and k."""
+        search = narrowed(self._searches[kind], narrowing)
+        return partial(search, picture=question.picture, expansion=question.expansion)
 
     def _merged(
         self,
@@ -143,7 +151,7 @@ class Gateway:
     ) -> Answer:
         """One answer of what came back of the kinds asked; those still at work are named as late."""
         statuses, rankings = [], []
-        kinds = sorted((*question.variants, *question.elsewhere)) if question.elsewhere else question.variants
+        kinds = question.kinds
         for kind in (*kinds, *(kind for kind in asked if kind not in kinds)):
             given = question.variants.get(kind)
             if isinstance(given, AmbienceError):
@@ -186,6 +194,15 @@ def _outcome(
         return KindStatus(kind, "failed", f"{type(exc).__name__}: {exc}"), None
     notes = "; ".join(filter(None, (note, ranking.note)))
     return KindStatus(kind, "ok", notes, pending=ranking.pending, took_s=ranking.took_s), ranking
+
+
+def _made_and_asked(make: Callable[[], Sequence[QueryVariant]], ask: Callable[..., Ranking]) -> Ranking:
+    """Makes the features of a query, and searches with them."""
+    try:
+        variants = make()
+    except FeatureError as exc:
+        raise EmptyFeatureError(str(exc)) from exc
+    return ask(variants)
 
 
 def _cost(search: KindSearch | None) -> int:

@@ -165,6 +165,17 @@ def page(ask: Callable[[int], Answer], wanted: Wanted, digest: bytes, cursor: st
     return replace(answer, matches=shown, took_s=took_s, next=following)
 
 
+def told(answer: Answer, *, wanted: Wanted, tell: Callable[[Answer], None]) -> None:
+    """Tells of the first page of an answer that is not whole yet.
+
+    Args:
+        answer: as far as it is known.
+        wanted: which of its matches.
+        tell: told of it.
+    """
+    tell(replace(answer, matches=tuple(filter(wanted.keeps, answer.matches))[: wanted.k]))
+
+
 def _is_open(answer: Answer, depth: int, wanted: Wanted) -> bool:
     """Whether asking for more hits may find more that are wanted: a kind's last hit still says something."""
     order = list(Verdict)

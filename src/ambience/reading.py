@@ -34,7 +34,7 @@ from ambience.errors import (
 )
 from ambience.extract.base import Extractor
 from ambience.one_kind import OneKind
-from ambience.paging import Wanted, digest_of, page
+from ambience.paging import Wanted, digest_of, page, told
 from ambience.search.asking import asked, kinds_asked
 from ambience.search.combination import settled, terms
 from ambience.search.filters import parsed
@@ -205,6 +205,8 @@ class ReadingLibrary:
         exclude_self: bool = False,
         filter: str | None = None,
         cursor: str | None = None,
+        wait_s: float | None = None,
+        on_answer: Callable[[Answer], None] | None = None,
     ) -> Answer:
         """Asks every kind at once and merges what they say.
 
@@ -217,6 +219,8 @@ class ReadingLibrary:
             exclude_self: leave out the images that the query names.
             filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
             cursor: `next` of the page before, of the same question; None for the first page.
+            wait_s: answer after so many seconds with what is there; at most `search.deadline_s`.
+            on_answer: told what is known so far, each time a kind has answered and others have yet to.
 
         Returns:
             Matches by verdict, then score; how each kind fared; and the cursor of the next page.
@@ -247,13 +251,16 @@ class ReadingLibrary:
         if narrowing is not None and narrowing.is_empty:
             kinds = by or kinds_asked(specs, texts, query)
             return Answer((), tuple(KindStatus(kind, "ok", "the filter keeps no picture") for kind in kinds))
-        question, sha256 = asked(view.questions, specs, texts, query, by)
+        is_early = wait_s is not None or on_answer is not None
+        question, sha256 = asked(view.questions, specs, texts, query, by, lazily=is_early)
         same_files = () if sha256 is None else self._parts.store.records.same_file(sha256)
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
         most = self.settings.search.max_depth
         wanted = Wanted(k, frozenset(verdicts or ()), min_score, frozenset(named), most)
         digest = digest_of(query, sorted(by or ()), sorted(verdicts or ()), min_score, exclude_self, filter)
+        tell = None if on_answer is None else partial(told, wanted=wanted, tell=on_answer)
         ask = partial(view.gateway.search, question, same_files=same_files, narrowing=narrowing)
+        ask = partial(ask, wait_s=wait_s, on_answer=tell)
         return page(lambda depth: ask(k=depth), wanted, digest, cursor)
 
     def warm_up(self, *, by: Sequence[str] | None = None) -> None:

@@ -1,8 +1,10 @@
 """Kinds served by other processes: the same answers, and nothing lost while one of them is away."""
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +14,8 @@ import ambience
 from ambience.datatypes import FeatureState, ImageState, Match, Query
 from ambience.errors import ImageIdTakenError, UnknownKindError
 from ambience.library import Library
+from support.fake_service import Script, answering
+from support.fake_service import told as told_by_service
 from support.services import Service, gateway_to, only, served, services, wait_until
 
 KINDS = ("color", "phash")
@@ -194,3 +198,47 @@ def test_over_http(gateway: Library, started: dict[str, Service], photographs: P
 def test_a_kind_elsewhere_changes_its_model_there(gateway: Library) -> None:
     with pytest.raises(UnknownKindError, match="another process"):
         gateway.use_model("dinov2-s14", "phash")
+
+
+def events(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Name and data of server-sent events."""
+    made = []
+    for block in text.strip().split("\n\n"):
+        name, data = block.split("\n")
+        made.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return made
+
+
+def test_what_is_late_or_nonsense_is_named_and_the_rest_is_told_at_once(
+    tmp_path: Path, started: dict[str, Service], photographs: Path, query: bytes
+) -> None:
+    with answering(Script(lambda *_: told_by_service({"hits": "none"}))) as script:
+        urls = {"color": started["color"].url, "phash": script.url}
+        settings = gateway_to(tmp_path / "gateway", urls, deadline_s=1.0)
+        with ambience.open(settings=settings, writer=True) as gateway, served(gateway) as port:
+            gateway.add_image((photographs / "chelsea.png").read_bytes())
+            http = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+            with http:
+                script.delay_s = 0.3
+                sent = {"files": {"image": ("q", query)}}
+                (first, early), (last, whole) = events(http.post("/v1/search/stream", **sent).text)
+                assert (first, last) == ("partial", "answer")
+                assert [(each["kind"], each["state"]) for each in early["kinds"]] == [("color", "ok")]
+                assert early["matches"] == whole["matches"] != []
+                fared = {each["kind"]: each for each in whole["kinds"]}
+                assert fared["phash"]["state"] == "failed"
+                assert "nonsense" in fared["phash"]["message"]
+                script.delay_s = 5.0
+                late = http.post("/v1/search", **sent, data={"wait": "0.2"}).json()
+                assert {each["kind"]: each["state"] for each in late["kinds"]} == {
+                    "color": "ok",
+                    "phash": "late",
+                }
+                assert late["took_s"] < 1.0
+                linked = http.get("/v1/search/stream", params={"id": 1, "by": "color"})
+                assert linked.headers["content-type"].startswith("text/event-stream")
+                assert [name for name, _ in events(linked.text)] == ["answer"]
+                refused = http.post("/v1/search/stream", files={"image": ("q", b"no picture")})
+                assert (refused.status_code, refused.json()["code"]) == (415, "unsupported_format")
+                refused = http.get("/v1/search/stream", params={"id": 1, "cursor": "x"})
+                assert (refused.status_code, refused.json()["code"]) == (400, "query_malformed")

@@ -31,6 +31,8 @@ def asked(
     texts: Collection[str],
     query: Query,
     by: Sequence[str] | None,
+    *,
+    lazily: bool = False,
 ) -> tuple[Question, bytes | None]:
     """What each kind is asked.
 
@@ -43,6 +45,7 @@ def asked(
         texts: names of the kinds that have words of pictures.
         query: settled.
         by: the only kinds to ask, all of them known; None or empty: all that can be asked.
+        lazily: see `Questions.of`.
 
     Returns:
         The question, and the sha256 of the query's file where the query is one picture.
@@ -69,7 +72,7 @@ def asked(
         return Question({}, notes=notes, text=text, has_words=True), None
     try:
         kinds = tuple(wanted) or answering(specs, query)
-        question, sha256 = questions.of(query, kinds=kinds)
+        question, sha256 = questions.of(query, kinds=kinds, lazily=lazily)
     except (ModelError, QueryError) as exc:
         if text is None:
             raise

@@ -1,9 +1,10 @@
 """A query becomes features to search with: a picture is decoded once for all kinds asked."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -56,6 +57,7 @@ class Question:
         expansion: how kinds of embeddings widen it; None leaves that to their settings.
         text: what is looked for among the words of pictures; None where that is not asked.
         elsewhere: by kind that another process serves: the query to ask it with.
+        making: by kind that is not among the variants: makes them, in the thread that searches with them.
     """
 
     variants: Variants
@@ -65,6 +67,13 @@ class Question:
     expansion: Expansion | None = None
     text: str | None = None
     elsewhere: Mapping[str, Query] = field(default_factory=dict)
+    making: Mapping[str, Callable[[], Sequence[QueryVariant]]] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Those that are asked by features, made here or elsewhere; sorted where they are of both sorts."""
+        kinds = (*self.variants, *self.making, *self.elsewhere)
+        return tuple(sorted(kinds)) if self.elsewhere or self.making else kinds
 
 
 class Questions:
@@ -92,12 +101,16 @@ class Questions:
         self._searches = searches
         self._originals = originals
 
-    def of(self, query: Query, *, kinds: Sequence[str]) -> tuple[Question, bytes | None]:
+    def of(
+        self, query: Query, *, kinds: Sequence[str], lazily: bool = False
+    ) -> tuple[Question, bytes | None]:
         """Variants of a query.
 
         Args:
             query: settled (`combination.settled`). What is stored of an image serves where its file does not.
             kinds: to ask.
+            lazily: leave it to the searching threads to make features of a whole picture, so that a kind that
+                takes long keeps no other waiting.
 
         Returns:
             One entry per kind, and the sha256 of the query's file where the query is one whole picture.
@@ -120,7 +133,7 @@ class Questions:
             question = self.from_picture(picture, kinds=kinds)
             return replace(question, elsewhere=elsewhere, expansion=query.expansion), None
         if query.data is not None:
-            question = self.from_bytes(query.data, name=query.name, kinds=kinds)
+            question = self._of_file(query.data, query.name, kinds, lazily)
             question = replace(question, elsewhere=dict.fromkeys(away, query), expansion=query.expansion)
             return question, hashlib.sha256(query.data).digest()
         if query.image_id is None:
@@ -129,10 +142,11 @@ class Questions:
         asked = query
         try:
             data = self._originals.data(record)
-            question = self.from_bytes(data, name=record.name, kinds=kinds)
+            question = self._of_file(data, record.name, kinds, lazily)
             asked = replace(query, image_id=None, data=data, name=record.name)
             variants = {
-                kind: self._or_stored(kind, record.image_id, question.variants[kind]) for kind in kinds
+                kind: self._or_stored(kind, record.image_id, found)
+                for kind, found in question.variants.items()
             }
             question = replace(question, variants=variants)
         except (StoreError, ImageError):  # gone, or no longer readable: what was stored of it still is
@@ -181,6 +195,14 @@ class Questions:
             ImageError: the bytes are no usable picture.
         """
         return self.from_picture(self._decoder.decode(data, name=name), kinds=kinds)
+
+    def _of_file(self, data: bytes, name: str, kinds: Sequence[str], lazily: bool) -> Question:
+        """Variants of a picture file, or how they are made."""
+        if not lazily:
+            return self.from_bytes(data, name=name, kinds=kinds)
+        picture = self._decoder.decode(data, name=name)
+        making = {kind: partial(self._extractors[kind].query_variants, picture) for kind in kinds}
+        return Question({}, picture, making=making)
 
     def from_picture(self, picture: Picture, *, kinds: Sequence[str], data: bytes | None = None) -> Question:
         """Variants of a decoded picture, in every orientation that the kinds offer.

@@ -12,7 +12,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ambience import __version__
 from ambience.errors import UnknownKindError
-from ambience.serve.http import batches, errors, images, kinds, local, matches, models, search, system
+from ambience.serve.http import (
+    batches,
+    errors,
+    images,
+    kinds,
+    local,
+    matches,
+    models,
+    search,
+    streaming,
+    system,
+)
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.original_words import words_router
@@ -64,7 +75,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for part in (batches, images, matches, search, system, kinds, models, local):
+    for part in (batches, images, matches, search, streaming, system, kinds, models, local):
         app.include_router(part.router)
     app.include_router(original_router(library, kind))
     app.include_router(words_router(library, kind))

@@ -39,6 +39,7 @@ class Knobs:
     exclude_self: bool
     filter: str | None
     cursor: str | None
+    wait_s: float | None
 
 
 async def pictures_of(state: ServerState, form: Form) -> Pictures:
@@ -136,6 +137,7 @@ def knobs_of(form: Form, *, max_k: int) -> Knobs:
         exclude_self=form.flag("exclude_self"),
         filter=form.text("filter", most=LONGEST_FILTER),
         cursor=form.text("cursor", most=LONGEST_CURSOR),
+        wait_s=form.number("wait", least=0),
     )
 
 

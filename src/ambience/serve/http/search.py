@@ -80,6 +80,11 @@ _KNOBS: dict[str, Any] = {
         "description": "`next` of the page before, for the page that follows; all else as for that page; "
         "`k` may change.",
     },
+    "wait": {
+        "type": "number",
+        "minimum": 0,
+        "description": "Answer after so many seconds with what is there; kinds that are not are named late.",
+    },
     "aqe_n": {
         "type": "integer",
         "minimum": 0,
@@ -175,6 +180,7 @@ class LinkFields(BaseModel):
     )
     exclude_self: bool | None = Field(None, description="Leave out the images that the question names.")
     cursor: str | None = Field(None, description="`next` of the page before, of the same question.")
+    wait: float | None = Field(None, ge=0, description="Answer after so many seconds with what is there.")
     aqe_n: int | None = Field(None, ge=0, description="Nearest pictures that widen the question.")
     aqe_alpha: float | None = Field(None, ge=0, description="Power by which these count.")
 
@@ -183,10 +189,18 @@ class LinkFields(BaseModel):
 async def search_by_link(request: Request, fields: Annotated[LinkFields, Query()]) -> SearchAnswer:
     """The same as a link, so that a bookmark or a button of a browser can ask."""
     async with work_place(request) as state:
-        sent = {name: request.query_params.getlist(name) for name in request.query_params}
-        named = sent.pop("id", None)
-        form = Form({**sent, "image_id": named} if named else sent)
-        return await _answered(state, form)
+        return await _answered(state, linked(request))
+
+
+def linked(request: Request) -> Form:
+    """The question of a link, as a form.
+
+    Returns:
+        Its query string, in which `id` is an image of the library.
+    """
+    sent = {name: request.query_params.getlist(name) for name in request.query_params}
+    named = sent.pop("id", None)
+    return Form({**sent, "image_id": named} if named else sent)
 
 
 async def _answered(state: ServerState, form: Form) -> SearchAnswer:

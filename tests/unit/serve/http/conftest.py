@@ -428,6 +428,8 @@ class MemoryLibrary:
         exclude_self=False,
         filter=None,
         cursor=None,
+        wait_s=None,
+        on_answer=None,
     ):
         kept = self._kept(filter)
         started = time.perf_counter()

@@ -1,17 +1,13 @@
 """A library that can be changed, and how one is opened: what command line, HTTP and programs talk to."""
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ambience.datatypes import AddedImage, FeatureState, ImageDraft, ModelUse, UnusedFeatures, Verdict
-from ambience.errors import (
-    ImageIdTakenError,
-    LibraryLockedError,
-    OutdatedFeatureError,
-)
+from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
+from ambience.errors import LibraryLockedError, OutdatedFeatureError
+from ambience.every_kind import EveryKind
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.ingest.annotating import Annotated
@@ -20,7 +16,6 @@ from ambience.reading import check_id
 from ambience.search.text import TEXT
 from ambience.settings import Settings, load_settings
 from ambience.store.base import (
-    PutAnnotation,
     RemoveAnnotation,
     RemoveFeature,
     SetCaption,
@@ -224,6 +219,15 @@ class Library(WordingLibrary):
         self._require_writer()
         return self._parts.placing
 
+    @property
+    def every_kind(self) -> EveryKind:
+        """All kinds as of now, for one picture that the original's gateway adds, removes or asks about.
+
+        Raises:
+            LibraryLockedError: opened for reading.
+        """
+        return EveryKind(self._now(), self.placing, self.settings.search.deadline_s)
+
     def remove(self, image_id: int, *, purge: bool = False) -> None:
         """Forgets an image. Files that were added in place are never touched.
 
@@ -276,21 +280,8 @@ class Library(WordingLibrary):
             ModelError: the model that reads is missing or unusable; nothing is kept.
             QueryError: reading is switched off.
         """
-        self._require_writer()
         check_id(image_id)
-        state, _ = self._parts.store.records.words([image_id])[image_id].states.get(TEXT, ("", ""))
-        if state in (FeatureState.DONE, FeatureState.EMPTY):
-            raise ImageIdTakenError(f"the text of image {image_id} is known already; remove it first")
-        said = self.annotate_picture(TEXT, data, picture_name=name or f"{image_id}.online")
-        sha256 = hashlib.sha256(data).digest()
-        reason = "there is no text in the picture" if said.is_empty else ""
-        made = FeatureState.EMPTY if said.is_empty else FeatureState.DONE
-        draft = ImageDraft(sha256, len(data), name or f"{image_id}.online")
-        fingerprint = self.annotators[TEXT].fingerprint
-        self._parts.store.submit(
-            PutAnnotation(image_id, sha256, TEXT, fingerprint, made, said, reason, draft=draft)
-        )
-        return made, reason
+        return self.placing.add_text(self._annotator(TEXT), image_id, data, name=name or f"{image_id}.online")
 
     def remove_annotation(self, name: str, image_id: int) -> None:
         """Forgets what an annotator says of an image; the rest stays.

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 
+from ambience.annotate.base import Annotator
 from ambience.datatypes import FeatureState, ImageDraft
 from ambience.decode.image import Decoder
 from ambience.errors import (
@@ -17,7 +18,7 @@ from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.maintain import Delivery
 from ambience.spaces import Spaces
-from ambience.store.base import FeatureDraft, PutFeatures, RemoveFeature
+from ambience.store.base import FeatureDraft, PutAnnotation, PutFeatures, RemoveFeature
 from ambience.store.commit import Store
 
 Outcome = tuple[FeatureState, str]
@@ -100,6 +101,38 @@ class Placing:
             if not is_same or state not in _SETTLED:
                 raise
             return state, reason
+
+    def add_text(self, reader: Annotator, image_id: int, data: bytes, *, name: str) -> Outcome:
+        """Adds the text of a picture, and keeps nothing else.
+
+        Args:
+            reader: the annotator that reads.
+            image_id: given by the caller.
+            data: bytes of a picture file; where the image exists, the same bytes as it has.
+            name: of the image, where it is new.
+
+        Returns:
+            Done, or empty with the reason.
+
+        Raises:
+            ImageError: the bytes are no usable picture.
+            ImageIdTakenError: its text is known already, or the id belongs to other bytes.
+            ModelError: the model that reads is missing or unusable; nothing is kept.
+        """
+        state, _ = self.store.records.words([image_id])[image_id].states.get(reader.name, ("", ""))
+        if state in _SETTLED:
+            raise ImageIdTakenError(f"the text of image {image_id} is known already; remove it first")
+        picture = self.decoder.decode(data, name=name, longest_side=reader.need.longest_side)
+        (said,) = reader.annotate([picture])
+        made = FeatureState.EMPTY if said.is_empty else FeatureState.DONE
+        reason = "there is no text in the picture" if said.is_empty else ""
+        draft = ImageDraft(_sha256(data), len(data), name)
+        self.store.submit(
+            PutAnnotation(
+                image_id, draft.sha256, reader.name, reader.fingerprint, made, said, reason, draft=draft
+            )
+        )
+        return made, reason
 
     def take_away(self, kind: str, image_id: int, *, sha256: bytes | None) -> None:
         """Forgets the feature of one kind, and the image with its last feature.

@@ -26,6 +26,7 @@ from ambience.serve.http import (
 )
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.original_api import original_router
+from ambience.serve.http.original_gateway import gateway_router
 from ambience.serve.http.original_words import words_router
 from ambience.serve.http.state import ServerState
 
@@ -79,6 +80,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
         app.include_router(part.router)
     app.include_router(original_router(library, kind))
     app.include_router(words_router(library, kind))
+    app.include_router(gateway_router(library, kind))
     for route in app.routes:
         if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
             route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")

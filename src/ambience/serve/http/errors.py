@@ -58,6 +58,12 @@ class MissingFieldError(errors.QueryError):
     code = "missing_field"
 
 
+class KindUnavailableError(AmbienceError):
+    """A kind that the answer hangs on cannot be asked now."""
+
+    code = "kind_unavailable"
+
+
 class NotReadyError(AmbienceError):
     """The server is starting or stopping."""
 
@@ -86,6 +92,7 @@ STATUS: Mapping[type[AmbienceError], int] = {
     errors.ModelError: 503,
     errors.ServiceError: 503,
     errors.BusyError: 503,
+    KindUnavailableError: 503,
     NotReadyError: 503,
     errors.StoreFullError: 507,
     AmbienceError: 500,

@@ -58,6 +58,37 @@ FORM, JSON = "multipart/form-data", "application/json"
 """Media types of the original's requests."""
 
 
+async def answered(
+    request: Request, work: Callable[[Form], T], *, has_old_codes: bool, forgives: bool = False
+) -> Response:
+    """The answer of one of the original's endpoints.
+
+    Args:
+        request: its body is read.
+        work: done in a worker thread.
+        has_old_codes: answer errors as the original did.
+        forgives: with old codes, an image that is not known counts as done.
+
+    Returns:
+        Its result as JSON, or as it is where it is a response; an empty body where it is None.
+
+    Raises:
+        AmbienceError: of ours, where there are no old codes.
+    """
+    try:
+        async with work_place(request) as state, received(request) as form:
+            result = await state.work.run(lambda: work(form))
+    except AmbienceError as exc:
+        if not has_old_codes:
+            raise
+        if forgives and isinstance(exc, UnknownImageError):
+            return Response(status_code=200)
+        return original_problem(exc)
+    if isinstance(result, Response):
+        return result
+    return Response(status_code=200) if result is None else JSONResponse(result)
+
+
 class OriginalEndpoints:
     """The original's endpoints of one kind."""
 
@@ -86,16 +117,8 @@ class OriginalEndpoints:
         return await self._answered(request, self._service.similar_by_text)
 
     async def _answered(self, request: Request, work: Callable[[Form], T]) -> Response:
-        try:
-            async with work_place(request) as state, received(request) as form:
-                result = await state.work.run(lambda: work(form))
-        except AmbienceError as exc:
-            if not self._has_old_codes:
-                raise
-            if isinstance(exc, UnknownImageError) and work == self._service.delete:
-                return Response(status_code=200)
-            return original_problem(exc)
-        return Response(status_code=200) if result is None else JSONResponse(result)
+        forgives = work == self._service.delete
+        return await answered(request, work, has_old_codes=self._has_old_codes, forgives=forgives)
 
     def add_to(self, router: APIRouter) -> None:
         """Registers the endpoints under the original's names."""

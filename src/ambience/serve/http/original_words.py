@@ -11,14 +11,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from ambience.datatypes import FeatureState, Query
-from ambience.errors import AmbienceError, UnknownImageError
 from ambience.search.combination import LONGEST_TEXT
 from ambience.search.text import TEXT
-from ambience.serve.http.bodies import Form, received
-from ambience.serve.http.errors import MissingFieldError, original_problem, shown
-from ambience.serve.http.original_api import FORM, JSON, body_of
+from ambience.serve.http.bodies import Form
+from ambience.serve.http.errors import MissingFieldError
+from ambience.serve.http.original_api import FORM, JSON, answered, body_of
 from ambience.serve.http.schemas import PROBLEMS
-from ambience.serve.http.state import work_place
+from ambience.serve.http.services import required_id, required_picture, with_file_names
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -52,7 +51,7 @@ class WordEndpoints:
 
     async def get_image_tags(self, request: Request) -> Response:
         """What a picture shows: kind of place, indoor or outdoor, and properties of the scene."""
-        return await self._answered(request, lambda form: self._library.original_tags(_picture(form)))
+        return await self._answered(request, lambda form: self._library.original_tags(required_picture(form)))
 
     async def get_image_caption(self, request: Request) -> Response:
         """A sentence that describes a picture."""
@@ -68,27 +67,29 @@ class WordEndpoints:
 
     async def text_get_similar_images_by_id(self, request: Request) -> Response:
         """Images that share the text of a stored one, itself included."""
-        return await self._answered(request, lambda form: self._hits(form, Query(image_id=_id(form))))
+        return await self._answered(request, lambda form: self._hits(form, Query(image_id=required_id(form))))
 
     async def text_get_similar_images_by_image_buffer(self, request: Request) -> Response:
         """Images that share the text of a picture sent along."""
-        return await self._answered(request, lambda form: self._hits(form, Query(data=_picture(form))))
+        return await self._answered(
+            request, lambda form: self._hits(form, Query(data=required_picture(form)))
+        )
 
     async def text_get_similar_images_by_text(self, request: Request) -> Response:
         """Images in which typed words stand, also misspelt, spelled by ear, or in another script."""
         return await self._answered(request, lambda form: self._hits(form, Query(text=_text(form))))
 
     def _caption(self, form: Form) -> str:
-        said = self._library.annotate_picture("caption", _picture(form))
+        said = self._library.annotate_picture("caption", required_picture(form))
         return "" if said.caption is None else said.caption.text
 
     def _calculate(self, form: Form) -> dict[str, str] | None:
-        state, reason = self._library.add_text(_id(form), _picture(form))
+        state, reason = self._library.add_text(required_id(form), required_picture(form))
         return {"error": reason} if state is FeatureState.EMPTY else None
 
     def _delete(self, form: Form) -> None:
         name = form.text("file_name")
-        image_id = self._library.image_by_name(name) if name else _id(form)
+        image_id = self._library.image_by_name(name) if name else required_id(form)
         self._library.remove_annotation(TEXT, image_id)
 
     def _hits(self, form: Form, query: Query) -> list[dict[str, Any]]:
@@ -96,27 +97,12 @@ class WordEndpoints:
         hits = self._library.search_words(
             query, k=form.integer("k", least=1), threshold=None if least is None else least / FULL_SCORE
         )
-        items: list[dict[str, Any]] = [
-            {"image_id": hit.image_id, "score": round(hit.score * FULL_SCORE, 4)} for hit in hits
-        ]
-        if self._library.settings.serve.original_file_names:
-            records = self._library.images([hit.image_id for hit in hits])
-            for item in items:
-                record = records.get(item["image_id"])
-                item["file_name"] = shown(record.name) if record is not None else ""
-        return items
+        items = [{"image_id": hit.image_id, "score": round(hit.score * FULL_SCORE, 4)} for hit in hits]
+        return with_file_names(self._library, items)
 
     async def _answered(self, request: Request, work: Callable[[Form], T]) -> Response:
-        try:
-            async with work_place(request) as state, received(request) as form:
-                result = await state.work.run(lambda: work(form))
-        except AmbienceError as exc:
-            if not self._has_old_codes:
-                raise
-            if isinstance(exc, UnknownImageError) and work == self._delete:
-                return Response(status_code=200)
-            return original_problem(exc)
-        return Response(status_code=200) if result is None else JSONResponse(result)
+        forgives = work == self._delete
+        return await answered(request, work, has_old_codes=self._has_old_codes, forgives=forgives)
 
     def add_to(self, router: APIRouter, names: set[str]) -> None:
         """Registers the endpoints of some annotators under the original's names."""
@@ -174,19 +160,6 @@ def words_router(library: "Library", kind: str | None) -> APIRouter:
     names = {name for name in library.annotators if kind in (None, name)}
     WordEndpoints(library).add_to(router, names)
     return router
-
-
-def _picture(form: Form) -> bytes:
-    if form.file is None:
-        raise MissingFieldError("field 'image' is missing; send the picture as a file")
-    return form.picture()
-
-
-def _id(form: Form) -> int:
-    image_id = form.integer("image_id", least=0)
-    if image_id is None:
-        raise MissingFieldError("field 'image_id' is missing; send the id of the picture")
-    return image_id
 
 
 def _text(form: Form) -> str:

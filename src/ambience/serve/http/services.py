@@ -3,11 +3,12 @@
 Its knobs are those that the kind's read path declares (`search/original_figures.py`).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
-from ambience.datatypes import FeatureSpec, FeatureState, Query
+from ambience.datatypes import FeatureSpec, FeatureState, OriginalAnswer, Query
 from ambience.search.combination import LONGEST_TEXT
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import MissingFieldError, shown
@@ -38,7 +39,8 @@ class KindService:
         """Adds the feature of a picture under a given id.
 
         Returns:
-            None; or why there is nothing to describe, which is remembered like a feature.
+            None; or why there is nothing to describe, which is remembered like a feature; or why the feature
+            is made later, where another process makes it.
 
         Raises:
             ImageError: the bytes are no usable picture.
@@ -46,14 +48,10 @@ class KindService:
             QueryError: a field is malformed.
             MissingFieldError: no picture or no id came.
         """
-        image_id = form.integer("image_id", least=0)
-        if image_id is None:
-            raise MissingFieldError("field 'image_id' is missing; send the id of the picture")
-        if form.file is None:
-            raise MissingFieldError("field 'image' is missing; send the picture as a file")
+        image_id, data = required_id(form), required_picture(form)
         name = f"{image_id}.online"
-        state, reason = self.library.add_feature(self.spec.kind, image_id, form.picture(), name=name)
-        return {"state": state.value, "reason": shown(reason)} if state is FeatureState.EMPTY else None
+        state, reason = self.library.add_feature(self.spec.kind, image_id, data, name=name)
+        return said_of(state, reason)
 
     def delete(self, form: Form) -> None:
         """Forgets the feature of one image, named by `file_name` (which wins) or `image_id`.
@@ -81,10 +79,7 @@ class KindService:
             QueryError: a field is malformed.
             MissingFieldError: no id came.
         """
-        image_id = form.integer("image_id", least=0)
-        if image_id is None:
-            raise MissingFieldError("field 'image_id' is missing; send the id of a stored picture")
-        return self._items(Query(image_id=image_id), form, turned=False)
+        return self._items(Query(image_id=required_id(form)), form, turned=False)
 
     def similar_by_picture(self, form: Form) -> list[dict[str, Any]]:
         """Images near a picture, in whichever of the eight orientations.
@@ -97,9 +92,7 @@ class KindService:
             QueryError: a field is malformed.
             MissingFieldError: no picture came.
         """
-        if form.file is None:
-            raise MissingFieldError("field 'image' is missing; send the picture as a file")
-        return self._items(Query(data=form.picture()), form, turned=True)
+        return self._items(Query(data=required_picture(form)), form, turned=True)
 
     def similar_by_text(self, form: Form) -> list[dict[str, Any]]:
         """Images near a sentence.
@@ -125,15 +118,79 @@ class KindService:
     def _items(self, query: Query, form: Form, *, turned: bool) -> list[dict[str, Any]]:
         knobs = self.knobs(**turned_knobs(self.knobs, form))
         answer = self.library.search_original(self.spec.kind, query, knobs, turned=turned)
-        items: list[dict[str, Any]] = [
-            {"image_id": image_id, answer.figure: value} for image_id, value in answer.rows
-        ]
-        if answer.has_file_names or self.library.settings.serve.original_file_names:
-            records = self.library.images([image_id for image_id, _ in answer.rows])
-            for item in items:
-                record = records.get(item["image_id"])
-                item["file_name"] = shown(record.name) if record is not None else ""
-        return items
+        return original_items(self.library, answer)
+
+
+def original_items(library: "Library", answer: OriginalAnswer) -> list[dict[str, Any]]:
+    """The items of an answer as the original's endpoints list them.
+
+    Args:
+        library: what was asked.
+        answer: of one kind.
+
+    Returns:
+        Best first; with `file_name` where the kind, or the settings, say so.
+    """
+    items = [{"image_id": image_id, answer.figure: value} for image_id, value in answer.rows]
+    return with_file_names(library, items, always=answer.has_file_names)
+
+
+def with_file_names(
+    library: "Library", items: Sequence[Mapping[str, Any]], *, always: bool = False
+) -> list[dict[str, Any]]:
+    """Items of the original's endpoints, with the names of their images where these are wanted.
+
+    Args:
+        library: what was asked.
+        items: with `image_id`.
+        always: and not only where the settings say so.
+
+    Returns:
+        New items; `file_name` is "" of an image that went meanwhile.
+    """
+    if not (always or library.settings.serve.original_file_names):
+        return [dict(item) for item in items]
+    records = library.images([item["image_id"] for item in items])
+    names = {image_id: shown(record.name) for image_id, record in records.items()}
+    return [{**item, "file_name": names.get(item["image_id"], "")} for item in items]
+
+
+def required_id(form: Form) -> int:
+    """The image id that a form names.
+
+    Raises:
+        MissingFieldError: it names none.
+        QueryError: it is no id.
+    """
+    image_id = form.integer("image_id", least=0)
+    if image_id is None:
+        raise MissingFieldError("field 'image_id' is missing; send the id of the picture")
+    return image_id
+
+
+def required_picture(form: Form) -> bytes:
+    """The bytes of the picture that a form brings.
+
+    Raises:
+        MissingFieldError: there is none.
+        QueryError: it is empty.
+    """
+    if form.file is None:
+        raise MissingFieldError("field 'image' is missing; send the picture as a file")
+    return form.picture()
+
+
+def said_of(state: FeatureState, reason: str) -> dict[str, str] | None:
+    """What is answered to who added a picture: nothing where its feature is there.
+
+    Args:
+        state: of the feature.
+        reason: why there is none.
+
+    Returns:
+        None, or the state with its reason.
+    """
+    return None if state is FeatureState.DONE else {"state": state.value, "reason": shown(reason)}
 
 
 def turned_knobs(knobs: type[Any], form: Form) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from ambience.datatypes import (
 )
 from ambience.decode.transforms import cropped
 from ambience.errors import (
+    AmbienceError,
     CorruptImageError,
     ImageIdTakenError,
     QueryError,
@@ -106,6 +107,38 @@ class Stored:
     vectors: dict = field(default_factory=dict)
 
 
+class MemoryEveryKind:
+    def __init__(self, library):
+        self._library = library
+
+    def add(self, image_id, data, *, name):
+        self._library._decoded(data)
+        return self._tried(lambda kind: self._library.add_feature(kind, image_id, data, name=name))
+
+    def remove(self, image_id):
+        self._library.image(image_id)
+        gone = self._tried(lambda kind: self._library.remove_feature(kind, image_id))
+        return {kind: not isinstance(found, UnknownImageError) for kind, found in gone.items()}
+
+    def original(self, data, knobs, *, name="query"):
+        self._library._decoded(data)
+        query = Query(data=data)
+        return self._tried(
+            lambda kind: self._library.search_original(kind, query, knobs[kind], turned=True), list(knobs)
+        )
+
+    def _tried(self, ask, kinds=None):
+        found = {}
+        for kind in kinds or self._library.kinds:
+            try:
+                if kind in self._library.faults:
+                    raise self._library.faults[kind]
+                found[kind] = ask(kind)
+            except AmbienceError as exc:
+                found[kind] = exc
+        return found
+
+
 def line_of(text):
     return TextLine(text, (Corner(0, 0), Corner(1, 0), Corner(1, 1), Corner(0, 1)), 0.5, "Latn")
 
@@ -127,6 +160,7 @@ class MemoryLibrary:
         self.gate = threading.Event()  # closed by a test to keep searches waiting
         self.gate.set()
         self.is_closed = False
+        self.faults: dict[str, Exception] = {}  # by kind, what keeps it from answering
         self.asked: list[Query] = []  # questions as they came, those that were refused included
 
     @property
@@ -140,6 +174,7 @@ class MemoryLibrary:
         self._images.clear()
         self._texts.clear()
         self._captions.clear()
+        self.faults.clear()
         self.asked.clear()
         self._next = 0
 
@@ -226,6 +261,10 @@ class MemoryLibrary:
                 self._images[image_id] = stored
             stored.vectors[kind] = self.kinds[kind].vector(pixels)
         return FeatureState.DONE, ""
+
+    @property
+    def every_kind(self):
+        return MemoryEveryKind(self)
 
     def remove(self, image_id, *, purge=False):
         self.image(image_id)

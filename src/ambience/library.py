@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
-from ambience.errors import LibraryLockedError, OutdatedFeatureError
+from ambience.errors import ImageIdTakenError, LibraryLockedError, OutdatedFeatureError
 from ambience.every_kind import EveryKind
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from ambience.datatypes import FeatureState, Ids, OriginalAnswer, Query, Ranking
-from ambience.errors import AmbienceError, EmptyFeatureError, QueryError, ServiceMismatchError
+from ambience.errors import (
+    AmbienceError,
+    EmptyFeatureError,
+    QueryError,
+    ServiceMismatchError,
+    UnknownImageError,
+)
 from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.spaces import View
@@ -114,6 +120,7 @@ class OneKind:
             AmbienceError: as `search` does.
         """
         if self.kind in self.view.away:
+            self._require_stored(query)
             service = self.view.away[self.kind].service
             figure = "matches" if service.spec.is_blob else "distance"
             return service.original_answer(query, knobs, figure=figure, timeout_s=self.deadline_s)
@@ -149,6 +156,18 @@ class OneKind:
         ranking = ask(radius=radius)
         kept = narrowing.kept([hit.image_id for hit in ranking.hits])
         return replace(ranking, hits=tuple(hit for hit in ranking.hits if hit.image_id in kept))
+
+    def _require_stored(self, query: Query) -> None:
+        """Refuses an image that has no such feature here; its service may have yet to forget it.
+
+        Raises:
+            UnknownImageError: no such image, or it has no such feature.
+        """
+        if query.image_id is not None:
+            states = self.view.questions.record(query.image_id).features
+            state, _ = states.get(self.kind, (FeatureState.PENDING, ""))
+            if state in (FeatureState.PENDING, FeatureState.FAILED):
+                raise UnknownImageError(f"image {query.image_id} has no {self.kind} feature")
 
     def _question(self, query: Query, *, turned: bool) -> Question:
         """What the kind searches with, and the query's pixels where they were decoded."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, OriginalAnswer
+from ambience.datatypes import FeatureState, OriginalAnswer, Query
 from ambience.errors import (
     CorruptImageError,
     ImageIdTakenError,
@@ -139,3 +139,6 @@ def test_services_are_filled_and_asked_likewise_and_one_that_is_down_is_named(
             assert isinstance(found["color"], ServiceError)
             assert rows(found["phash"])[0] == (8, 0)
             assert gateway.every_kind.remove(8) == {"color": True, "phash": True}
+            knobs = gateway.original_knobs("color")(k=1)
+            with pytest.raises(UnknownImageError):  # whether or not its service knows that yet
+                gateway.search_original("color", Query(image_id=8), knobs, turned=False)

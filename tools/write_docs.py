@@ -44,6 +44,7 @@ Unknown names and values out of range are errors. `ambience info --settings` sho
 FOLDERS = {
     "library": "the platform's data folder",
     "models.folder": "`models` in the platform's data folder",
+    "serve.keys_file": "`keys.json` in the library",
 }
 
 KINDS_TEXT = """\

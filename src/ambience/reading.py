@@ -42,6 +42,7 @@ from ambience.search.narrowing import Narrowing
 from ambience.services import ServiceInfo
 from ambience.settings import Settings
 from ambience.spaces import AwaySpace, View
+from ambience.stages import Stages
 from ambience.store.base import Job, Problem
 from ambience.store.carrying import left_behind
 from ambience.store.files import own_bytes
@@ -86,6 +87,11 @@ class ReadingLibrary:
     def specs(self) -> dict[str, FeatureSpec]:
         """What every kind declares, by its name: those made here, and those that other processes serve."""
         return self._parts.spaces.view.specs
+
+    @property
+    def stages(self) -> Stages:
+        """How long decoding and extracting took in this process."""
+        return self._parts.decoder.stages
 
     @property
     def is_writer(self) -> bool:

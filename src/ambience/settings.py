@@ -203,6 +203,38 @@ class ServeSettings:
     queue: int = setting(
         64, "requests", "Requests that may wait; beyond that 503 with Retry-After.", minimum=0
     )
+    open: bool = setting(
+        False, "", "Answer without keys although others can reach the port: only in a network that you trust."
+    )
+    require_key: bool = setting(
+        False,
+        "",
+        "Ask for a key on this machine's own address as well, as is right behind a reverse proxy; the Unix "
+        "socket of the command line never asks.",
+    )
+    keys_file: Path | None = field(
+        default=None,
+        metadata={
+            "unit": "",
+            "help": "File of the keys, which servers may share; by default `keys.json` in the library.",
+            "minimum": None,
+        },
+    )
+    key_rate: float = setting(
+        100.0,
+        "requests/s",
+        "Requests a second that a key may send, unless it was made with another rate; 0: any number.",
+        minimum=0,
+    )
+    body_timeout_s: float = setting(
+        300.0, "seconds", "A request whose body takes longer to arrive is given up.", minimum=0.1
+    )
+    max_connections: int = setting(
+        1000, "connections", "Connections at the same time; further ones get 503.", minimum=1
+    )
+    log_format: str = setting(
+        "text", "", "Lines of the log: text, or json with one line a request (docs/network.md)."
+    )
     original_status_codes: bool = setting(
         False, "", "Answer the original system's endpoints with its own status codes (500 for every error)."
     )

@@ -13,6 +13,7 @@ from ambience.decode.supervisor import WorkerPool
 from ambience.decode.transforms import cropped
 from ambience.errors import ImageError
 from ambience.settings import DecodeSettings
+from ambience.stages import Stages
 
 
 class Decoder:
@@ -20,6 +21,9 @@ class Decoder:
 
     Plain JPEG and PNG decode in the calling thread; everything else, and whatever is over
     `decode.worker_pixels`, in worker processes that start when first needed.
+
+    Attributes:
+        stages: how long decoding took, and whatever else is counted with it.
     """
 
     def __init__(self, settings: DecodeSettings, needs: Sequence[PixelNeed]) -> None:
@@ -28,6 +32,7 @@ class Decoder:
         wanted = [side for side in sides if side is not None]
         is_full = settings.exact or not wanted or len(wanted) < len(sides)
         self._need = None if is_full else max(1, *wanted)
+        self.stages = Stages()
         self._lock = threading.Lock()
         self._workers: WorkerPool | None = None
 
@@ -60,10 +65,14 @@ class Decoder:
         """
         need = None if self._need is None or longest_side is None else max(self._need, longest_side)
         if region is None:
-            return self._decoded(data, need, name)
+            return self._timed(data, need, name)
         if need is not None:  # the region's longest side is this share of the picture's, or more
             need = math.ceil(need / min(region[2:]))
-        return cropped(self._decoded(data, need, name), region)
+        return cropped(self._timed(data, need, name), region)
+
+    def _timed(self, data: bytes, need: int | None, name: str) -> Picture:
+        with self.stages.timed("decode"):
+            return self._decoded(data, need, name)
 
     def _decoded(self, data: bytes, need: int | None, name: str) -> Picture:
         header = pixels.read_header(data, self._settings, name=name)

@@ -194,7 +194,9 @@ class Extraction:
         if not pictures:
             return drafts
         for kind, (first, *others) in (self.extractors if extractors is None else extractors).items():
-            for made, draft in zip(drafts, _of_kind(first, pictures), strict=True):
+            with self._decoder.stages.timed("extract", kind, count=len(pictures)):
+                found = _of_kind(first, pictures)
+            for made, draft in zip(drafts, found, strict=True):
                 made[kind] = draft
             for other in others:
                 for made, draft in zip(drafts, _of_kind(other, pictures), strict=True):

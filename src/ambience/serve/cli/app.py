@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 import ambience
-from ambience.serve.cli import adding, annotating, matching, models, searching, serving, tags, upkeep
+from ambience.serve.cli import adding, annotating, keys, matching, models, searching, serving, tags, upkeep
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
 from ambience.serve.cli.faults import explain
 from ambience.serve.cli.output import SafeLines, say
@@ -88,6 +88,7 @@ for _command in (
     annotating.annotate,
     models.models,
     tags.tags,
+    keys.keys,
 ):
     root.add_command(_command)
 

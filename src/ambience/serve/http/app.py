@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
@@ -18,16 +19,20 @@ from ambience.serve.http import (
     images,
     kinds,
     local,
+    login,
     matches,
     models,
     search,
     streaming,
     system,
 )
+from ambience.serve.http.admission import Admission
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
+from ambience.serve.http.observing import Observer
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.original_gateway import gateway_router
 from ambience.serve.http.original_words import words_router
+from ambience.serve.http.scopes import RouteTable
 from ambience.serve.http.state import ServerState
 
 if TYPE_CHECKING:
@@ -76,15 +81,16 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    for part in (batches, images, matches, search, streaming, system, kinds, models, local):
-        app.include_router(part.router)
-    app.include_router(original_router(library, kind))
-    app.include_router(words_router(library, kind))
-    app.include_router(gateway_router(library, kind))
-    for route in app.routes:
+    own = (batches, images, matches, search, streaming, system, kinds, models, login, local)
+    routers = [each.router for each in own]
+    routers += [made(library, kind) for made in (original_router, words_router, gateway_router)]
+    for route in (each for router in routers for each in router.routes):
         if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
             route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")
-    _guard(app, library)
+    for router in routers:
+        app.include_router(router)
+    app.state.routes = RouteTable(route for router in routers for route in router.routes)
+    _guard(app, state)
     return app
 
 
@@ -110,22 +116,33 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
-def _guard(app: FastAPI, library: "Library") -> None:
+def _guard(app: FastAPI, state: ServerState) -> None:
     """Puts the limits before the application; the last one added is asked first."""
-    serve = library.settings.serve
+    settings = state.library.settings
+    serve = settings.serve
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         BodyLimit,
         most=serve.max_upload_bytes,
         most_at={batches.BATCH_PATH: serve.max_batch_bytes},
-        most_local=2 * max(library.settings.decode.max_bytes, serve.max_upload_bytes),
+        most_local=2 * max(settings.decode.max_bytes, serve.max_upload_bytes),
+        most_s=serve.body_timeout_s,
+    )
+    app.add_middleware(
+        Admission,
+        routes=app.state.routes,
+        keys=state.keys,
+        serve=serve,
+        is_closing=lambda: state.is_closing,
+        clock=monotonic,
     )
     if serve.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(as_sent(serve.allowed_origins)),
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["content-type"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["retry-after", "x-request-id"],
         )
     app.add_middleware(
         Gatekeeper,
@@ -133,3 +150,4 @@ def _guard(app: FastAPI, library: "Library") -> None:
         hosts=serve.allowed_hosts,
         origins=serve.allowed_origins,
     )
+    app.add_middleware(Observer, figures=state.metrics)

@@ -12,11 +12,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from ambience.errors import AmbienceError, QueryError
+from ambience.keys import Scope
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import BodyTooLargeError, NotReadyError, problem, problem_of
 from ambience.serve.http.images import usable_tags
 from ambience.serve.http.multipart import SentFile, SentFiles, received_files
 from ambience.serve.http.schemas import PROBLEMS, AddedSchema, Problem
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import ServerState, server_state
 from ambience.settings import count_or_cores
 
@@ -105,6 +107,7 @@ class _Item:
 
 
 @router.post(BATCH_PATH, openapi_extra=BATCH_BODY)
+@needs(Scope.ADD)
 async def add_images(request: Request) -> BatchSchema:
     """Adds many pictures in one request; every one that is answered 201 is durable when this answers.
 

@@ -5,6 +5,7 @@ sends may end as 500: that status means a fault of ours, or a library whose file
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from ambience import errors
 from ambience.errors import AmbienceError
+from ambience.serve.http.visit import is_told_paths
 
 _log = logging.getLogger("ambience.http")
 
@@ -46,6 +48,36 @@ class ForeignOriginError(AmbienceError):
     code = "foreign_origin"
 
 
+class KeyRequiredError(AmbienceError):
+    """The request needs a key and brought none."""
+
+    code = "key_required"
+
+
+class KeyInvalidError(KeyRequiredError):
+    """The key that the request brought is unknown, revoked or expired."""
+
+    code = "key_invalid"
+
+
+class ScopeMissingError(AmbienceError):
+    """The key may do other things, but not this."""
+
+    code = "scope_missing"
+
+
+class RateLimitError(errors.BusyError):
+    """More requests came with one key than it may send."""
+
+    code = "too_many_requests"
+
+
+class HeaderLimitError(AmbienceError):
+    """The head of the request is larger than is read."""
+
+    code = "headers_too_large"
+
+
 class MediaTypeError(AmbienceError):
     """The request's body is of a media type that the endpoint does not read."""
 
@@ -72,6 +104,8 @@ class NotReadyError(AmbienceError):
 
 STATUS: Mapping[type[AmbienceError], int] = {
     errors.QueryError: 400,
+    KeyRequiredError: 401,
+    ScopeMissingError: 403,
     errors.UnknownImageError: 404,
     BodyTimeoutError: 408,
     errors.ImageIdTakenError: 409,
@@ -86,6 +120,8 @@ STATUS: Mapping[type[AmbienceError], int] = {
     errors.FetchError: 422,
     errors.VocabularyError: 422,
     ForeignOriginError: 403,
+    RateLimitError: 429,
+    HeaderLimitError: 431,
     # A stored feature that fails its checksum is extracted again in the background.
     errors.CorruptFeatureError: 503,
     errors.LibraryLockedError: 503,
@@ -109,6 +145,9 @@ _CODES_OF_STATUS = {
 }
 
 _RETRY_LATER_S = 2.0
+
+# A path may hold spaces: it ends where a message of ours goes on, so rather more than it is taken for it.
+_PATH = re.compile(r"""(?<![\w.:/\\])~?/[^\s'":;,()][^'":;,()\n]*""")
 
 
 def status_of(error: AmbienceError) -> int:
@@ -153,6 +192,18 @@ def shown(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def told(text: str) -> str:
+    """Text of ours for the caller at hand: clients of a network learn no path of this machine from it.
+
+    Args:
+        text: a message, which may name files.
+
+    Returns:
+        The same on this machine; else whatever looks like an absolute path is left out.
+    """
+    return shown(text if is_told_paths() else _PATH.sub("(a file of the server)", text))
+
+
 def problem_of(error: AmbienceError) -> JSONResponse:
     """The problem document of an error of ours, with Retry-After where another try makes sense.
 
@@ -164,12 +215,17 @@ def problem_of(error: AmbienceError) -> JSONResponse:
     """
     status = status_of(error)
     headers = {}
-    if status == 503 and not isinstance(error, errors.ModelError):  # a model comes when people install it
+    if status == 401:  # RFC 6750 §3
+        headers["WWW-Authenticate"] = 'Bearer realm="ambience"' + (
+            ', error="invalid_token"' if isinstance(error, KeyInvalidError) else ""
+        )
+    # A model comes when people install it.
+    if status in (429, 503) and not isinstance(error, errors.ModelError):
         wait_s = error.retry_after_s if isinstance(error, errors.BusyError) else _RETRY_LATER_S
         headers["Retry-After"] = str(max(1, round(wait_s)))
-    if status in (408, 413):
-        headers["Connection"] = "close"  # what is left of the body is not read
-    return problem(status, error.code, str(error), headers=headers)
+    if status in (408, 413, 431) or isinstance(error, NotReadyError):
+        headers["Connection"] = "close"  # what is left of the request is not read
+    return problem(status, error.code, told(str(error)), headers=headers)
 
 
 def _explained(faults: Sequence[Any]) -> list[dict[str, str]]:
@@ -192,7 +248,7 @@ def original_problem(error: AmbienceError) -> Response:
     if isinstance(error, errors.ImageIdTakenError):
         return PlainTextResponse("same id already in db", status_code=500)
     status = 422 if isinstance(error, MissingFieldError) else 500
-    return JSONResponse({"detail": shown(str(error))}, status_code=status)
+    return JSONResponse({"detail": told(str(error))}, status_code=status)
 
 
 def validation_problem(faults: Sequence[Any]) -> JSONResponse:

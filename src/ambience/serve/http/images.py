@@ -8,10 +8,12 @@ from fastapi.responses import FileResponse
 
 from ambience.datatypes import MAX_IMAGE_ID
 from ambience.errors import QueryError, UnknownImageError
+from ambience.keys import Scope
 from ambience.search.filters import LONGEST_FILTER
 from ambience.serve.http.bodies import json_object, received
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS, AddedSchema, ImageDetail, ImageList
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import ServerState, State, work_place
 from ambience.serve.http.word_schemas import WordsSchema
 from ambience.store.plan_words import LONGEST_CAPTION
@@ -76,6 +78,7 @@ router = APIRouter(prefix="/v1/images", tags=["images"], responses=PROBLEMS)
 
 
 @router.post("", status_code=201, openapi_extra=PICTURE_BODY)
+@needs(Scope.ADD)
 async def add_image(request: Request, response: Response) -> AddedSchema:
     """Adds a picture, whose bytes the library keeps; durable when this answers.
 
@@ -97,6 +100,7 @@ async def add_image(request: Request, response: Response) -> AddedSchema:
 
 
 @router.get("")
+@needs(Scope.READ)
 def list_images(
     state: State,
     after: Annotated[int, Query(ge=-1, le=MAX_IMAGE_ID, description="`next` of the page before.")] = -1,
@@ -123,6 +127,7 @@ def list_images(
 
 
 @router.get("/{image_id}")
+@needs(Scope.READ)
 def show_image(state: State, image_id: ImageId) -> ImageDetail:
     """All that is known of an image, with its tags and captions and who says so."""
     return _detail(state, image_id)
@@ -134,12 +139,14 @@ def _detail(state: ServerState, image_id: int) -> ImageDetail:
 
 
 @router.get("/{image_id}/words")
+@needs(Scope.READ)
 def show_words(state: State, image_id: ImageId) -> WordsSchema:
     """All that is said of an image in words: text in it, tags, captions."""
     return WordsSchema.of(state.library.words(image_id))
 
 
 @router.get("/{image_id}/file", response_class=FileResponse)
+@needs(Scope.READ)
 def send_file(state: State, image_id: ImageId) -> FileResponse:
     """The picture's own bytes, as they were added."""
     record = state.library.image(image_id)
@@ -162,6 +169,7 @@ def send_file(state: State, image_id: ImageId) -> FileResponse:
 @router.get(
     "/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}}
 )
+@needs(Scope.READ)
 async def send_thumbnail(
     request: Request,
     image_id: ImageId,
@@ -179,6 +187,7 @@ async def send_thumbnail(
 
 
 @router.patch("/{image_id}", openapi_extra=TAGS_BODY)
+@needs(Scope.ADD)
 async def change_image(request: Request, state: State, image_id: ImageId) -> ImageDetail:
     """Replaces the tags, or the caption, that people gave an image; what machines say stays."""
     sent = await json_object(request)
@@ -237,6 +246,7 @@ def usable_tags(tags: list[str]) -> list[str]:
 
 
 @router.delete("/{image_id}", status_code=204, response_class=Response)
+@needs(Scope.DELETE)
 def remove_image(
     state: State,
     image_id: ImageId,

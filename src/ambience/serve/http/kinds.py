@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from ambience.datatypes import MAX_IMAGE_ID, Ids
 from ambience.errors import QueryError, ServiceMismatchError, UnknownKindError
+from ambience.keys import Scope
 from ambience.search.combination import MOST_TERMS
 from ambience.search.filters import LONGEST_FILTER
 from ambience.search.ranking_document import (
@@ -22,6 +23,7 @@ from ambience.serve.http.asking import query_of
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.search import SEARCH_BODY
 from ambience.serve.http.state import ServerState, State, work_place
 
@@ -55,6 +57,7 @@ router = APIRouter(prefix="/v1/kinds/{kind}", tags=["kinds"], responses=PROBLEMS
 
 
 @router.get("")
+@needs(Scope.READ)
 def show_kind(
     state: State, kind: Kind, fingerprint: Fingerprint = None, protocol: Protocol = None
 ) -> ServiceDocument:
@@ -64,6 +67,7 @@ def show_kind(
 
 
 @router.post("/search", openapi_extra=_BODY)
+@needs(Scope.READ)
 async def search_kind(request: Request, kind: Kind) -> RankingDocument:
     """What one kind answers, with everything that a merged answer is made of."""
     async with work_place(request) as state, received(request, most_files=MOST_TERMS + 1) as form:
@@ -71,6 +75,7 @@ async def search_kind(request: Request, kind: Kind) -> RankingDocument:
 
 
 @router.put("/images/{image_id}", openapi_extra=_PICTURE)
+@needs(Scope.ADD)
 async def put_picture(
     request: Request,
     kind: Kind,
@@ -100,6 +105,7 @@ async def put_picture(
 
 
 @router.delete("/images/{image_id}", status_code=204, response_class=Response)
+@needs(Scope.DELETE)
 async def remove_picture(
     state: State,
     kind: Kind,

@@ -5,11 +5,13 @@ may not change anything. Bodies are counted while they stream in.
 """
 
 import asyncio
+import contextvars
 import ipaddress
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,9 +23,11 @@ from ambience.serve.http.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     ForeignOriginError,
+    HeaderLimitError,
     UnknownHostError,
     problem_of,
 )
+from ambience.serve.http.visit import visit_of
 
 T = TypeVar("T")
 
@@ -32,12 +36,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_PAUSE_S = 30.0
 """A body that stands still for this long is given up."""
 
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-)
+HEAD_BYTES, MOST_HEADERS = 32 * 2**10, 100
+"""Of the request line and all headers; how many headers."""
 
 
 def is_unix_socket(scope: Scope) -> bool:
@@ -94,7 +94,7 @@ def as_sent(origins: Collection[str]) -> frozenset[str]:
 
 
 class Gatekeeper:
-    """ASGI middleware: refuses unknown hosts and foreign origins, and adds the security headers.
+    """ASGI middleware: refuses unknown hosts, foreign origins, and more headers than anybody needs.
 
     Args:
         app: the application behind.
@@ -118,9 +118,13 @@ class Gatekeeper:
             await self._app(scope, receive, send)
             return
         refusal = None if is_unix_socket(scope) else self._refusal(scope)
-        await (refusal or self._app)(scope, receive, _with_security_headers(send))
+        await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
+        if len(scope["headers"]) > MOST_HEADERS or _head_bytes(scope) > HEAD_BYTES:
+            seen = f"{len(scope['headers'])} headers, {_head_bytes(scope)} bytes"
+            most = f"at most {MOST_HEADERS} headers, {HEAD_BYTES} bytes with the address, are read"
+            return problem_of(HeaderLimitError(f"the request has {seen}; {most}"))
         sent = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]]
         named = [value for name, value in sent if name == "host"]
         headers = dict(sent)
@@ -158,19 +162,14 @@ class Gatekeeper:
         return scheme in ("http", "https") and place == host.lower()
 
 
-def _with_security_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message["headers"]}
-            added = [row for row in SECURITY_HEADERS if row[0] not in present]
-            message = {**message, "headers": [*message["headers"], *added]}
-        await send(message)
-
-    return send_with_headers
+def _head_bytes(scope: Scope) -> int:
+    """Bytes of a head, about: h11 limits those alone that come in pieces."""
+    lines = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+    return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + lines
 
 
 class BodyLimit:
-    """ASGI middleware: counts a body while it streams in, and gives up on one that stands still.
+    """ASGI middleware: counts a body while it streams in, and gives up on one that stands still or drips.
 
     Args:
         app: the application behind.
@@ -178,6 +177,7 @@ class BodyLimit:
         most_local: bytes of a body from the Unix socket.
         most_at: bytes of a body from the network to these paths, in place of `most`.
         pause_s: seconds that a body may stand still.
+        most_s: seconds that a body from the network may take altogether.
     """
 
     def __init__(
@@ -188,37 +188,43 @@ class BodyLimit:
         most_local: int,
         most_at: Mapping[str, int] | None = None,
         pause_s: float = BODY_PAUSE_S,
+        most_s: float = 10 * BODY_PAUSE_S,
     ) -> None:
         self._app = app
         self._most, self._most_local, self._most_at = most, most_local, most_at or {}
-        self._pause_s = pause_s
+        self._pause_s, self._most_s = pause_s, most_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; what is over a limit is raised inside the application, or refused at once."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_local, own = is_unix_socket(scope), visit_of(scope).most_bytes
         most = self._most_at.get(scope.get("path", ""), self._most)
-        most = self._most_local if is_unix_socket(scope) else most
+        most = self._most_local if is_local else most if own is None else min(most, own)
         announced = dict(scope["headers"]).get(b"content-length", b"")
         if announced.isdigit() and int(announced[:20]) > most:
             await problem_of(_too_large(f"{announced[:20].decode()} bytes", most))(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive, most), send)
+        await self._app(scope, self._counted(receive, most, math.inf if is_local else self._most_s), send)
 
-    def _counted(self, receive: Receive, most: int) -> Receive:
-        seen, is_complete = 0, False
+    def _counted(self, receive: Receive, most: int, most_s: float) -> Receive:
+        seen, is_complete, deadline = 0, False, monotonic() + most_s
 
         async def counted() -> Message:
             nonlocal seen, is_complete
             if is_complete:  # now only a disconnect can come, at any time
                 return await receive()
+            left_s = deadline - monotonic()
             try:
-                message = await asyncio.wait_for(receive(), self._pause_s)
+                message = await asyncio.wait_for(receive(), min(self._pause_s, left_s))
             except TimeoutError as exc:
-                raise BodyTimeoutError(
+                what = (
                     f"the body stood still for {self._pause_s:g} s; send it again"
-                ) from exc
+                    if left_s > self._pause_s
+                    else f"the body did not arrive within {most_s:g} s (serve.body_timeout_s)"
+                )
+                raise BodyTimeoutError(what) from exc
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 is_complete = not message.get("more_body", False)
@@ -287,7 +293,8 @@ class WorkQueue:
             The result.
         """
         started = perf_counter()
-        result = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        context = contextvars.copy_context()  # the thread's log lines name the request as well
+        result = await asyncio.get_running_loop().run_in_executor(self._pool, context.run, work)
         self._mean_s = 0.9 * self._mean_s + 0.1 * (perf_counter() - started)
         return result
 

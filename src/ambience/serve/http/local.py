@@ -20,10 +20,12 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from ambience.errors import AmbienceError, QueryError
+from ambience.keys import Scope
 from ambience.serve import wire
 from ambience.serve.http.bodies import json_object
 from ambience.serve.http.errors import shown
 from ambience.serve.http.limits import is_unix_socket
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import ServerState, State
 
 _log = logging.getLogger("ambience.http")
@@ -96,6 +98,7 @@ async def _arguments(request: Request, state: ServerState) -> tuple[dict[str, An
 
 
 @router.post("/stop")
+@needs(Scope.ADMIN)
 async def stop(request: Request, state: State) -> dict[str, bool]:
     """Ends a run; its last line still comes."""
     event = state.stops.get(str((await json_object(request)).get("token", "")))
@@ -105,6 +108,7 @@ async def stop(request: Request, state: State) -> dict[str, bool]:
 
 
 @router.post("/call/{name}")
+@needs(Scope.ADMIN)
 async def call(request: Request, state: State, name: str) -> Response:
     """Calls a method of the library."""
     if name not in CALLS:
@@ -118,6 +122,7 @@ async def call(request: Request, state: State, name: str) -> Response:
 
 
 @router.post("/{name}")
+@needs(Scope.ADMIN)
 async def run(request: Request, state: State, name: str) -> Response:
     """Starts a run and streams what it says."""
     if name not in RUNS:

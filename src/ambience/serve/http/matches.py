@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from ambience import datatypes
 from ambience.datatypes import Comparison, Verdict
+from ambience.keys import Scope
 from ambience.serve.http.bodies import received
-from ambience.serve.http.errors import MissingFieldError, shown
+from ambience.serve.http.errors import MissingFieldError, shown, told
 from ambience.serve.http.geometry_schemas import (
     BoxSchema,
     GeometrySchema,
@@ -22,6 +23,7 @@ from ambience.serve.http.geometry_schemas import (
 )
 from ambience.serve.http.images import ImageId
 from ambience.serve.http.schemas import PROBLEMS, EvidenceSchema, OrientationSchema
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import ServerState, work_place
 from ambience.serve.proof import ProofLayout, draw_proof
 
@@ -78,7 +80,7 @@ class ComparisonSchema(BaseModel):
             geometry=None if geometry is None else GeometrySchema.of(geometry),
             matches=[] if geometry is None else matches_of(geometry),
             evidence=[] if found is None else [EvidenceSchema.of(each) for each in found.evidence],
-            notes={kind: shown(note) for kind, note in comparison.notes.items()},
+            notes={kind: told(note) for kind, note in comparison.notes.items()},
         )
 
 
@@ -118,6 +120,7 @@ router = APIRouter(
 
 
 @router.get("/{image_id}/matches/{other}")
+@needs(Scope.READ)
 async def compare_stored(
     request: Request, image_id: ImageId, other: ImageId, format: Format = None, layout: Layout = "auto"
 ) -> Response:
@@ -132,6 +135,7 @@ async def compare_stored(
 
 
 @router.post("/{image_id}/matches", openapi_extra=_PICTURE_BODY)
+@needs(Scope.READ)
 async def compare_sent(
     request: Request, image_id: ImageId, format: Format = None, layout: Layout = "auto"
 ) -> Response:

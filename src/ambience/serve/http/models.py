@@ -3,7 +3,9 @@
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from ambience.keys import Scope
 from ambience.models.folder import ModelFolder
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import State
 from ambience.serve.model_infos import ModelInfo, model_infos
 
@@ -57,6 +59,7 @@ class ModelList(BaseModel):
 
 
 @router.get("/v1/models")
+@needs(Scope.READ)
 def list_models(state: State) -> ModelList:
     """Every model that is known: installed or not, and which kinds ask for it."""
     folder = ModelFolder.at(state.library.settings.models.folder)

@@ -12,9 +12,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from ambience.errors import AmbienceError, UnknownImageError
+from ambience.keys import Scope
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import original_problem
 from ambience.serve.http.schemas import PROBLEMS
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.services import KindService, knob_rows
 from ambience.serve.http.state import work_place
 
@@ -96,22 +98,27 @@ class OriginalEndpoints:
         self._service = service
         self._has_old_codes = service.library.settings.serve.original_status_codes
 
+    @needs(Scope.ADD)
     async def calculate(self, request: Request) -> Response:
         """Adds the feature of a picture under a given id."""
         return await self._answered(request, self._service.calculate)
 
+    @needs(Scope.DELETE)
     async def delete(self, request: Request) -> Response:
         """Forgets the feature of one image."""
         return await self._answered(request, self._service.delete)
 
+    @needs(Scope.READ)
     async def similar_by_id(self, request: Request) -> Response:
         """Images near a stored one, itself included."""
         return await self._answered(request, self._service.similar_by_id)
 
+    @needs(Scope.READ)
     async def similar_by_picture(self, request: Request) -> Response:
         """Images near a picture sent along, however it is turned or mirrored."""
         return await self._answered(request, self._service.similar_by_picture)
 
+    @needs(Scope.READ)
     async def similar_by_text(self, request: Request) -> Response:
         """Images near a sentence."""
         return await self._answered(request, self._service.similar_by_text)

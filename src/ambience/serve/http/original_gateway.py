@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from ambience.datatypes import OriginalAnswer
 from ambience.errors import AmbienceError, ImageError, MissingModelError, UnknownImageError
 from ambience.fuse.original import merge
+from ambience.keys import Scope
 from ambience.placing import Outcome
 from ambience.search.text import TEXT
 from ambience.serve.http.bodies import Form
@@ -25,6 +26,7 @@ from ambience.serve.http.errors import (
 )
 from ambience.serve.http.original_api import FORM, JSON, answered, body_of
 from ambience.serve.http.schemas import PROBLEMS
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.services import original_items, required_id, required_picture, said_of
 
 if TYPE_CHECKING:
@@ -77,14 +79,17 @@ class GatewayEndpoints:
         self._library = library
         self._has_old_codes = library.settings.serve.original_status_codes
 
+    @needs(Scope.ADD)
     async def calculate_all_image_features(self, request: Request) -> Response:
         """Adds the features of all kinds of a picture under a given id; one outcome per kind."""
         return await answered(request, self._calculate, has_old_codes=self._has_old_codes)
 
+    @needs(Scope.DELETE)
     async def delete_all_image_features(self, request: Request) -> Response:
         """Forgets the features of all kinds of an image; one outcome per kind."""
         return await answered(request, self._delete, has_old_codes=self._has_old_codes)
 
+    @needs(Scope.READ)
     async def reverse_search(self, request: Request) -> Response:
         """Images near a picture by every kind, and merged; with `find_duplicate`, only its copies."""
         return await answered(request, self._search, has_old_codes=self._has_old_codes)

@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from ambience.datatypes import FeatureState, Query
+from ambience.keys import Scope
 from ambience.search.combination import LONGEST_TEXT
 from ambience.search.text import TEXT
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import MissingFieldError
 from ambience.serve.http.original_api import FORM, JSON, answered, body_of
 from ambience.serve.http.schemas import PROBLEMS
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.services import required_id, required_picture, with_file_names
 
 if TYPE_CHECKING:
@@ -49,32 +51,39 @@ class WordEndpoints:
         self._library = library
         self._has_old_codes = library.settings.serve.original_status_codes
 
+    @needs(Scope.READ)
     async def get_image_tags(self, request: Request) -> Response:
         """What a picture shows: kind of place, indoor or outdoor, and properties of the scene."""
         return await self._answered(request, lambda form: self._library.original_tags(required_picture(form)))
 
+    @needs(Scope.READ)
     async def get_image_caption(self, request: Request) -> Response:
         """A sentence that describes a picture."""
         return await self._answered(request, self._caption)
 
+    @needs(Scope.ADD)
     async def calculate_text_features(self, request: Request) -> Response:
         """Reads a picture and keeps its text under a given id."""
         return await self._answered(request, self._calculate)
 
+    @needs(Scope.DELETE)
     async def delete_text_features(self, request: Request) -> Response:
         """Forgets the text of one image."""
         return await self._answered(request, self._delete)
 
+    @needs(Scope.READ)
     async def text_get_similar_images_by_id(self, request: Request) -> Response:
         """Images that share the text of a stored one, itself included."""
         return await self._answered(request, lambda form: self._hits(form, Query(image_id=required_id(form))))
 
+    @needs(Scope.READ)
     async def text_get_similar_images_by_image_buffer(self, request: Request) -> Response:
         """Images that share the text of a picture sent along."""
         return await self._answered(
             request, lambda form: self._hits(form, Query(data=required_picture(form)))
         )
 
+    @needs(Scope.READ)
     async def text_get_similar_images_by_text(self, request: Request) -> Response:
         """Images in which typed words stand, also misspelt, spelled by ear, or in another script."""
         return await self._answered(request, lambda form: self._hits(form, Query(text=_text(form))))

@@ -19,9 +19,12 @@ import click
 import uvicorn
 
 from ambience.errors import SettingsError
+from ambience.serve.http.admission import requires_keys
 from ambience.serve.http.app import create_app
-from ambience.serve.http.limits import is_wildcard
+from ambience.serve.http.connections import connection_class
+from ambience.serve.http.limits import HEAD_BYTES, is_wildcard
 from ambience.serve.http.original_words import PORTS
+from ambience.serve.logs import check_format, log_as_json
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -34,6 +37,10 @@ BACKLOG = 256
 GRACE_S = 60
 """Seconds that requests in work get to finish."""
 
+_NO_KEYS = (
+    "Requests need a key, and there is none yet: `ambience keys add NAME --scope read` makes one "
+    "(docs/network.md)"
+)
 _LONGEST_SOCKET_PATH = 100  # the operating system's limit is 104 to 108 bytes
 
 
@@ -55,12 +62,17 @@ def serve(
     """
     from ambience import library
 
+    check_format(settings.serve.log_format)
+    if settings.serve.log_format == "json":
+        log_as_json()
     with library.open(settings=settings, writer=True, purpose="serve") as opened:
         server = Server(opened, kind=kind)
         try:
             assert opened.lock is not None
             opened.lock.announce(socket=str(server.socket_path), url=server.url)
             (on_ready or _say)(server.url)
+            if requires_keys(settings.serve) and not server.app.state.server.keys.all():
+                click.echo(_NO_KEYS, err=True)
             with (
                 _warming_up(opened, kind) if kind in (None, *opened.kinds) and opened.kinds else nullcontext()
             ):
@@ -125,6 +137,9 @@ class Server:
         config = uvicorn.Config(
             self.app,
             loop="asyncio",
+            http=connection_class(most=library.settings.serve.max_connections),
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            ws="none",
             log_level="warning",
             access_log=False,
             proxy_headers=False,

@@ -24,7 +24,7 @@ from ambience.datatypes import (
     Verdict,
 )
 from ambience.search.question import model_note
-from ambience.serve.http.errors import shown
+from ambience.serve.http.errors import shown, told
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of
 from ambience.serve.http.word_schemas import CaptionSchema, TagSchema, WordMatchSchema
 from ambience.serve.placement import geometry_of
@@ -66,7 +66,7 @@ class ImageSummary(BaseModel):
     size: int = Field(description="Bytes of the file.")
     state: ImageState
     path: str | None = Field(
-        None, description="Of the file; only told where the server is bound to this machine alone."
+        None, description="Of the file; only told to clients on the server's own machine."
     )
     file: str | None = Field(description="Link to the picture's bytes; null where only features are kept.")
     thumbnail: str | None = Field(description="Link to a small JPEG; `&size=` asks for another size.")
@@ -266,7 +266,7 @@ class KindInfoSchema(BaseModel):
             model=info.spec.model,
             coming=None if info.coming is None else ComingModelSchema(**asdict(info.coming)),
             left_behind=info.left_behind,
-            note=info.note,
+            note=told(info.note),
             service=service,
         )
 
@@ -292,7 +292,7 @@ class InfoSchema(BaseModel):
     max_k: int = Field(description="Most hits that `k` may ask for.")
     max_upload_bytes: int
     folder: str | None = Field(
-        None, description="Of the library; only told where the server is bound to this machine alone."
+        None, description="Of the library; only told to clients on the server's own machine."
     )
 
 
@@ -318,11 +318,14 @@ class Shaper:
     """Makes documents of records and answers.
 
     Args:
-        shows_paths: whether clients are told where files lie.
+        shows_paths: answers whether the client at hand is told where files lie.
     """
 
-    def __init__(self, *, shows_paths: bool) -> None:
-        self.shows_paths = shows_paths
+    def __init__(self, *, shows_paths: Callable[[], bool]) -> None:
+        self._shows_paths = shows_paths
+
+    def _tells_path(self, record: ImageRecord) -> bool:
+        return not record.is_upload and self._shows_paths()
 
     def _summary_fields(self, record: ImageRecord) -> dict[str, Any]:
         link = f"/v1/images/{record.image_id}"
@@ -336,7 +339,7 @@ class Shaper:
             "height": record.height,
             "size": record.size,
             "state": record.state,
-            "path": shown(record.path) if self.shows_paths and record.path and not record.is_upload else None,
+            "path": shown(record.path) if record.path and self._tells_path(record) else None,
             "file": f"{link}/file" if has_bytes else None,
             "thumbnail": f"{link}/thumbnail?v={version}" if has_bytes else None,
         }
@@ -373,7 +376,7 @@ class Shaper:
         """The process that serves a kind; None where it is this one."""
         if info is None:
             return None
-        url = info.url if self.shows_paths else None
+        url = info.url if self._shows_paths() else None
         return ServiceSchema(url=url, state=info.state, message=shown(info.message), removals=info.removals)
 
     def info(self, info: LibraryInfo, settings: Settings) -> InfoSchema:
@@ -389,12 +392,12 @@ class Shaper:
                 kind: KindInfoSchema.of(each, self.service(each.service)) for kind, each in info.kinds.items()
             },
             annotators={
-                name: AnnotatorInfoSchema(states=dict(each.states), waits=shown(each.waits))
+                name: AnnotatorInfoSchema(states=dict(each.states), waits=told(each.waits))
                 for name, each in info.annotators.items()
             },
             max_k=settings.search.max_k,
             max_upload_bytes=settings.serve.max_upload_bytes,
-            folder=shown(str(info.folder)) if self.shows_paths else None,
+            folder=shown(str(info.folder)) if self._shows_paths() else None,
         )
 
     def matches(self, matches: tuple[Match, ...], records: Mapping[int, ImageRecord]) -> list[MatchSchema]:
@@ -446,7 +449,7 @@ def statuses_of(statuses: Iterable[KindStatus]) -> list[KindStatusSchema]:
         KindStatusSchema(
             kind=status.kind,
             state=status.state,
-            message=shown(status.message),
+            message=told(status.message),
             pending=status.pending,
             took_s=status.took_s,
         )
@@ -457,8 +460,7 @@ def statuses_of(statuses: Iterable[KindStatus]) -> list[KindStatusSchema]:
 def states_of(states: States) -> dict[str, FeatureStateSchema]:
     """States of features by kind."""
     return {
-        kind: FeatureStateSchema(state=state, reason=shown(reason))
-        for kind, (state, reason) in states.items()
+        kind: FeatureStateSchema(state=state, reason=told(reason)) for kind, (state, reason) in states.items()
     }
 
 
@@ -488,6 +490,6 @@ def job_of(job: Job) -> JobSchema:
         state=job.state,
         done=job.done,
         total=job.total,
-        message=shown(job.message),
+        message=told(job.message),
         updated_at=job.updated_at,
     )

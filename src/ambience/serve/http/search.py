@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ambience.datatypes import MAX_IMAGE_ID, Verdict
+from ambience.keys import Scope
 from ambience.paging import LONGEST_CURSOR
 from ambience.search.combination import LONGEST_TEXT, MOST_TERMS
 from ambience.search.embedding import USUAL
@@ -14,6 +15,7 @@ from ambience.search.filters import LONGEST_FILTER
 from ambience.serve.http.asking import LONGEST_URL, knobs_of, pictures_of, query_of
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.schemas import PROBLEMS, SearchAnswer
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import ServerState, work_place
 
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
@@ -145,6 +147,7 @@ router = APIRouter(prefix="/v1/search", tags=["search"], responses=PROBLEMS)
 
 
 @router.post("", openapi_extra=SEARCH_BODY)
+@needs(Scope.READ)
 async def search(request: Request) -> SearchAnswer:
     """Finds pictures: by pictures sent along or fetched, by images of the library, by words, or by all.
 
@@ -186,6 +189,7 @@ class LinkFields(BaseModel):
 
 
 @router.get("")
+@needs(Scope.READ)
 async def search_by_link(request: Request, fields: Annotated[LinkFields, Query()]) -> SearchAnswer:
     """The same as a link, so that a bookmark or a button of a browser can ask."""
     async with work_place(request) as state:
@@ -211,6 +215,7 @@ async def _answered(state: ServerState, form: Form) -> SearchAnswer:
 
     def answer() -> SearchAnswer:
         found = library.search(query_of(form, pictures), **asdict(knobs))
+        state.metrics.searched(found)
         records = library.images([match.image_id for match in found.matches])
         return state.shaper.answer(found, records)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_h
 from ambience.datatypes import FeatureSpec, FeatureState, OriginalAnswer, Query
 from ambience.search.combination import LONGEST_TEXT
 from ambience.serve.http.bodies import Form
-from ambience.serve.http.errors import MissingFieldError, shown
+from ambience.serve.http.errors import MissingFieldError, shown, told
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -190,7 +190,7 @@ def said_of(state: FeatureState, reason: str) -> dict[str, str] | None:
     Returns:
         None, or the state with its reason.
     """
-    return None if state is FeatureState.DONE else {"state": state.value, "reason": shown(reason)}
+    return None if state is FeatureState.DONE else {"state": state.value, "reason": told(reason)}
 
 
 def turned_knobs(knobs: type[Any], form: Form) -> dict[str, Any]:

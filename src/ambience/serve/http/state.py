@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from ambience.serve.http.limits import WorkQueue, is_loopback
+from ambience.serve.http.limits import WorkQueue
+from ambience.serve.http.metrics import Metrics
 from ambience.serve.http.schemas import Shaper
+from ambience.serve.http.visit import is_told_paths
 from ambience.settings import count_or_cores
+from ambience.store.keys import KEYS_NAME, Keys
 
 if TYPE_CHECKING:
     from ambience.library import Library
@@ -33,6 +36,8 @@ class ServerState:
         runs: long runs of the command line.
         fetches: pictures on their way from the web, which keep no thread from decoding and searching.
         shaper: makes documents.
+        keys: of those who may ask over a network: those of `serve.keys_file`, or of the library.
+        metrics: figures of what happens here.
         stops: by token, the events that stop the long runs under way.
         is_closing: set when the server is told to stop.
     """
@@ -43,6 +48,8 @@ class ServerState:
     runs: WorkQueue
     fetches: WorkQueue
     shaper: Shaper
+    keys: Keys
+    metrics: Metrics
     stops: dict[str, threading.Event] = field(default_factory=dict)
     is_closing: bool = False
 
@@ -54,14 +61,18 @@ class ServerState:
             With thread pools of the sizes that the settings give.
         """
         serve = library.settings.serve
-        workers = count_or_cores(serve.workers)
+        work = WorkQueue(workers=count_or_cores(serve.workers), waiting=serve.queue)
+        runs = WorkQueue(workers=LONG_RUNS, waiting=0, name="run")
+        fetches = WorkQueue(workers=FETCHES, waiting=serve.queue, name="fetch")
         return cls(
             library,
             kind,
-            WorkQueue(workers=workers, waiting=serve.queue),
-            WorkQueue(workers=LONG_RUNS, waiting=0, name="run"),
-            WorkQueue(workers=FETCHES, waiting=serve.queue, name="fetch"),
-            Shaper(shows_paths=is_loopback(serve.host)),
+            work,
+            runs,
+            fetches,
+            Shaper(shows_paths=is_told_paths),
+            Keys(serve.keys_file or library.settings.library / KEYS_NAME),
+            Metrics(library, {"work": work, "run": runs, "fetch": fetches}),
         )
 
     def begin_closing(self) -> None:

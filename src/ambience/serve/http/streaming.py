@@ -14,11 +14,13 @@ from fastapi.responses import Response, StreamingResponse
 from ambience import datatypes
 from ambience.datatypes import Answer
 from ambience.errors import AmbienceError, QueryError
+from ambience.keys import Scope
 from ambience.search.combination import MOST_TERMS
 from ambience.serve.http.asking import Knobs, knobs_of, pictures_of, query_of
 from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import problem, problem_of
 from ambience.serve.http.schemas import PROBLEMS
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.search import SEARCH_BODY, LinkFields, linked
 from ambience.serve.http.state import ServerState, work_place
 
@@ -49,6 +51,7 @@ class _Event(NamedTuple):
 
 
 @router.post("", response_class=StreamingResponse, openapi_extra=SEARCH_BODY)
+@needs(Scope.READ)
 async def stream(request: Request) -> Response:
     """Finds pictures as `/v1/search` does, and tells of each kind as soon as it has answered."""
     async with work_place(request) as state, received(request, most_files=MOST_TERMS) as form:
@@ -56,6 +59,7 @@ async def stream(request: Request) -> Response:
 
 
 @router.get("", response_class=StreamingResponse)
+@needs(Scope.READ)
 async def stream_by_link(request: Request, fields: Annotated[LinkFields, Query()]) -> Response:
     """The same as a link, as an `EventSource` of a browser asks."""
     async with work_place(request) as state:

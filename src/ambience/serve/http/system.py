@@ -8,8 +8,10 @@ from anyio import fail_after, to_thread
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from ambience.keys import Scope
 from ambience.serve.http.errors import NotReadyError
 from ambience.serve.http.schemas import InfoSchema, JobList, KindList, job_of, kind_of
+from ambience.serve.http.scopes import needs, public
 from ambience.serve.http.state import State
 
 WEB = Path(__file__).parents[1] / "web"
@@ -31,6 +33,7 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/v1/kinds")
+@needs(Scope.READ)
 def list_kinds(state: State) -> KindList:
     """The kinds that this server answers for."""
     specs, services = state.library.specs, state.library.services()
@@ -41,24 +44,36 @@ def list_kinds(state: State) -> KindList:
 
 
 @router.get("/v1/jobs")
+@needs(Scope.READ)
 def list_jobs(state: State) -> JobList:
     """Background work: what, how far, what failed."""
     return JobList(jobs=[job_of(job) for job in state.library.jobs()])
 
 
 @router.get("/v1/info")
+@needs(Scope.READ)
 def show_info(state: State) -> InfoSchema:
     """The library at a glance."""
     return state.shaper.info(state.library.info(), state.library.settings)
 
 
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@needs(Scope.READ)
+def show_metrics(state: State) -> Response:
+    """Figures for Prometheus, in its text format."""
+    text, media_type = state.metrics.page()
+    return Response(text, headers={"content-type": media_type})
+
+
 @router.get("/healthz", response_class=Response)
+@public
 async def tell_health() -> Response:
     """Answers as long as the process lives, however busy it is."""
     return Response("ok\n", media_type="text/plain")
 
 
 @router.get("/readyz", response_class=Response)
+@public
 async def tell_readiness(state: State) -> Response:
     """Whether the library can be read and the server is not about to stop.
 
@@ -78,6 +93,7 @@ async def tell_readiness(state: State) -> Response:
 
 
 @router.get("/", response_model=None, include_in_schema=False)
+@public
 async def show_page(state: State) -> Response | dict[str, str]:
     """The page; a kind served alone greets as the original's services do."""
     if state.kind is not None:
@@ -86,6 +102,7 @@ async def show_page(state: State) -> Response | dict[str, str]:
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+@public
 async def show_docs() -> HTMLResponse:
     """The documentation of the interface, without anything from another server."""
     return _page("docs.html", DOCS_POLICY)
@@ -101,6 +118,7 @@ def _page(name: str, policy: str) -> HTMLResponse:
 
 
 @router.get("/web/{name}", include_in_schema=False)
+@public
 async def send_asset(name: str) -> Response:
     """A file of the page; only those listed here exist."""
     if name in ASSETS:

@@ -101,8 +101,40 @@ async function ask(path, options = {}) {
   }
   const isJson = (response.headers.get("content-type") || "").includes("json");
   const said = isJson ? await response.json() : null;
+  if (response.status === 401 && path !== LOGIN) askForKey(said);
   if (!response.ok) throw new Error((said && said.detail) || `The server answered ${response.status}.`);
   return said;
+}
+
+// --- the key, where the server asks for one; scripts cannot read the cookie that it is kept in
+
+const LOGIN = "/v1/login";
+const HAS_KEY = "ambience-has-key";
+
+function askForKey(said) {
+  localStorage.removeItem(HAS_KEY);
+  if (!at("login").open) at("login").showModal();
+  at("login-error").textContent = said?.code === "key_invalid" ? said.detail : "";
+  at("login-error").hidden = !at("login-error").textContent;
+}
+
+async function logIn(event) {
+  event.preventDefault();
+  const body = JSON.stringify({ key: at("login-key").value });
+  try {
+    await ask(LOGIN, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    localStorage.setItem(HAS_KEY, "1");
+    location.reload();
+  } catch (error) {
+    at("login-error").textContent = error.message;
+    at("login-error").hidden = false;
+  }
+}
+
+async function logOut() {
+  await ask("/v1/logout", { method: "POST" }).catch(tellError);
+  localStorage.removeItem(HAS_KEY);
+  location.reload();
 }
 
 function tellError(error) {
@@ -582,6 +614,10 @@ at("clear").addEventListener("click", () => { if (location.search) history.pushS
 at("words").addEventListener("submit", (event) => { event.preventDefault(); askWithWords(); });
 at("more").addEventListener("click", () => moreRecent(state.next));
 at("preview-image").addEventListener("error", () => at("preview").classList.add("broken"));
+at("login-form").addEventListener("submit", logIn);
+at("login").addEventListener("cancel", (event) => event.preventDefault()); // nothing works without a key
+at("logout").addEventListener("click", logOut);
+at("logout").hidden = !localStorage.getItem(HAS_KEY);
 for (const name of ["large", "proof"]) at(name).addEventListener("click", (event) => { if (event.target === at(name)) at(name).close(); });
 at("proof").addEventListener("close", forgetProof);
 const BUTTONS = Object.keys(TABS).filter((tab) => at(`tab-${tab}`));

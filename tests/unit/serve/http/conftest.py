@@ -58,6 +58,7 @@ from ambience.search.filters import parsed
 from ambience.search.original_figures import ExtentKnobs
 from ambience.serve.http.run import Server
 from ambience.settings import Settings
+from ambience.stages import Stages
 from ambience.store.base import FailedFile, Job, Problem
 from ambience.words import USER, Annotation, Caption, Corner, ImageWords, Tag, TextLine, WordHit
 from support.filter_oracle import keeps
@@ -157,6 +158,7 @@ class MemoryLibrary:
         self._captions: dict[int, tuple[Caption, ...]] = {}
         self._next = 0
         self._lock = threading.RLock()
+        self.stages = Stages()
         self.gate = threading.Event()  # closed by a test to keep searches waiting
         self.gate.set()
         self.is_closed = False

@@ -144,16 +144,19 @@ def test_a_format_that_browsers_could_run_is_only_downloaded(serve, library, pic
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
-def test_paths_are_told_only_on_a_server_of_this_machine_alone(library, serve, picture):
+def test_paths_are_told_only_to_this_machine(library, serve, picture):
     local = serve(library).client
     local.post("/v1/images", files={"image": ("a", picture(1))})
     stored = library._images[0]
     stored.record = replace(stored.record, is_upload=False)
     assert local.get("/v1/images/0").json()["path"] == str(library.folder / "0.png")
     assert local.get("/v1/info").json()["folder"] == str(library.folder)
-    public = serve(library, host="0.0.0.0").client
+    public = serve(library, host="0.0.0.0", open=True).client
     assert public.get("/v1/images/0").json()["path"] is None
     assert public.get("/v1/info").json()["folder"] is None
+    proxied = serve(library, host="127.0.0.1", open=True).client
+    assert proxied.get("/v1/info").json()["folder"] == str(library.folder)
+    assert proxied.get("/v1/info", headers={"x-forwarded-for": "203.0.113.7"}).json()["folder"] is None
 
 
 def test_images_are_listed_by_a_filter_with_their_number(client, picture):

@@ -8,6 +8,7 @@ import pytest
 
 from ambience.errors import AmbienceError
 from ambience.serve.http.limits import BodyLimit, host_of, is_unix_socket
+from ambience.serve.http.visit import Visit, begun
 
 
 @pytest.mark.parametrize(
@@ -135,9 +136,12 @@ def test_a_body_that_stands_still_is_given_up():
     async def never():
         await asyncio.sleep(60)
 
+    connection = {"type": "http", "headers": [], "server": ("localhost", 1)}
+    begun(connection, Visit("a"))
     limit = BodyLimit(app, most=10, most_local=10, pause_s=0.05)
-    asyncio.run(limit({"type": "http", "headers": [], "server": ("localhost", 1)}, never, None))
+    asyncio.run(limit(connection, never, None))
     assert seen["error"].code == "body_timeout"
+    assert "stood still for 0.05 s" in str(seen["error"])
 
 
 def test_a_full_queue_answers_503_at_once_while_health_still_answers(library, serve, picture):

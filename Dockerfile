@@ -1,8 +1,11 @@
 # Ambience in a container: small, without root, with all that it writes below /data.
 #
 #   docker build -t ambience .
-#   docker run -p 127.0.0.1:44444:44444 -v ambience:/data -v ~/Pictures:/pictures:ro ambience
+#   docker run -p 127.0.0.1:44444:44444 -e AMBIENCE_SERVE_OPEN=true -v ambience:/data -v ~/Pictures:/pictures:ro ambience
 #   docker exec CONTAINER ambience add /pictures
+#
+# AMBIENCE_SERVE_OPEN is for a port that this machine alone reaches; without it, requests need a key:
+#   docker exec CONTAINER ambience keys add NAME --scope read
 
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -252,9 +252,11 @@ class _Maker:
         from ambience.search.remote import RemoteKind
 
         kind, elsewhere = extractor.spec.kind, Elsewhere(self.store.records)
+        given = kind_settings(self.settings, kind)
         service = RemoteKind(
             extractor.spec,
-            kind_settings(self.settings, kind).url,
+            given.url,
+            key=given.key,
             connections=count_or_cores(self.settings.serve.workers) + BACKGROUND_CONNECTIONS,
             known=partial(elsewhere.known, kind),
             removals=partial(elsewhere.removal_count, kind),

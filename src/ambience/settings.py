@@ -256,6 +256,7 @@ class KindSettings:
         "Address of the process that makes and searches this kind, such as http://127.0.0.1:33336; empty: "
         "this process itself.",
     )
+    key: str = setting("", "", "API key that this process shows to the one at `url` (docs/network.md).")
 
 
 @dataclass(frozen=True, slots=True)

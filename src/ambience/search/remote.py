@@ -60,6 +60,7 @@ class RemoteKind:
         spec: of the features that this process expects of it, as if it made them itself.
         url: address of the service.
         connections: most at a time.
+        key: that the service asks for; "" for none.
         known: tells images that were removed here from those that are there.
         removals: counts images that the service has yet to forget.
         pending: counts images that it has yet to get.
@@ -78,6 +79,7 @@ class RemoteKind:
         url: str,
         *,
         connections: int,
+        key: str = "",
         known: Known = set,
         removals: Callable[[], int] = lambda: 0,
         pending: Callable[[], int] = lambda: 0,
@@ -86,7 +88,7 @@ class RemoteKind:
         self.spec = replace(spec, is_elsewhere=True)
         self.url = checked_url(url, f"kinds.{spec.kind}.url")
         self._known, self._removals, self._pending = known, removals, pending
-        self._client = ServiceClient(spec.kind, self.url, connections=connections)
+        self._client = ServiceClient(spec.kind, self.url, connections=connections, key=key)
 
     @property
     def info(self) -> ServiceInfo:

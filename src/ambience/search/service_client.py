@@ -61,7 +61,7 @@ TOLD = (
 )
 """Errors of a service that are those of the question: they are raised here as they were there."""
 
-_PASSING = frozenset({502, 503, 504})
+_PASSING = frozenset({429, 502, 503, 504})
 _LASTING = frozenset(error.code for error in (ModelError, MissingModelError, CorruptModelError))
 
 
@@ -136,16 +136,19 @@ class ServiceClient:
         kind: that it serves, for messages.
         url: of the service, such as "http://host:33336".
         connections: most at a time.
+        key: that the service asks for; "" for none.
 
     Attributes:
         breaker: whether it is asked at all.
     """
 
-    def __init__(self, kind: str, url: str, *, connections: int) -> None:
+    def __init__(self, kind: str, url: str, *, connections: int, key: str = "") -> None:
+        self._kind = kind
         self._who = f"the service of {kind}"
         self.breaker = Breaker()
         self._client = httpx.Client(
             base_url=url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             follow_redirects=False,
             trust_env=False,  # a proxy for the web is none for one's own services
@@ -291,6 +294,8 @@ class ServiceClient:
         error = error_of(code, detail, retry_after_s=reply.retry_after_s or 1.0)
         if isinstance(error, TOLD):
             return error
+        if reply.status in (401, 403):
+            return ServiceError(f"{self._who} refuses this process: {detail} (kinds.{self._kind}.key)")
         if reply.status in (404, 405):
             return ServiceMismatchError(
                 f"{self._who} cannot be asked like this; it may be of another version"

@@ -64,7 +64,9 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         listed += _option_rows(options_class, own, f"annotate.{name}", "")
     made = make_extractors(settings)
     for kind in registry.names(EXTRACTORS):
-        listed += _option_rows(KindSettings, asdict(kind_settings(settings, kind)), f"kinds.{kind}", "")
+        given = asdict(kind_settings(settings, kind))
+        given["key"] = given["key"] and "(set)"  # shown to people, and in reports that they send
+        listed += _option_rows(KindSettings, given, f"kinds.{kind}", "")
         if kind in made:
             listed += _kind_rows(settings, kind, made[kind])
     return listed

@@ -2,13 +2,17 @@
 
 import socket
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from ambience.keys import Scope
+from ambience.search.remote import RemoteKind
 from ambience.serve.http.app import create_app
 from ambience.serve.http.errors import RateLimitError
 from ambience.serve.http.rates import Rates
+from ambience.serve.setting_rows import setting_rows
+from ambience.settings import Settings
 from ambience.store.keys import Keys
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -258,3 +262,21 @@ def test_a_bucket_fills_steadily_and_holds_no_more_than_a_burst():
     with pytest.raises(RateLimitError) as refused:
         rates.take("b", 0.1)
     assert refused.value.retry_after_s == pytest.approx(10)
+
+
+def test_a_gateway_shows_its_services_the_key_that_they_ask_for(library, serve, made):
+    url = serve(library, require_key=True).server.url
+    library.one_kind = lambda kind: SimpleNamespace(require=lambda fingerprint: None)  # has what is asked for
+    spec, token = library.kinds["phash"].spec, made("read")["authorization"].removeprefix("Bearer ")
+    with_key, without = (RemoteKind(spec, url, connections=1, key=key) for key in (token, ""))
+    assert with_key.probe()
+    assert not without.probe()
+    assert "refuses this process: a key is needed" in without.info.message
+    assert "(kinds.phash.key)" in without.info.message
+    with_key.close()
+    without.close()
+
+
+def test_a_key_in_the_settings_is_not_shown():
+    settings = Settings(kinds={"phash": {"key": "amb_secret"}})
+    assert {row.value for row in setting_rows(settings) if row.name == "kinds.phash.key"} == {"(set)"}

@@ -311,7 +311,8 @@ class WorkQueue:
             BusyError: all places are taken.
         """
         self._take()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(self._pool, context.run, work)
         future.add_done_callback(self._give_back)
         return future
 

@@ -104,6 +104,7 @@ def _search(state: ServerState, query: datatypes.Query, knobs: Knobs, tell: Any)
         found = library.search(
             query, **asdict(knobs), on_answer=lambda answer: tell(shaped("partial", answer))
         )
+        state.metrics.searched(found)
         tell(shaped("answer", found))
     except AmbienceError as exc:
         refusal = problem_of(exc)

@@ -179,7 +179,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(word_following.stop)
         store.on_commit.append(word_following.wake)
         services = {kind: space.service for kind, space in maker.away.items()}
-        delivery = Delivery(store, services, originals.data)
+        delivery = Delivery(store, services, originals.data, patience_s=settings.search.deadline_s)
         opened.callback(delivery.stop)
         store.on_commit.append(delivery.wake)
         uploads = Uploads(store, kept)

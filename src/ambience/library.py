@@ -385,6 +385,8 @@ class Library(WordingLibrary):
             StoreError: `stop` was set before the end.
             UnknownKindError: no such kind.
         """
+        self._check_kind(kind)
+        self._parts.spaces.in_use(kind)  # one that another process serves is trained there
         self.rebuild([kind], on_progress=on_progress, stop=stop)
 
     def use_model(

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from ambience.datatypes import FeatureState, ImageDraft, ImageRecord, ImageState
@@ -59,6 +59,7 @@ class Delivery:
         store: open for writing.
         services: by kind.
         originals: reads the file behind an image.
+        patience_s: an add waits no longer for services; they get the picture all the same.
         look_every_s: see `LOOK_EVERY_S`.
     """
 
@@ -68,8 +69,13 @@ class Delivery:
         services: Mapping[str, KindElsewhere],
         originals: Callable[[ImageRecord], bytes],
         *,
+        patience_s: float = 10.0,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
+        self._patience_s = patience_s
+        self._pool = ThreadPoolExecutor(
+            max(1, AT_ONCE * len(services)), thread_name_prefix="ambience-delivery"
+        )
         self._store, self._services, self._originals = store, services, originals
         self._elsewhere, self._outbox = Elsewhere(store.records), Outbox(store.folder)
         self._look_every_s = look_every_s
@@ -105,6 +111,7 @@ class Delivery:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def add(self, kind: str, image_id: int, data: bytes, draft: ImageDraft) -> Outcome:
         """Takes a picture of which only the feature of one kind is kept, and gives it to the kind's service.
@@ -151,11 +158,10 @@ class Delivery:
         Returns:
             By kind, how it went; never an error, since what did not go is done later.
         """
-        if not self._services:
-            return {}
-        with ThreadPoolExecutor(len(self._services)) as pool:
-            outcomes = pool.map(partial(self._given, image_id=image_id), self._services)
-            return dict(zip(self._services, outcomes, strict=True))
+        futures = {kind: self._pool.submit(self._given, kind, image_id) for kind in self._services}
+        wait(futures.values(), timeout=self._patience_s)
+        late = FeatureState.PENDING, f"its service has not answered within {self._patience_s:g} s; it goes on"
+        return {kind: future.result() if future.done() else late for kind, future in futures.items()}
 
     def queue_again(self, kind: str) -> None:
         """Has a service get every image once more, since it lost what it had, or is another one by now."""

@@ -93,7 +93,17 @@ def _write_annotators(held: "LibraryInfo") -> None:
 
 def _notes(held: "LibraryInfo") -> dict[str, str]:
     """What is to be said of indexes that do not search as the settings ask."""
-    return {kind: shown(row.note) for kind, row in held.kinds.items() if row.note}
+    return {kind: _note(row) for kind, row in held.kinds.items() if row.note or row.service}
+
+
+def _note(row: "KindInfo") -> str:
+    """What people must know of a kind."""
+    if row.service is None:
+        return shown(row.note)
+    how = {"up": "answers", "unknown": "was not asked yet", "refused": "is refused", "down": "is down"}
+    why = f": {row.service.message}" if row.service.message else ""
+    left = f"; {counted(row.service.removals, 'picture')} to forget there" if row.service.removals else ""
+    return shown(f"served at {row.service.url}, which {how[row.service.state]}{why}{left}")
 
 
 def _write_models(kind: str, row: "KindInfo") -> None:

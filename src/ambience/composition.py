@@ -12,6 +12,8 @@ from ambience.changing import ModelChanges
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
+from ambience.duplicates.duplicates import Duplicates
+from ambience.duplicates.following import PairFollowing
 from ambience.errors import SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
 from ambience.gateway import Gateway
@@ -86,6 +88,8 @@ class Parts:
         upkeep: inspection and repair.
         changes: changes the models of kinds.
         selections: answer which images filters keep.
+        duplicates: finds and groups copies.
+        pair_following: has that done in the background.
         repairs: what opening found broken and mended.
     """
 
@@ -108,6 +112,8 @@ class Parts:
     upkeep: Upkeep
     changes: ModelChanges
     selections: Selections
+    duplicates: Duplicates
+    pair_following: PairFollowing
     repairs: tuple[Problem, ...]
 
 
@@ -183,6 +189,10 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(delivery.stop)
         store.on_commit.append(delivery.wake)
         uploads = Uploads(store, kept)
+        duplicates = Duplicates(store, lambda: spaces.view)
+        opened.callback(duplicates.close)
+        pair_following = PairFollowing(duplicates, store, lambda: ingest.is_busy)
+        opened.callback(pair_following.stop)
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -205,6 +215,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
                 store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
             ),
             selections=Selections(store.records, partial(_with_words, words)),
+            duplicates=duplicates,
+            pair_following=pair_following,
             repairs=(*store.repairs, *found),
         )
 

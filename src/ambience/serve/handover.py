@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
+from ambience.copies import MOST_GROUPS, GroupPage, Paired
 from ambience.datatypes import (
     Answer,
     Comparison,
@@ -132,6 +133,19 @@ class Handover:
         arguments = {"names": None if names is None else list(names)}
         return cast("dict[str, Annotated]", self._run("annotate", arguments, on_event=on_progress, stop=stop))
 
+    def find_duplicates(
+        self,
+        *,
+        on_progress: Callable[[str, int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Paired:
+        """As `Library.find_duplicates`."""
+        return cast(Paired, self._run("find_duplicates", {}, on_event=on_progress, stop=stop))
+
+    def tell_apart(self, one: int, other: int, *, is_different: bool = True) -> None:
+        """As `Library.tell_apart`."""
+        self._call("tell_apart", one=one, other=other, is_different=is_different)
+
     def set_caption(self, image_id: int, text: str) -> None:
         """As `Library.set_caption`."""
         self._call("set_caption", image_id=image_id, text=text)
@@ -210,6 +224,13 @@ class Handover:
             "search_kind", kind=kind, query=query, k=k, radius=radius, turned=turned, filter=filter
         )
         return cast(Ranking, found)
+
+    def duplicates(
+        self, *, verdicts: Sequence[Verdict] = (), after: int = -1, limit: int = MOST_GROUPS
+    ) -> GroupPage:
+        """As `Library.duplicates`."""
+        found = self._call("duplicates", verdicts=list(verdicts), after=after, limit=limit)
+        return cast(GroupPage, found)
 
     def match(self, query: Query, image: Query) -> Comparison:
         """As `Library.match`."""

@@ -19,6 +19,7 @@ import numpy as np
 from ambience.errors import QueryError
 
 MODULES = (
+    "ambience.copies",
     "ambience.datatypes",
     "ambience.ingest.annotating",
     "ambience.ingest.progress",

@@ -223,6 +223,17 @@ failed_files = Table(
     Column("reason", LargeBinary, nullable=False),
 )
 
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("low", LargeBinary(32), primary_key=True),
+    Column("high", LargeBinary(32), primary_key=True),
+    Column("decision", String(16), nullable=False),
+    Column("decided_at", String(32), nullable=False),
+    sqlite_with_rowid=False,
+    comment="what people say of two contents, the smaller sha256 first; kept whatever becomes of the images",
+)
+
 jobs = Table(
     "jobs",
     metadata,

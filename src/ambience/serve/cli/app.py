@@ -14,7 +14,18 @@ from typing import NoReturn
 import click
 
 import ambience
-from ambience.serve.cli import adding, annotating, keys, matching, models, searching, serving, tags, upkeep
+from ambience.serve.cli import (
+    adding,
+    annotating,
+    duplicates,
+    keys,
+    matching,
+    models,
+    searching,
+    serving,
+    tags,
+    upkeep,
+)
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
 from ambience.serve.cli.faults import explain
 from ambience.serve.cli.output import SafeLines, say
@@ -77,6 +88,7 @@ for _command in (
     adding.add,
     searching.search,
     matching.match,
+    duplicates.duplicates,
     serving.serve,
     adding.remove,
     upkeep.info,

@@ -15,6 +15,7 @@ from ambience import __version__
 from ambience.errors import UnknownKindError
 from ambience.serve.http import (
     batches,
+    duplicates,
     errors,
     images,
     kinds,
@@ -81,7 +82,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    own = (batches, images, matches, search, streaming, system, kinds, models, login, local)
+    own = (batches, images, matches, duplicates, search, streaming, system, kinds, models, login, local)
     routers = [each.router for each in own]
     routers += [made(library, kind) for made in (original_router, words_router, gateway_router)]
     for route in (each for router in routers for each in router.routes):

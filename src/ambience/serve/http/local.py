@@ -33,6 +33,7 @@ _log = logging.getLogger("ambience.http")
 CALLS = frozenset(
     {
         "count_images",
+        "duplicates",
         "image",
         "image_by_name",
         "images",
@@ -45,6 +46,7 @@ CALLS = frozenset(
         "search_kind",
         "set_caption",
         "set_tags",
+        "tell_apart",
         "words",
     }
 )
@@ -55,6 +57,7 @@ RUNS: Mapping[str, str] = {
     "annotate": "annotate",
     "check": "check",
     "clean": "clean",
+    "find_duplicates": "find_duplicates",
     "rebuild": "rebuild",
     "train": "train",
     "use_model": "use_model",
@@ -66,6 +69,7 @@ _LISTENERS = {
     "add": "on_progress",
     "annotate": "on_progress",
     "check": "on_progress",
+    "find_duplicates": "on_progress",
     "rebuild": "on_progress",
     "train": "on_progress",
     "use_model": "on_progress",

@@ -1,0 +1,158 @@
+"""`ambience duplicates`: copies among the pictures of a library, in groups."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from ambience.copies import GROUPED, PAIRED
+from ambience.datatypes import Verdict
+from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
+from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json
+from ambience.serve.cli.progress import Interruption
+from ambience.serve.cli.session import Session
+from ambience.serve.cli.upkeep import KEEPING, MakingProgress, tell_over
+
+if TYPE_CHECKING:
+    from ambience.copies import CopyGroup
+    from ambience.datatypes import ImageRecord
+    from ambience.library import Library
+    from ambience.serve.handover import Handover
+
+
+@click.command()
+@click.option(
+    "--verdict",
+    "verdicts",
+    metavar="VERDICT",
+    multiple=True,
+    help=f"Put pictures together by this one alone; may be repeated. One of {', '.join(PAIRED)}; by default "
+    f"{', '.join(GROUPED)}.",
+)
+@click.option("--no-find", is_flag=True, help="List what is known, without comparing new pictures first.")
+@click.option(
+    "--different",
+    type=click.IntRange(min=0),
+    nargs=2,
+    multiple=True,
+    metavar="ID ID",
+    help="These two are no duplicates: remembered for ever. May be repeated.",
+)
+@click.option(
+    "--undecided",
+    type=click.IntRange(min=0),
+    nargs=2,
+    multiple=True,
+    metavar="ID ID",
+    help="Take --different back. May be repeated.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@no_wait_option
+@click.pass_obj
+def duplicates(
+    session: Session,
+    verdicts: tuple[str, ...],
+    no_find: bool,
+    different: tuple[tuple[int, int], ...],
+    undecided: tuple[tuple[int, int], ...],
+    is_json: bool,
+    no_wait: bool,
+) -> int:
+    """Finds copies among the pictures of the library, and says which to keep.
+
+    Pictures that were not compared yet are compared with all others first, which a server does by itself in
+    the background; after Ctrl-C, the same command goes on from there. Nothing is changed or deleted.
+    """
+    wanted = [_verdict(word) for given in verdicts for word in given.split(",") if word]
+    if no_find and not different and not undecided:
+        with session.reading() as library:
+            _write(library, wanted, is_json=is_json)
+        return 0
+    was_stopped = False
+    with Interruption(KEEPING) as interruption, session.writing("duplicates", wait=not no_wait) as library:
+        for pairs, is_different in ((different, True), (undecided, False)):
+            for one, other in pairs:
+                library.tell_apart(one, other, is_different=is_different)
+        if not no_find:
+            library.find_duplicates(on_progress=MakingProgress("comparing"), stop=interruption.stop)
+            tell_over("")
+            was_stopped = interruption.stop.is_set()
+        _write(library, wanted, is_json=is_json)
+    return EXIT_INTERRUPTED if was_stopped else 0
+
+
+def _verdict(word: str) -> Verdict:
+    known = {verdict.value: verdict for verdict in PAIRED}
+    if word not in known:
+        raise click.BadParameter(f"{word!r} is none; have {', '.join(known)}", param_hint="'--verdict'")
+    return known[word]
+
+
+def _write(library: "Library | Handover", verdicts: Sequence[Verdict], *, is_json: bool) -> None:
+    groups, pending = _all(library, verdicts)
+    records = _records(library, groups)
+    if is_json:
+        write_json({"groups": [_document(group, records) for group in groups], "pending": pending})
+    else:
+        for group in groups:
+            _write_group(group, records)
+    copies = [each.image_id for group in groups for each in group.members]
+    room = sum(records[each].size for each in copies if each in records)
+    say(
+        f"{counted(len(groups), 'group')}; {counted(len(copies), 'picture')} ({size(room)}) are copies of "
+        f"others" + (f"; {counted(pending, 'picture')} not compared yet" if pending else "")
+    )
+
+
+def _all(library: "Library | Handover", verdicts: Sequence[Verdict]) -> "tuple[list[CopyGroup], int]":
+    page = library.duplicates(verdicts=verdicts)
+    groups = list(page.groups)
+    while page.next is not None:
+        page = library.duplicates(verdicts=verdicts, after=page.next)
+        groups += page.groups
+    return groups, page.pending
+
+
+def _records(library: "Library | Handover", groups: "Sequence[CopyGroup]") -> "dict[int, ImageRecord]":
+    ids = [image_id for group in groups for image_id in _ids(group)]
+    found: dict[int, ImageRecord] = {}
+    for start in range(0, len(ids), 1000):
+        found |= library.images(ids[start : start + 1000])
+    return found
+
+
+def _ids(group: "CopyGroup") -> Iterator[int]:
+    yield group.keep
+    yield from (each.image_id for each in group.members)
+
+
+def _write_group(group: "CopyGroup", records: "dict[int, ImageRecord]") -> None:
+    click.echo(f"group {group.group_id}: keep {_described(group.keep, records)}: {group.reason}")
+    for each in group.members:
+        click.echo(f"  {each.verdict.value} {each.score:.2f}  {_described(each.image_id, records)}")
+
+
+def _described(image_id: int, records: "dict[int, ImageRecord]") -> str:
+    record = records.get(image_id)
+    if record is None:
+        return f"{image_id} (removed meanwhile)"
+    place = shown_path(record.path) if record.path else shown(record.name)
+    return f"{image_id}  {place}  {record.width}×{record.height}, {size(record.size)}"
+
+
+def _document(group: "CopyGroup", records: "dict[int, ImageRecord]") -> dict[str, object]:
+    return {
+        "group_id": group.group_id,
+        "keep": group.keep,
+        "reason": group.reason,
+        "members": [
+            {
+                "image_id": each.image_id,
+                "verdict": each.verdict.value,
+                "score": each.score,
+                "kind": each.kind,
+            }
+            for each in group.members
+        ],
+        "images": {str(image_id): records.get(image_id) for image_id in _ids(group)},
+    }

@@ -1,0 +1,182 @@
+"""The file of pairs: which contents show the same, and up to which change that is known.
+
+A cache beside the indexes: written by one process and read by many, made anew where it is broken. Pairs are
+of contents, by their sha256, so that an image that moves, goes, or comes back has its pairs still.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ambience.copies import CopyPair
+from ambience.datatypes import Verdict
+from ambience.errors import IndexFileError, StoreError, StoreFullError
+from ambience.store.disk_full import is_disk_full
+
+VERSION: Final = 1
+"""Of the tables; a file of another one is made anew."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS pairs (
+    low BLOB NOT NULL, high BLOB NOT NULL, strength INTEGER NOT NULL, verdict TEXT NOT NULL,
+    score REAL NOT NULL, kind TEXT NOT NULL, PRIMARY KEY (low, high)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS compared (fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_PUT = """
+INSERT INTO pairs (low, high, strength, verdict, score, kind) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (low, high) DO UPDATE SET
+    strength = excluded.strength, verdict = excluded.verdict, score = excluded.score, kind = excluded.kind
+WHERE (excluded.strength, -excluded.score) < (strength, -score)
+"""
+_STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
+
+
+class PairFile:
+    """Pairs of a library; threads may share it.
+
+    Args:
+        file: `index/copies.sqlite` of the library; a reader has no pairs where there is none.
+        writes: whether this process may change it.
+    """
+
+    def __init__(self, file: Path, *, writes: bool) -> None:
+        self._file, self._writes = file, writes
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def seq(self, fingerprint: str) -> int:
+        """Change number up to which features of a fingerprint were compared with all others; 0: none were.
+
+        Raises:
+            IndexFileError: the file is broken; a writer makes it anew.
+        """
+        with self._opened() as connection:
+            query = "SELECT seq FROM compared WHERE fingerprint = ?"
+            row = None if connection is None else connection.execute(query, (fingerprint,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def put(self, pairs: Sequence[CopyPair], *, fingerprint: str, seq: int) -> None:
+        """Keeps pairs, of each the strongest verdict, and how far a fingerprint was compared.
+
+        Both are kept or neither.
+
+        Raises:
+            StoreFullError: the disk is full; nothing was kept.
+            IndexFileError: the file is broken; the next call makes it anew.
+        """
+        rows = [
+            (each.low, each.high, _STRENGTH[each.verdict], each.verdict.value, each.score, each.kind)
+            for each in pairs
+        ]
+        with self._opened() as connection:
+            assert connection is not None
+            with _transaction(connection):
+                connection.executemany(_PUT, rows)
+                connection.execute("INSERT OR REPLACE INTO compared VALUES (?, ?)", (fingerprint, seq))
+
+    def pairs(self) -> list[CopyPair]:
+        """All of them, by their contents.
+
+        Raises:
+            IndexFileError: the file is broken; a writer makes it anew.
+        """
+        with self._opened() as connection:
+            query = "SELECT low, high, verdict, score, kind FROM pairs"
+            rows = [] if connection is None else connection.execute(query).fetchall()
+        return [
+            CopyPair(low, high, Verdict(verdict), score, kind) for low, high, verdict, score, kind in rows
+        ]
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever pairs do, whoever changed them: by this connection, and by others."""
+        with self._opened() as connection:
+            if connection is None:
+                return 0, 0
+            (others,) = connection.execute("PRAGMA data_version").fetchone()
+            return int(others), connection.total_changes
+
+    def count(self) -> int:
+        """How many pairs there are."""
+        with self._opened() as connection:
+            query = "SELECT count(*) FROM pairs"
+            return 0 if connection is None else int(connection.execute(query).fetchone()[0])
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._give_up()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, alone; None to a reader where there is no file."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._connected()
+                yield self._connection
+            except sqlite3.Error as exc:
+                if is_disk_full(exc):
+                    raise StoreFullError("the disk is full: duplicates wait; free some space") from exc
+                self._give_up()
+                if isinstance(exc, sqlite3.OperationalError):
+                    raise StoreError(f"the file of duplicates cannot be used now: {exc}") from exc
+                if self._writes:
+                    self._remove()
+                raise IndexFileError(f"the file of duplicates is broken ({exc}); it is made anew") from exc
+
+    def _connected(self) -> sqlite3.Connection | None:
+        if not self._writes and not self._file.exists():
+            return None
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            f"{self._file.absolute().as_uri()}?mode={'rwc' if self._writes else 'ro'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=30.0,
+        )
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if self._writes:
+                _prepare(connection, version)
+            elif version != VERSION:
+                connection.close()
+                return None
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _remove(self) -> None:
+        for end in ("", "-wal", "-shm"):
+            self._file.with_name(self._file.name + end).unlink(missing_ok=True)
+
+
+def _prepare(connection: sqlite3.Connection, version: int) -> None:
+    """Makes the tables; those of another version go."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if version != VERSION:
+        connection.executescript("DROP TABLE IF EXISTS pairs; DROP TABLE IF EXISTS compared;")
+    connection.executescript(_TABLES)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

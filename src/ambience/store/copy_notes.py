@@ -37,7 +37,11 @@ class CopyNotes:
             }
 
     def came_after(self, fingerprint: str, seq: int) -> int:
-        """Features of a fingerprint that came after a change number."""
+        """Features of a fingerprint that came after a change number.
+
+        Returns:
+            How many there are.
+        """
         features, spaces = schema.features, schema.spaces
         query = (
             sa.select(sa.func.count())

@@ -80,6 +80,9 @@ class PairFile:
     def pairs(self) -> list[CopyPair]:
         """All of them, by their contents.
 
+        Returns:
+            Each once; of a reader, what the writer kept so far.
+
         Raises:
             IndexFileError: the file is broken; a writer makes it anew.
         """

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ambience.copies import GROUPED, PAIRED
-from ambience.datatypes import Verdict
 from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
 from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json
 from ambience.serve.cli.progress import Interruption
@@ -15,19 +13,21 @@ from ambience.serve.cli.upkeep import KEEPING, MakingProgress, tell_over
 
 if TYPE_CHECKING:
     from ambience.copies import CopyGroup
-    from ambience.datatypes import ImageRecord
+    from ambience.datatypes import ImageRecord, Verdict
     from ambience.library import Library
     from ambience.serve.handover import Handover
+
+VERDICTS = ("same_file", "same_picture", "edited", "part")
+"""Verdicts that can be asked for; by default the first three."""
 
 
 @click.command()
 @click.option(
     "--verdict",
     "verdicts",
-    metavar="VERDICT",
     multiple=True,
-    help=f"Put pictures together by this one alone; may be repeated. One of {', '.join(PAIRED)}; by default "
-    f"{', '.join(GROUPED)}.",
+    type=click.Choice(VERDICTS),
+    help="Put pictures together by this one alone; may be repeated. By default by all but part.",
 )
 @click.option("--no-find", is_flag=True, help="List what is known, without comparing new pictures first.")
 @click.option(
@@ -63,7 +63,9 @@ def duplicates(
     Pictures that were not compared yet are compared with all others first, which a server does by itself in
     the background; after Ctrl-C, the same command goes on from there. Nothing is changed or deleted.
     """
-    wanted = [_verdict(word) for given in verdicts for word in given.split(",") if word]
+    from ambience.datatypes import Verdict
+
+    wanted = [Verdict(word) for word in verdicts]
     if no_find and not different and not undecided:
         with session.reading() as library:
             _write(library, wanted, is_json=is_json)
@@ -81,14 +83,7 @@ def duplicates(
     return EXIT_INTERRUPTED if was_stopped else 0
 
 
-def _verdict(word: str) -> Verdict:
-    known = {verdict.value: verdict for verdict in PAIRED}
-    if word not in known:
-        raise click.BadParameter(f"{word!r} is none; have {', '.join(known)}", param_hint="'--verdict'")
-    return known[word]
-
-
-def _write(library: "Library | Handover", verdicts: Sequence[Verdict], *, is_json: bool) -> None:
+def _write(library: "Library | Handover", verdicts: "Sequence[Verdict]", *, is_json: bool) -> None:
     groups, pending = _all(library, verdicts)
     records = _records(library, groups)
     if is_json:
@@ -104,7 +99,7 @@ def _write(library: "Library | Handover", verdicts: Sequence[Verdict], *, is_jso
     )
 
 
-def _all(library: "Library | Handover", verdicts: Sequence[Verdict]) -> "tuple[list[CopyGroup], int]":
+def _all(library: "Library | Handover", verdicts: "Sequence[Verdict]") -> "tuple[list[CopyGroup], int]":
     page = library.duplicates(verdicts=verdicts)
     groups = list(page.groups)
     while page.next is not None:

@@ -1,0 +1,112 @@
+"""Groups stand around the best picture, hold its direct copies alone, and say why it is the best."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from ambience.copies import GROUPED, PAIRED, CopyFacts, CopyGroup, CopyPair
+from ambience.datatypes import Verdict
+from ambience.duplicates.groups import grouped
+
+
+def content(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def image(image_id: int, *, of: int | None = None, side: int = 100, **facts: object) -> CopyFacts:
+    """An image whose content is that of its own number, or of another."""
+    usual: dict[str, object] = {"width": side, "height": side, "size": 1000, "format": "jpeg"}
+    return CopyFacts(image_id, content(image_id if of is None else of), **(usual | facts))  # type: ignore[arg-type]
+
+
+def pair(one: int, other: int, verdict: Verdict = Verdict.SAME_PICTURE, score: float = 0.9) -> CopyPair:
+    low, high = sorted((content(one), content(other)))
+    return CopyPair(low, high, verdict, score, "phash")
+
+
+def groups(
+    pairs: Sequence[CopyPair], images: Sequence[CopyFacts], *verdicts: Verdict, **given: object
+) -> list[CopyGroup]:
+    return grouped(pairs, images, verdicts=verdicts or GROUPED, **given)  # type: ignore[arg-type]
+
+
+def members(group: CopyGroup) -> dict[int, str]:
+    return {each.image_id: each.verdict.value for each in group.members}
+
+
+def test_the_best_is_kept_and_the_strongest_copies_come_first() -> None:
+    images = [image(1), image(2, side=300), image(3), image(4)]
+    pairs = [pair(1, 2, Verdict.EDITED), pair(2, 3, score=0.8), pair(2, 4, score=0.95)]
+    (group,) = groups(pairs, images)
+    assert (group.group_id, group.keep, group.reason) == (1, 2, "most pixels (300×300)")
+    assert [each.image_id for each in group.members] == [4, 3, 1]
+    assert members(group) == {4: "same_picture", 3: "same_picture", 1: "edited"}
+
+
+@pytest.mark.parametrize(
+    ("better", "reason"),
+    [
+        ({"is_present": True}, "its file is there"),
+        ({"side": 101}, "most pixels (101×101)"),
+        ({"size": 1001}, "largest file"),
+        ({"format": "png"}, "a format without loss (png)"),
+        ({"taken_at": "2024-05-01T12:00:00"}, "it says when it was taken"),
+    ],
+)
+def test_each_reason(better: dict[str, object], reason: str) -> None:
+    rest = {"is_present": False} if "is_present" in better else {}
+    kept, other = image(9, **better), image(2, **rest)  # type: ignore[arg-type]
+    (group,) = groups([pair(2, 9)], [other, kept])
+    assert (group.keep, group.reason) == (9, reason)
+
+
+def test_of_equals_the_one_added_first_is_kept() -> None:
+    (group,) = groups([pair(2, 9)], [image(9), image(2)])
+    assert (group.keep, group.reason) == (2, "added first")
+
+
+def test_a_chain_is_no_group_who_is_no_copy_of_the_kept_one_stays_out() -> None:
+    images = [image(1, side=300), image(2, side=200), image(3), image(4)]
+    (first,) = groups([pair(1, 2), pair(2, 3)], images)
+    assert (first.keep, members(first)) == (1, {2: "same_picture"})
+    both = groups([pair(1, 2), pair(2, 3), pair(3, 4)], images)
+    assert [(each.keep, list(members(each))) for each in both] == [(1, [2]), (3, [4])]
+
+
+def test_images_of_the_same_bytes_go_together() -> None:
+    images = [image(5, of=1, side=300), image(1, side=300), image(7, of=2), image(2)]
+    (group,) = groups([pair(1, 2)], images)
+    assert (group.keep, group.reason) == (1, "most pixels (300×300)")
+    assert members(group) == {5: "same_file", 2: "same_picture", 7: "same_picture"}
+    alone = groups([], images)
+    assert [(each.keep, members(each)) for each in alone] == [(1, {5: "same_file"}), (2, {7: "same_file"})]
+    (without,) = groups([pair(1, 2)], images, Verdict.SAME_PICTURE)
+    assert members(without) == {2: "same_picture"}
+
+
+def test_only_the_verdicts_asked_for_count() -> None:
+    images = [image(1), image(2), image(3)]
+    pairs = [pair(1, 2, Verdict.PART), pair(1, 3, Verdict.EDITED)]
+    assert [members(each) for each in groups(pairs, images)] == [{3: "edited"}]
+    assert [members(each) for each in groups(pairs, images, *PAIRED)] == [{3: "edited", 2: "part"}]
+    assert [members(each) for each in groups(pairs, images, Verdict.PART)] == [{2: "part"}]
+
+
+def test_what_people_told_apart_is_no_pair() -> None:
+    images = [image(1, side=300), image(2), image(3)]
+    pairs = [pair(1, 2), pair(1, 3)]
+    apart = {(content(1), content(2))}
+    assert [members(each) for each in groups(pairs, images, different=apart)] == [{3: "same_picture"}]
+    assert groups(pairs[:1], images, different=apart) == []
+
+
+def test_pairs_of_images_that_are_gone_are_passed_over() -> None:
+    assert groups([pair(1, 2), pair(3, 4)], [image(1), image(3)]) == []
+
+
+def test_every_image_is_in_one_group_at_most() -> None:
+    images = [image(number, side=100 + number) for number in range(1, 30)]
+    pairs = [pair(one, other) for one in range(1, 30) for other in range(one + 1, 30) if other % one == 0]
+    found = [image_id for each in groups(pairs, images) for image_id in (each.keep, *members(each))]
+    assert len(found) == len(set(found))
+    assert len(found) > 20

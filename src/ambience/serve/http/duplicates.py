@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 from ambience.copies import CopyGroup, GroupMember
 from ambience.datatypes import MAX_IMAGE_ID, ImageRecord, Verdict
 from ambience.errors import QueryError
+from ambience.keys import Scope
 from ambience.serve.http.bodies import json_object
 from ambience.serve.http.errors import shown
 from ambience.serve.http.schemas import PROBLEMS, ImageSummary, Shaper
+from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import State
 
 CopyVerdict = Literal["same_file", "same_picture", "edited", "part"]
@@ -77,6 +79,7 @@ router = APIRouter(prefix="/v1/duplicates", tags=["duplicates"], responses=PROBL
 
 
 @router.get("")
+@needs(Scope.READ)
 def list_duplicates(
     state: State,
     after: Annotated[int, Query(ge=-1, le=MAX_IMAGE_ID, description="`next` of the page before.")] = -1,
@@ -96,6 +99,7 @@ def list_duplicates(
 
 
 @router.post("/decisions", status_code=204, response_class=Response, openapi_extra=DECISION_BODY)
+@needs(Scope.ADD)
 async def decide(request: Request, state: State) -> None:
     """Notes that two images are no duplicates, for ever; or takes that back.
 

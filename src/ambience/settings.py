@@ -84,6 +84,9 @@ class FetchSettings:
     )
     max_bytes: int = setting(100 * 2**20, "bytes", "Largest picture that is fetched.", minimum=1)
     max_redirects: int = setting(5, "redirects", "Redirects that are followed, each checked anew.", minimum=0)
+    ports: tuple[str, ...] = setting(
+        ("80", "443", "8080", "8443"), "", "Ports that are fetched from; any, where `allow_private` is set."
+    )
     allow_private: bool = setting(
         False, "", "Fetch from addresses of this machine and its own network as well, not only the internet."
     )

@@ -5,10 +5,13 @@ checked: a name that answers differently the next time (DNS rebinding) gains not
 """
 
 import ipaddress
+import queue
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -22,6 +25,38 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS = {"http": 80, "https": 443}
 _SHOWN = 200
+
+_UNTOLD = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+"""What servers say that do not know what they send; the decoder finds out."""
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+# The special-purpose registries of IANA, and what operators keep for themselves. Python's own `is_global`
+# follows them from one version to the next, and is asked as well.
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
+        *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24"),
+        *("224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),  # the last one: metadata of a cloud
+        *("::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32"),
+        *("3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What addresses are looked up with, and which of them may be asked.
+
+    Attributes:
+        resolve: takes host and port; answers as `socket.getaddrinfo`.
+        is_allowed: whether an address may be asked.
+    """
+
+    resolve: Callable[[str, int], list[Any]]
+    is_allowed: Callable[[Address], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +72,22 @@ class Fetched:
     url: str
 
 
-def fetch(url: str, settings: FetchSettings) -> Fetched:
-    """The bytes behind a URL.
+def fetch(url: str, settings: FetchSettings, *, network: Network | None = None) -> Fetched:
+    """The bytes behind a URL that says it holds a picture.
 
     Args:
         url: http or https, without user name and password.
-        settings: limits on time, bytes and redirects; whether private addresses may be asked.
+        settings: limits on time, bytes, ports and redirects; whether private addresses may be asked.
+        network: by default the system's names, and public addresses alone unless settings allow others.
 
     Returns:
         The body of the answer.
 
     Raises:
-        FetchError: not allowed, not reachable, not answered with 200, too large or too slow.
+        FetchError: not allowed, not reachable, not answered with 200, no picture, too large or too slow.
     """
+    if network is None:
+        network = Network(_system_names, lambda address: settings.allow_private or is_public(address))
     deadline = time.monotonic() + settings.timeout_s
     client = httpx.Client(follow_redirects=False, trust_env=False)
     # A server that sends a byte now and then never trips the timeout between two bytes.
@@ -58,9 +96,11 @@ def fetch(url: str, settings: FetchSettings) -> Fetched:
     watchdog.start()
     try:
         for _ in range(settings.max_redirects + 1):
-            found = _one_hop(client, url, settings, deadline)
+            found = _one_hop(client, url, settings, network, deadline)
             if isinstance(found, bytes):
                 return Fetched(found, url)
+            if is_downgrade(url, found):
+                raise FetchError(f"{_shown(url)}: redirects to an address without encryption, not followed")
             url = found
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, RuntimeError) as exc:
         if time.monotonic() >= deadline:
@@ -72,18 +112,21 @@ def fetch(url: str, settings: FetchSettings) -> Fetched:
     raise FetchError(f"{_shown(url)}: more than {settings.max_redirects} redirects (fetch.max_redirects)")
 
 
-def _one_hop(client: httpx.Client, url: str, settings: FetchSettings, deadline: float) -> bytes | str:
+def _one_hop(
+    client: httpx.Client, url: str, settings: FetchSettings, network: Network, deadline: float
+) -> bytes | str:
     """The body, or where a redirect leads."""
-    target, port = _checked(url)
-    addresses = _resolved(target.host, port, url, settings)
+    target, port = _checked(url, settings)
+    addresses = _resolved(target.host, port, url, network, deadline)
     response = _first_answer(client, target, addresses, deadline)
     try:
-        if response.is_redirect:
+        if response.has_redirect_location:
             return str(target.join(response.headers["location"]))
         if response.status_code != 200:
             raise FetchError(f"{_shown(url)}: the server answered {response.status_code}")
         if response.headers.get("content-encoding", "identity") != "identity":
             raise FetchError(f"{_shown(url)}: the server sent it compressed, although asked not to")
+        _check_type(response.headers.get("content-type", ""), url)
         return _body(response, url, settings, deadline)
     finally:
         response.close()
@@ -114,7 +157,13 @@ def _first_answer(
     raise AssertionError("a host without addresses is refused before")
 
 
-def _checked(url: str) -> tuple[httpx.URL, int]:
+def _check_type(content_type: str, url: str) -> None:
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not media_type.startswith("image/") and media_type not in _UNTOLD:
+        raise FetchError(f"{_shown(url)}: the server sent {media_type[:80]!r}; only pictures are fetched")
+
+
+def _checked(url: str, settings: FetchSettings) -> tuple[httpx.URL, int]:
     """A URL that may be asked for, and its port."""
     target = httpx.URL(url)
     if target.scheme not in _PORTS:
@@ -123,23 +172,49 @@ def _checked(url: str) -> tuple[httpx.URL, int]:
         raise FetchError(f"{_shown(target.host)}: URLs with a user name or password are not fetched")
     if not target.host:
         raise FetchError(f"{_shown(url)}: no host name")
-    return target, target.port or _PORTS[target.scheme]
+    port = target.port or _PORTS[target.scheme]
+    if not settings.allow_private and str(port) not in settings.ports:
+        have = ", ".join(settings.ports)
+        raise FetchError(f"{_shown(url)}: port {port}; pictures are fetched from {have} (fetch.ports)")
+    return target, port
 
 
-def _resolved(host: str, port: int, url: str, settings: FetchSettings) -> list[Address]:
-    """The addresses of a host; refused where any of them is not a public one."""
+def _system_names(host: str, port: int) -> list[Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _resolved(host: str, port: int, url: str, network: Network, deadline: float) -> list[Address]:
+    """The addresses of a host; refused where any of them may not be asked."""
+    answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answers.put(network.resolve(host, port))
+        except (OSError, UnicodeError, ValueError) as exc:
+            answers.put(exc)
+
+    # A resolver has its own idea of how long to wait, so it waits in a thread that nobody waits for.
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as exc:
-        raise FetchError(f"{_shown(url)}: no address known for {_shown(host)}") from exc
+        found = answers.get(timeout=max(0.01, deadline - time.monotonic()))
+    except queue.Empty:
+        raise TimeoutError(f"no answer about the name {_shown(host)}") from None
+    if isinstance(found, Exception) or not found:
+        cause = found if isinstance(found, Exception) else None
+        raise FetchError(f"{_shown(url)}: no address known for {_shown(host)}") from cause
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     for address in addresses:
-        if not settings.allow_private and not is_public(address):
+        if not network.is_allowed(address):
             raise FetchError(
                 f"{_shown(url)}: {address} is not a public address; only those are fetched from "
                 "unless fetch.allow_private is set"
             )
     return list(dict.fromkeys(addresses))
+
+
+def is_downgrade(url: str, target: str) -> bool:
+    """Whether a redirect gives up encryption: what came over it could be anybody's from there on."""
+    return url.lower().startswith("https:") and not target.lower().startswith("https:")
 
 
 def is_public(address: Address) -> bool:
@@ -154,13 +229,13 @@ def is_public(address: Address) -> bool:
     """
     if isinstance(address, ipaddress.IPv6Address):
         inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in ipaddress.ip_network("64:ff9b::/96"):
+        if address in _NAT64:
             inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         wrapped = [each for each in inner if each is not None]
         if wrapped:
             return all(is_public(each) for each in wrapped)
-        if address.is_site_local:
-            return False
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,6 +29,7 @@ from ambience.serve.http import (
 from ambience.serve.http.admission import Admission
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
 from ambience.serve.http.observing import Observer
+from ambience.serve.http.openapi import describe
 from ambience.serve.http.original_api import original_router
 from ambience.serve.http.original_gateway import gateway_router
 from ambience.serve.http.original_words import words_router
@@ -79,17 +79,16 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.server = state
     errors.install(app)
     own = (batches, images, matches, duplicates, search, streaming, system, kinds, models, login, local)
     routers = [each.router for each in own]
     routers += [made(library, kind) for made in (original_router, words_router, gateway_router)]
-    for route in (each for router in routers for each in router.routes):
-        if isinstance(route, APIRoute):  # what /docs lists: the first line of the handler's docstring
-            route.summary = (route.description or route.name).partition("\n")[0].rstrip(".")
     for router in routers:
         app.include_router(router)
+    describe(app)
     app.state.routes = RouteTable(route for router in routers for route in router.routes)
     _guard(app, state)
     return app

@@ -135,14 +135,16 @@ STATUS: Mapping[type[AmbienceError], int] = {
 }
 """Status of an error: that of the nearest class in its line of descent."""
 
-_CODES_OF_STATUS = {
+CODES_OF_STATUS: Mapping[int, str] = {
     400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",
     415: "unsupported_media_type",
     422: "malformed",
+    500: "internal",
 }
+"""Codes of problems that no error of ours is behind."""
 
 _RETRY_LATER_S = 2.0
 
@@ -279,7 +281,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
-    code = _CODES_OF_STATUS.get(error.status_code, f"http_{error.status_code}")
+    code = CODES_OF_STATUS.get(error.status_code, f"http_{error.status_code}")
     detail = str(error.detail)
     if error.status_code == 404 and detail == "Not Found":
         detail = f"nothing answers at {request.url.path}; /docs lists what does"

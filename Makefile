@@ -85,8 +85,9 @@ bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes
 	  $(BIN)/python benchmarks/$$program.py "$$@" $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done
 
-docs: $(VENV)/.test  ## docs/settings.md and the table of kinds, from the code
+docs: $(VENV)/.test  ## docs/settings.md, the table of kinds, and the client's models, from the code
 	$(BIN)/python tools/write_docs.py
+	$(BIN)/python tools/write_client.py
 
 clean:          ## remove the virtual environment, the demo's library and caches
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -72,9 +72,9 @@ class Connection:
             AmbienceError: as the server says.
             UnreachableError: it does not answer.
         """
-        for number in range(self._tries):
-            is_last = number + 1 == self._tries or not is_repeatable
-            wait_s = _FIRST_WAIT_S * 2**number
+        tries, wait_s = 1, _FIRST_WAIT_S
+        while True:
+            is_last = tries >= self._tries or not is_repeatable
             try:
                 response = self._sent(method, path, params, json, form)
             except httpx.HTTPError as exc:
@@ -89,7 +89,7 @@ class Connection:
                     return response
                 wait_s = asked_s
             self._sleep(min(wait_s, LONGEST_WAIT_S))
-        raise AssertionError("the last try answers or raises")
+            tries, wait_s = tries + 1, 2 * wait_s
 
     def close(self) -> None:
         """Lets go of the connections."""

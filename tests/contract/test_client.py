@@ -18,8 +18,8 @@ PROJECT = Path(__file__).parents[2]
 NOT_FOR_CLIENTS = ("original system", "kinds")
 """Tags of operations for clients of the original system, and for processes that serve one kind."""
 
-PROBES = {"tell_health", "tell_readiness"}
-"""For programs that watch the server."""
+ELSEWHERE = {"tell_health", "tell_readiness", "show_metrics", "log_in", "log_out", "stream", "stream_by_link"}
+"""For programs that watch the server, and for pages in a browser."""
 
 NAMES = {
     "image": "picture",
@@ -50,7 +50,7 @@ def operations(writer: ModuleType) -> dict[str, dict[str, Any]]:
         for operation in methods.values()
         if not set(NOT_FOR_CLIENTS) & set(operation.get("tags", ()))
     }
-    return {name: operation for name, operation in found.items() if name not in PROBES}
+    return {name: operation for name, operation in found.items() if name not in ELSEWHERE}
 
 
 def _taken(operation: dict[str, Any]) -> set[str]:

@@ -168,6 +168,7 @@ class Client:
         filter: str | None = None,
         exclude_self: bool | None = None,
         cursor: str | None = None,
+        wait: float | None = None,
         aqe_n: int | None = None,
         aqe_alpha: float | None = None,
     ) -> models.Answer:
@@ -188,6 +189,7 @@ class Client:
             filter: only images that it keeps, such as "winter && !forest".
             exclude_self: leave out the images that the question names.
             cursor: `next` of the page before.
+            wait: answer after so many seconds with what is there.
             aqe_n: nearest pictures that widen the question.
             aqe_alpha: power by which these count.
 
@@ -205,6 +207,7 @@ class Client:
             "filter": filter,
             "exclude_self": exclude_self,
             "cursor": cursor,
+            "wait": wait,
             "aqe_n": aqe_n,
             "aqe_alpha": aqe_alpha,
         }

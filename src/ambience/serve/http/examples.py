@@ -242,6 +242,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "log_in": {"name": "phone", "scopes": ["read"], "expires_at": None},
     "show_kind": {"kind": "phash", "fingerprint": "phash-scaled-v1", "protocol": 1},
     "search_kind": {
         "kind": "phash",
@@ -275,6 +276,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
 """By operation, the document of its answer."""
 
 REQUESTS: dict[str, dict[str, Any]] = {
+    "log_in": {"application/json": {"key": "amb_…"}},
+    "stream": {"multipart/form-data": {"image": "(bytes)", "k": 20}},
     "change_image": {"application/json": {"tags": ["lake", "winter"], "caption": "a lake in winter"}},
     "add_image": {
         "multipart/form-data": {"image": "(bytes)", "image_id": 17, "name": "lake.jpg", "tags": ["lake"]}

@@ -348,6 +348,51 @@ class Client:
         """
         return self._compared(query, image_id, format=format, layout=layout).content
 
+    # --- duplicates ---------------------------------------------------------------------------------------
+
+    @_asks("list_duplicates")
+    def duplicate_page(
+        self, *, after: int = -1, limit: int = 100, verdict: Sequence[str] = ()
+    ) -> models.GroupList:
+        """One page of the groups of copies.
+
+        Args:
+            after: `next` of the page before; −1 for the first one.
+            limit: most groups, up to 1,000.
+            verdict: by which images are put together; by default all but "part".
+
+        Returns:
+            Groups, `next`, and how many images have yet to be compared.
+        """
+        params = {"after": after, "limit": limit, "verdict": list(verdict) or None}
+        return self._read(models.GroupList, "GET", "/v1/duplicates", params=params)
+
+    def duplicates(self, *, verdict: Sequence[str] = (), limit: int = 100) -> Iterator[models.Group]:
+        """Every group of copies, asked for page by page.
+
+        Args:
+            verdict: by which images are put together; by default all but "part".
+            limit: of one page.
+
+        Yields:
+            Groups: the image that is best kept, why, and the others.
+        """
+        after: int | None = -1
+        while after is not None:
+            page = self.duplicate_page(after=after, limit=limit, verdict=verdict)
+            yield from page.groups
+            after = page.next
+
+    @_asks("decide")
+    def decide(self, a: int, b: int, decision: Literal["different", "undecided"]) -> None:
+        """Notes that two images are no duplicates, for ever; or takes that back.
+
+        Raises:
+            UnknownImageError: no such image.
+        """
+        sent = {"a": a, "b": b, "decision": decision}
+        self._connection.ask("POST", "/v1/duplicates/decisions", json=sent)
+
     # --- the server ---------------------------------------------------------------------------------------
 
     @_asks("list_kinds")

@@ -244,6 +244,41 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupList:
+    """One page of the groups.
+
+    Attributes:
+        next: `after` of the next page; null after the last.
+        total: Groups in all.
+        pending: Images that have yet to be compared with the others.
+    """
+
+    groups: list[Group]
+    next: int | None
+    total: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Images that are copies of one, which is best kept.
+
+    Attributes:
+        group_id: The smallest id of its images: it stays while images are added.
+        keep: The image that is best kept.
+        reason: Why that one.
+        image: The one to keep; null where it was removed meanwhile.
+        members: The others, the strongest verdict first; each was itself found to be a copy of `keep`.
+    """
+
+    group_id: int
+    keep: int
+    reason: str
+    image: ImageSummary | None
+    members: list[Member]
+
+
+@dataclass(frozen=True, slots=True)
 class ImageDetail:
     """All that is known of one image, and what is said of it.
 
@@ -516,6 +551,23 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """An image of a group, and what it is of the one that is best kept.
+
+    Attributes:
+        score: 0–1.
+        kind: That found it; "sha256" for the bytes themselves.
+        image: Null where it was removed meanwhile.
+    """
+
+    image_id: int
+    verdict: Literal["same_file", "same_picture", "edited", "part"]
+    score: float
+    kind: str
+    image: ImageSummary | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelList:
     """Every model that is known."""
 
@@ -722,6 +774,8 @@ SCHEMAS: dict[str, type[Any]] = {
     "EvidenceSchema": Evidence,
     "FeatureStateSchema": FeatureStatus,
     "GeometrySchema": Geometry,
+    "GroupList": GroupList,
+    "GroupSchema": Group,
     "ImageDetail": ImageDetail,
     "ImageList": ImagePage,
     "ImageSchema": Image,
@@ -735,6 +789,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "KindStatusSchema": KindStatus,
     "LoginSchema": Login,
     "MatchSchema": Match,
+    "MemberSchema": Member,
     "ModelList": ModelList,
     "ModelSchema": Model,
     "OrientationSchema": Orientation,

@@ -242,6 +242,28 @@ ANSWERS: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "list_duplicates": {
+        "groups": [
+            {
+                "group_id": 4,
+                "keep": 17,
+                "reason": "more pixels",
+                "image": _SUMMARY,
+                "members": [
+                    {
+                        "image_id": 4,
+                        "verdict": "same_picture",
+                        "score": 0.98,
+                        "kind": "phash",
+                        "image": {**_SUMMARY, "image_id": 4, "width": 800, "height": 600, "size": 90_211},
+                    }
+                ],
+            }
+        ],
+        "next": None,
+        "total": 1,
+        "pending": 0,
+    },
     "log_in": {"name": "phone", "scopes": ["read"], "expires_at": None},
     "show_kind": {"kind": "phash", "fingerprint": "phash-scaled-v1", "protocol": 1},
     "search_kind": {

@@ -432,11 +432,13 @@ class OriginalAnswer:
         figure: name of what images are ranked by.
         rows: (image id, figure), best first.
         has_file_names: whether the original always tells the names of this kind's hits.
+        pending: images that could not be found yet: on their way to an index, or to the process that has it.
     """
 
     figure: Literal["distance", "matches"]
     rows: tuple[tuple[int, float], ...]
     has_file_names: bool = False
+    pending: int = 0
 
 
 KindState = Literal["ok", "failed", "late", "empty"]

@@ -26,9 +26,15 @@ Answer = httpx.Response
 
 
 class OriginalClient:
-    """Calls the original's gateway, or one of its services, at an address."""
+    """Calls the original's gateway, or one of its services, at an address.
 
-    def __init__(self, base_url: str) -> None:
+    Args:
+        base_url: of it.
+        file_name: of pictures; None sends them as buffers without one.
+    """
+
+    def __init__(self, base_url: str, *, file_name: str | None = "blob") -> None:
+        self._file_name = file_name
         headers = {"Accept": "application/json, text/plain, */*", "User-Agent": "axios/0.27.2"}
         self._client = httpx.Client(base_url=base_url, headers=headers, timeout=120, trust_env=False)
 
@@ -81,13 +87,18 @@ class OriginalClient:
     def _form(self, path: str, image: bytes, **fields: object) -> Answer:
         boundary = "-" * 26 + "".join(secrets.choice("0123456789") for _ in range(24))
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        return self._client.post(path, content=_chunks(boundary, image, fields), headers=headers)
+        return self._client.post(
+            path, content=_chunks(boundary, image, self._file_name, fields), headers=headers
+        )
 
 
-def _chunks(boundary: str, image: bytes, fields: Mapping[str, object]) -> Iterator[bytes]:
+def _chunks(
+    boundary: str, image: bytes, file_name: str | None, fields: Mapping[str, object]
+) -> Iterator[bytes]:
     """A body in pieces, as a stream is piped: httpx then sends it chunked, and no Content-Length."""
+    named = "" if file_name is None else f'; filename="{file_name}"'
     yield (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="blob"\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="image"{named}\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     ).encode()
     for start in range(0, len(image), CHUNK):

@@ -137,6 +137,8 @@ def test_services_are_filled_and_asked_likewise_and_one_that_is_down_is_named(
             assert late[0] is FeatureState.PENDING
             found = gateway.every_kind.original(rocket, questions(gateway))
             assert isinstance(found["color"], ServiceError)
+            assert isinstance(found["phash"], OriginalAnswer)
+            assert found["phash"].pending == 0
             assert rows(found["phash"])[0] == (8, 0)
             assert gateway.every_kind.remove(8) == {"color": True, "phash": True}
             knobs = gateway.original_knobs("color")(k=1)

@@ -87,10 +87,10 @@ class DistanceFigures:
         check_extent(k, radius)
         if not variants:
             return OriginalAnswer("distance", ())
-        hits = self._ranking(variants, knobs, k, radius).hits
-        scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in hits]
+        ranking = self._ranking(variants, knobs, k, radius)
+        scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in ranking.hits]
         rows = [(image_id, round(value) if spec.is_distance_integer else value) for image_id, value in scaled]
-        return OriginalAnswer("distance", tuple(rows))
+        return OriginalAnswer("distance", tuple(rows), pending=ranking.pending)
 
     def _ranking(
         self, variants: Sequence[QueryVariant], _knobs: ExtentKnobs, k: int | None, radius: float | None

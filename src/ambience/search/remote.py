@@ -180,7 +180,10 @@ class RemoteKind:
             raise self._client.failed(f"its rows are none ({type(exc).__name__}: {exc})") from exc
         known = self._known([image_id for image_id, _ in listed])
         kept = tuple(row for row in listed if row[0] in known)
-        return OriginalAnswer("matches" if figure == "matches" else "distance", kept, figure == "matches")
+        is_matches = figure == "matches"
+        return OriginalAnswer(
+            "matches" if is_matches else "distance", kept, is_matches, pending=self._pending()
+        )
 
     def put(self, image_id: int, data: bytes, *, name: str) -> tuple[FeatureState, str]:
         """Gives the service a picture; once more with the same bytes changes nothing.

@@ -243,3 +243,9 @@ def test_figures_of_the_original_are_checked(serve: Serve, rows: Any) -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match=r"kinds\.toy\.url"):
         RemoteKind(SPEC, url, connections=1)
+
+
+def test_figures_of_the_original_say_what_the_service_has_yet_to_get(serve: Serve) -> None:
+    remote, _ = serve(told([{"image_id": 4, "distance": 1.5}]), pending=lambda: 3)
+    found = remote.original_answer(Query(image_id=1), ExtentKnobs(k=1), figure="distance", timeout_s=5)
+    assert (found.figure, found.rows, found.pending) == ("distance", ((4, 1.5),), 3)

@@ -15,8 +15,10 @@ from typing import IO, Any
 
 from anyio import to_thread
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ambience.datatypes import MAX_IMAGE_ID
 from ambience.errors import QueryError
@@ -298,11 +300,39 @@ async def _spooled(request: Request, file: IO[bytes]) -> None:
             file.write(chunk)
 
 
+class _Parts(MultiPartParser):
+    """Starlette's parser, for which a part of bytes is a file even where the client gives it no file name.
+
+    So sends Node's form-data package a buffer, and so the original's gateway takes it.
+    """
+
+    def on_headers_finished(self) -> None:
+        """Gives such a part an empty name."""
+        part = self._current_part
+        types = [value.strip().lower() for name, value in part.item_headers if name == b"content-type"]
+        _, options = parse_options_header(part.content_disposition)
+        if part.content_disposition and types == [b"application/octet-stream"] and b"filename" not in options:
+            part.content_disposition += b'; filename=""'
+        super().on_headers_finished()
+
+
 @asynccontextmanager
 async def _parsed(request: Request, fields: dict[str, list[Any]], most_files: int) -> AsyncIterator[Form]:
     limits = f"({most_files} file{'s' * (most_files > 1)} and {MAX_FIELDS} fields of 64 kB at most)"
     try:
-        sent = await request.form(max_files=most_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+        if request.headers["content-type"].lower().startswith("multipart/"):
+            parser = _Parts(
+                request.headers,
+                request.stream(),
+                max_files=most_files,
+                max_fields=MAX_FIELDS,
+                max_part_size=MAX_FIELD_BYTES,
+            )
+            sent = await parser.parse()
+        else:
+            sent = await request.form(max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    except MultiPartException as exc:
+        raise QueryError(f"malformed form: {exc.message} {limits}") from exc
     except StarletteHTTPException as exc:
         raise QueryError(f"malformed form: {exc.detail} {limits}") from exc
     except (ValueError, LookupError) as exc:  # an unusable charset or boundary

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ambience.http")
 
 MISSING_HEADER: Final = "X-Ambience-Missing"
-"""Kinds that are not part of an answer, and why: `phash=service_failed, text=model_missing`."""
+"""Kinds that are not part of an answer, and why: `phash=service_failed, text=model_missing`; `color=pending`
+is part of it, but has yet to get some pictures."""
 
 OUTCOMES_FIRST: Final = ("color", "phash", "image_text_features", "global_features", "local_features")
 """Order of outcomes. Clients of the original read the first three, which are all that it fills; other kinds
@@ -154,7 +155,8 @@ class GatewayEndpoints:
             if kind in answers:
                 result[result_name] = self._items(answers[kind], most=SHOWN)
         off = {kind: KindUnavailableError(f"{kind} is switched off") for kind in QUESTIONS.keys() - found}
-        return _told({name: items for name, items in result.items() if items}, failed | off)
+        content = {name: items for name, items in result.items() if items}
+        return _told(content, failed | off, _pending(answers))
 
     def _duplicates(self, data: bytes) -> Response:
         """Copies by phash. Where that cannot be asked, no answer says that there are none."""
@@ -165,7 +167,7 @@ class GatewayEndpoints:
         if isinstance(answer, AmbienceError):
             raise KindUnavailableError(f"phash could not be asked for duplicates: {answer}") from answer
         items = self._items(answer)
-        return JSONResponse({"duplicate": items} if items else {})
+        return _told({"duplicate": items} if items else {}, {}, _pending({"phash": answer}))
 
     def _items(self, answer: OriginalAnswer, most: int | None = None) -> list[dict[str, Any]]:
         cut = OriginalAnswer(answer.figure, answer.rows[:most], answer.has_file_names)
@@ -244,13 +246,19 @@ def _ordered(kinds: Iterable[str]) -> list[str]:
     return sorted(kinds, key=lambda kind: (places.get(kind, len(places)), kind))
 
 
-def _told(content: Any, missing: Mapping[str, AmbienceError]) -> Response:
+def _told(content: Any, missing: Mapping[str, AmbienceError], pending: Iterable[str] = ()) -> Response:
     """An answer whose header names the kinds that are missing from it; the log says more."""
-    if not missing:
+    if missing:
+        _log.warning("answered without some kinds: %s", _reasons(missing))
+    codes = dict.fromkeys(pending, "pending") | {kind: each.code for kind, each in missing.items()}
+    if not codes:
         return JSONResponse(content)
-    _log.warning("answered without some kinds: %s", _reasons(missing))
-    named = ", ".join(f"{kind}={missing[kind].code}" for kind in sorted(missing))
+    named = ", ".join(f"{kind}={codes[kind]}" for kind in sorted(codes))
     return JSONResponse(content, headers={MISSING_HEADER: named})
+
+
+def _pending(answers: Mapping[str, OriginalAnswer]) -> list[str]:
+    return [kind for kind, answer in answers.items() if answer.pending]
 
 
 def _reasons(failed: Mapping[str, AmbienceError]) -> str:

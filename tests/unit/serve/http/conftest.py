@@ -163,6 +163,7 @@ class MemoryLibrary:
         self.gate.set()
         self.is_closed = False
         self.faults: dict[str, Exception] = {}  # by kind, what keeps it from answering
+        self.pending: dict[str, int] = {}  # by kind, images that it has yet to get
         self.asked: list[Query] = []  # questions as they came, those that were refused included
 
     @property
@@ -177,6 +178,7 @@ class MemoryLibrary:
         self._texts.clear()
         self._captions.clear()
         self.faults.clear()
+        self.pending.clear()
         self.asked.clear()
         self._next = 0
 
@@ -432,7 +434,7 @@ class MemoryLibrary:
         hits = self.search_kind(kind, query, k=knobs.k, radius=radius, turned=turned).hits
         scaled = [(hit.image_id, hit.distance * spec.display_scale) for hit in hits]
         rows = [(i, round(value) if spec.is_distance_integer else value) for i, value in scaled]
-        return OriginalAnswer("distance", tuple(rows))
+        return OriginalAnswer("distance", tuple(rows), pending=self.pending.get(kind, 0))
 
     def _hits(self, kind, query, *, all_orientations):
         query = settled(query)

@@ -120,6 +120,16 @@ def test_what_is_found_is_merged_and_cut_to_twenty(original, picture):
     assert found["unified_res"] == [{"image_id": 5, "score": 2.0}]
 
 
+@pytest.mark.parametrize("file_name", ["image", "", None])
+def test_a_buffer_is_a_picture_whatever_it_is_called(client, picture, file_name):
+    original = OriginalClient(str(client.base_url), file_name=file_name)
+    big = picture(1, size=(480, 360))
+    assert len(big) > 64 * 2**10
+    assert {row["status"] for row in original.calculate_all(big, 7).json()} == {"fulfilled"}
+    assert original.reverse_search(big, find_duplicate=True).json()["duplicate"][0]["image_id"] == 7
+    original.close()
+
+
 def test_what_only_one_kind_finds_is_not_unified_and_an_empty_library_answers_nothing(original, picture):
     assert original.reverse_search(picture(1)).json() == {}
     original.calculate("phash", picture(1), 4)
@@ -142,6 +152,15 @@ def test_a_kind_that_fails_is_named_where_old_clients_do_not_look(original, pict
     faults["phash"] = ServiceError("the service of phash is down")
     none = original.reverse_search(picture(1))
     assert (none.status_code, none.json()["code"]) == (503, "kind_unavailable")
+
+
+@pytest.mark.parametrize("find_duplicate", [False, True])
+def test_a_kind_that_has_yet_to_get_pictures_is_told(_shared, original, picture, find_duplicate):
+    library, _ = _shared
+    library.pending["phash"] = 3
+    found = original.reverse_search(picture(1), find_duplicate=find_duplicate)
+    assert (found.status_code, found.json()) == (200, {})
+    assert "phash=pending" in found.headers["x-ambience-missing"].split(", ")
 
 
 def test_the_search_for_duplicates_fails_closed(original, picture, faults):

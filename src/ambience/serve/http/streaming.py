@@ -26,12 +26,20 @@ from ambience.serve.http.state import ServerState, work_place
 
 _log = logging.getLogger("ambience.http")
 
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["partial", "answer", "problem"]},
+        "data": {"type": "string", "description": "JSON."},
+    },
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `partial`, each time a kind has answered and others have yet to; "
         "then `answer`, once. The data of both is what `/v1/search` answers; `kinds` of a partial one names "
         "those that have answered. Or `problem`, with a problem document.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from ambience import library
+from ambience.keys import Scope
 from ambience.serve.http.run import Server
-from ambience.settings import ModelSettings, Settings
+from ambience.settings import ModelSettings, ServeSettings, Settings
+from ambience.store.keys import Keys
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested where playwright is installed"
@@ -345,3 +348,37 @@ def test_the_documentation_needs_no_other_server(browser: "sync_api.Browser", ur
     assert page.locator(".opblock").count() > 15
     assert [each for each in asked if not each.startswith((url, "data:", "blob:"))] == []
     page.close()
+
+
+def test_where_a_key_is_needed_the_page_asks_for_it_once(
+    browser: "sync_api.Browser", tmp_path: Path, shipped_photographs: Path
+) -> None:
+    settings = Settings(library=tmp_path / "library", serve=ServeSettings(require_key=True))
+    with library.open(settings=settings, writer=True) as opened:
+        opened.add_image((shipped_photographs / "rocket.jpg").read_bytes(), name="rocket.jpg")
+    keys = Keys(settings.library / "keys.json")
+    _, token = keys.add("page", {Scope.READ}, now=datetime.now(UTC))
+    with served(settings, []) as url:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_selector("#login[open]")
+        page.fill("#login-key", "amb_wrong")
+        page.press("#login-key", "Enter")
+        page.wait_for_selector("#login-error:visible")
+        assert "not known" in page.inner_text("#login-error")
+        page.fill("#login-key", token)
+        page.press("#login-key", "Enter")
+        page.wait_for_selector("#recent-grid .card img")
+        deadline = time.monotonic() + 20
+        while not page.evaluate("document.querySelector('#recent-grid img').naturalWidth"):
+            assert time.monotonic() < deadline  # pictures are sent to the page as well
+        assert not page.is_visible("#login")
+        assert page.evaluate("document.cookie") == ""  # no script can read it
+        page.reload()
+        page.wait_for_selector("#recent-grid .card")
+        keys.revoke("page")
+        page.reload()
+        page.wait_for_selector("#login[open]")
+        assert "revoked" in page.inner_text("#login-error")
+        context.close()

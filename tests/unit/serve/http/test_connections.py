@@ -283,3 +283,14 @@ def test_ten_thousand_small_requests_at_once_are_answered_or_refused_in_bounded_
     assert statuses.count(200) > 100
     assert process.memory_info().rss - before < 200 * 2**20
     assert running.server.app.state.server.work.taken == 0
+
+
+def test_a_server_that_stops_refuses_what_is_new_and_says_so(library, serve):
+    running = serve(library)
+    running.server.app.state.server.begin_closing()
+    answer = running.client.get("/v1/kinds")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert answer.headers["connection"] == "close"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert running.client.get("/healthz").status_code == 200
+    assert running.client.get("/readyz").status_code == 503

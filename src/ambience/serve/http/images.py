@@ -74,10 +74,15 @@ TAGS_BODY: dict[str, Any] = {
 
 ImageId = Annotated[int, Path(ge=0, le=MAX_IMAGE_ID, description="Id of an image of the library.")]
 
+_KNOWN: dict[str, Any] = {
+    "model": AddedSchema,
+    "description": "The same bytes had been added under this id before; nothing was changed.",
+}
+
 router = APIRouter(prefix="/v1/images", tags=["images"], responses=PROBLEMS)
 
 
-@router.post("", status_code=201, openapi_extra=PICTURE_BODY)
+@router.post("", status_code=201, openapi_extra=PICTURE_BODY, responses={200: _KNOWN})
 @needs(Scope.ADD)
 async def add_image(request: Request, response: Response) -> AddedSchema:
     """Adds a picture, whose bytes the library keeps; durable when this answers.

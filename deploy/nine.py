@@ -110,8 +110,8 @@ def programs(folder: Path, names: list[str], ports: dict[str, int], more: list[s
         section = "annotate" if name in ANNOTATORS else "kinds"
         if name not in (*names, GATEWAY):
             given += ["--set", f"{section}.{name}.enabled=false"]
-        elif section == "kinds" and name != GATEWAY:
-            given += ["--set", f"kinds.{name}.url=http://127.0.0.1:{ports[name]}"]
+        elif name != GATEWAY:
+            given += ["--set", f"{section}.{name}.url=http://127.0.0.1:{ports[name]}"]
     command = [*ambience, "--library", str(folder / GATEWAY), *given, "serve", "--port", str(ports[GATEWAY])]
     return [*made, Program(GATEWAY, command, folder, ports[GATEWAY])]
 

@@ -167,6 +167,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
         for annotator in annotators.values():
             _let_follow(annotator, store)
+            if (close := getattr(annotator, "close", None)) is not None:
+                opened.callback(close)
         if writer:
             store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
         found = spaces.open()
@@ -461,7 +463,16 @@ def make_annotators(settings: Settings, models: Models | None = None) -> dict[st
             options = options_from(found.options_class, own, where=f"annotate.{name}")
             given = {"folder": settings.library} if getattr(found, "uses_folder", False) else {}
             made[name] = found(options, models=models, **given)
+            if switch.url:
+                made[name] = _annotator_elsewhere(made[name], switch.url, settings)
     return made
+
+
+def _annotator_elsewhere(like: Annotator, url: str, settings: Settings) -> Annotator:
+    from ambience.search.remote_annotator import RemoteAnnotator
+
+    threads = count_or_cores(settings.serve.workers) + count_or_cores(settings.ingest.threads)
+    return cast(Annotator, RemoteAnnotator(like, url, connections=threads))
 
 
 def _let_follow(annotator: Annotator, store: Store) -> None:

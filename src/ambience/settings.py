@@ -267,6 +267,12 @@ class AnnotatorSettings:
     """What every annotator has, beside the options that its own file declares."""
 
     enabled: bool = setting(True, "", "Look at every picture, in the background; what was said before stays.")
+    url: str = setting(
+        "",
+        "",
+        "Address of the process that has this annotator, such as http://127.0.0.1:33339; what it says is "
+        "kept here. Empty: this process itself.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

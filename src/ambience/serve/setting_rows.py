@@ -59,7 +59,7 @@ def setting_rows(settings: Settings) -> list[SettingRow]:
         listed.append(SettingRow(name, value, default, unit, help))
     for name in registry.names(ANNOTATORS):
         switch, own = annotator_settings(settings, name)
-        listed += _option_rows(AnnotatorSettings, {"enabled": switch.enabled}, f"annotate.{name}", "")
+        listed += _option_rows(AnnotatorSettings, asdict(switch), f"annotate.{name}", "")
         options_class = registry.load(ANNOTATORS, name).options_class
         listed += _option_rows(options_class, own, f"annotate.{name}", "")
     made = make_extractors(settings)

@@ -5,8 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from ambience import registry
-from ambience.composition import ANNOTATORS, EXTRACTORS, kind_settings, make_extractors
+from ambience.composition import (
+    ANNOTATORS,
+    EXTRACTORS,
+    annotator_settings,
+    kind_settings,
+    make_extractors,
+)
 from ambience.errors import SettingsError, UnknownKindError
+from ambience.serve.http.original_words import PORTS
 from ambience.settings import Settings
 
 GATEWAY = "gateway"
@@ -44,13 +51,13 @@ def alone(settings: Settings, kind: str) -> Settings:
 
 
 def gateway(settings: Settings) -> Settings:
-    """Settings of a process that leaves every kind to a service of its own.
+    """Settings of a process that leaves every kind and every annotator to a service of its own.
 
     Args:
         settings: as they were given.
 
     Returns:
-        The same; a kind without an address is looked for on this machine, at its own port.
+        The same; what has no address is looked for on this machine, at its own port.
 
     Raises:
         SettingsError: an option of a kind is malformed.
@@ -59,4 +66,9 @@ def gateway(settings: Settings) -> Settings:
     kinds = {kind: dict(given) for kind, given in settings.kinds.items()}
     for kind, extractor in here.items():
         kinds.setdefault(kind, {})["url"] = f"http://127.0.0.1:{extractor.spec.port}"
-    return replace(settings, kinds=kinds)
+    words = {name: dict(given) for name, given in settings.annotate.items()}
+    for name in registry.names(ANNOTATORS):
+        switch, _ = annotator_settings(settings, name)
+        if switch.enabled and not switch.url:
+            words.setdefault(name, {})["url"] = f"http://127.0.0.1:{PORTS[name]}"
+    return replace(settings, kinds=kinds, annotate=words)

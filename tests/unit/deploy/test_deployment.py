@@ -69,6 +69,8 @@ def test_both_shapes_are_there_and_every_service_is_found(
     for kind in registry.names(EXTRACTORS):
         host = kind.replace("_", "-")
         assert settings.kinds[kind]["url"] == f"http://{host}:{ports[kind]}"
+    for name in registry.names(ANNOTATORS):
+        assert settings.annotate[name]["url"] == f"http://{name}:{ports[name]}"
     for name in NAMES:
         service = compose["services"][name.replace("_", "-")]
         own = load_settings(environment=service["environment"]).serve

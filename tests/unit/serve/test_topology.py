@@ -31,6 +31,7 @@ def test_a_gateway_looks_for_every_kind_at_its_own_port_unless_told_where() -> N
     assert made.kinds["phash"]["url"] == "http://far:1"
     assert made.kinds["local_features"]["url"] == "http://127.0.0.1:33333"
     assert "url" not in made.kinds["color"], "what is off is not looked for"
+    assert made.annotate["text"]["url"] == "http://127.0.0.1:33339"
 
 
 def test_a_gateway_makes_no_feature_itself(tmp_path: Path) -> None:

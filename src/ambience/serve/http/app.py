@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ambience import __version__
 from ambience.errors import UnknownKindError
 from ambience.serve.http import (
+    annotators,
     batches,
     duplicates,
     errors,
@@ -84,7 +85,7 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     app.state.server = state
     errors.install(app)
     own = (batches, images, matches, duplicates, search, streaming, system, kinds, models, login, local)
-    routers = [each.router for each in own]
+    routers = [annotators.router, *(each.router for each in own)]
     routers += [made(library, kind) for made in (original_router, words_router, gateway_router)]
     for router in routers:
         app.include_router(router)

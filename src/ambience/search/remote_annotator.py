@@ -6,7 +6,6 @@ The document is shared by both sides, as that of rankings is; who asks checks it
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import cv2
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from ambience.annotate.base import Annotator
@@ -179,6 +178,8 @@ def _tag(tag: WordDocument) -> Tag:
 
 def _png(picture: Picture) -> bytes:
     """The pixels of a picture, without loss."""
+    import cv2
+
     done, data = cv2.imencode(".png", picture.rgb[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, FAST])
     assert done
     return data.tobytes()

@@ -31,6 +31,17 @@ class AddedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotationDocument:
+    """What an annotator says of one picture."""
+
+    name: str
+    protocol: int
+    lines: list[LineDocument] = field(default_factory=list)
+    tags: list[WordDocument] = field(default_factory=list)
+    caption: WordDocument | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotatorInfo:
     """How far one annotator is.
 
@@ -517,6 +528,17 @@ class KindStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LineDocument:
+    """One line of text."""
+
+    text: str
+    quad: tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+    confidence: float
+    script: str = "Zyyy"
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """The key that the browser keeps from now on.
 
@@ -727,6 +749,15 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WordDocument:
+    """A tag or a caption."""
+
+    text: str
+    source: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class WordMatch:
     """A word or phrase of the question that stands in the picture.
 
@@ -763,6 +794,7 @@ class Words:
 
 SCHEMAS: dict[str, type[Any]] = {
     "AddedSchema": AddedImage,
+    "AnnotationDocument": AnnotationDocument,
     "AnnotatorInfoSchema": AnnotatorInfo,
     "AnnotatorStateSchema": AnnotatorState,
     "BatchSchema": Batch,
@@ -787,6 +819,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "KindList": KindList,
     "KindSchema": Kind,
     "KindStatusSchema": KindStatus,
+    "LineDocument": LineDocument,
     "LoginSchema": Login,
     "MatchSchema": Match,
     "MemberSchema": Member,
@@ -800,6 +833,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "ServiceSchema": Service,
     "TagSchema": Tag,
     "TextLineSchema": TextLine,
+    "WordDocument": WordDocument,
     "WordMatchSchema": WordMatch,
     "WordsSchema": Words,
 }

@@ -294,6 +294,13 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "state": "done",
         "reason": "",
     },
+    "annotate": {
+        "name": "tags",
+        "protocol": 1,
+        "lines": [],
+        "tags": [{"text": "lake", "source": "starter", "score": 0.93}],
+        "caption": None,
+    },
 }
 """By operation, the document of its answer."""
 

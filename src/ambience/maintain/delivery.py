@@ -73,9 +73,11 @@ class Delivery:
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._patience_s = patience_s
-        self._pool = ThreadPoolExecutor(
-            max(1, AT_ONCE * len(services)), thread_name_prefix="ambience-delivery"
-        )
+        # A pool each, so that a service that hangs takes no threads from the others.
+        self._pools = {
+            kind: ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"ambience-delivery-{kind}")
+            for kind in services
+        }
         self._store, self._services, self._originals = store, services, originals
         self._elsewhere, self._outbox = Elsewhere(store.records), Outbox(store.folder)
         self._look_every_s = look_every_s
@@ -111,7 +113,8 @@ class Delivery:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def add(self, kind: str, image_id: int, data: bytes, draft: ImageDraft) -> Outcome:
         """Takes a picture of which only the feature of one kind is kept, and gives it to the kind's service.
@@ -158,7 +161,7 @@ class Delivery:
         Returns:
             By kind, how it went; never an error, since what did not go is done later.
         """
-        futures = {kind: self._pool.submit(self._given, kind, image_id) for kind in self._services}
+        futures = {kind: self._pools[kind].submit(self._given, kind, image_id) for kind in self._services}
         wait(futures.values(), timeout=self._patience_s)
         late = FeatureState.PENDING, f"its service has not answered within {self._patience_s:g} s; it goes on"
         return {kind: future.result() if future.done() else late for kind, future in futures.items()}

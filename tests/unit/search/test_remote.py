@@ -218,6 +218,22 @@ def test_a_composed_question_and_its_limits_travel(serve: Serve) -> None:
     assert np.array([3, 300], "<i8").tobytes() in body
 
 
+def test_a_region_travels_as_shares(serve: Serve) -> None:
+    bodies: list[bytes] = []
+
+    def answer(_method: str, _path: str, body: bytes) -> tuple[int, bytes, str]:
+        bodies.append(body)
+        return told(ranking(hits=[]))
+
+    remote, _ = serve(answer)
+    half = (0.0, 0.25, 0.5, 0.75)
+    remote.by_query(Query(data=b"PICTURE", region=half), k=1, timeout_s=5.0)
+    parts = (QueryPart(image_id=3, region=half), QueryPart(text="snow"))
+    remote.by_query(Query(parts=parts), k=1, timeout_s=5.0)
+    assert b"0.0,0.25,0.5,0.75" in bodies[0]
+    assert rb"\"region\": \"0.0,0.25,0.5,0.75\"" in bodies[1]
+
+
 def test_pictures_are_given_and_taken_away(serve: Serve) -> None:
     placed = ranking(image_id=7, state="empty", reason="flat")
     remote, script = serve(told(placed))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ambience.datatypes import FeatureSpec, Geometry, Hit, Match, Picture, Ranking
 from ambience.errors import FeatureError
+from ambience.fuse.calibration import Calibration
 from ambience.fuse.verdict import merge, tells_copies
 from ambience.search.pair import IMAGE_ID
 from ambience.search.vector import score
@@ -18,10 +19,17 @@ class Comparer:
     Args:
         specs: by kind.
         compares: by kind.
+        calibration: what figures of kinds prove; None leaves verdicts to each kind's own distances.
     """
 
-    def __init__(self, specs: Mapping[str, FeatureSpec], compares: Mapping[str, Compare]) -> None:
+    def __init__(
+        self,
+        specs: Mapping[str, FeatureSpec],
+        compares: Mapping[str, Compare],
+        calibration: Calibration | None = None,
+    ) -> None:
         self._specs = specs
+        self._calibration = calibration
         self._compares = {kind: compare for kind, compare in compares.items() if tells_copies(specs[kind])}
 
     def compare(
@@ -46,7 +54,8 @@ class Comparer:
                 notes[kind] = str(exc)
                 continue
             rankings.append(Ranking(kind, () if hit is None else (hit,)))
-        found = merge(rankings, self._specs, score, same_files=[IMAGE_ID] if is_same_file else [])
+        same_files = [IMAGE_ID] if is_same_file else []
+        found = merge(rankings, self._specs, score, same_files=same_files, calibration=self._calibration)
         geometries = (hit.geometry for ranking in rankings for hit in ranking.hits)
         proof = next((geometry for geometry in geometries if geometry is not None), None)
         return (found[0] if found else None), proof, notes

@@ -16,6 +16,7 @@ from ambience.duplicates.duplicates import Duplicates
 from ambience.duplicates.following import PairFollowing
 from ambience.errors import SettingsError, UnknownKindError
 from ambience.extract.base import Extractor, PointExtractor
+from ambience.fuse.calibration import Calibration, read_calibration, shipped
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
@@ -152,7 +153,8 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         ingest = Ingest(store, decoder, extractors, settings)
         originals = Originals(store.records, kept, decoder)
         threads = count_or_cores(settings.serve.workers)
-        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads)
+        calibration = _calibration(settings)
+        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
         opened.callback(gateway.close)
         word_file = settings.library / "index" / "words.sqlite"
         vocabulary = Vocabulary(word_file)
@@ -160,7 +162,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         words = WordSearch(vocabulary, store.records)
         pending = partial(_without_words, store.records, vocabulary)
         texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in annotators else {}
-        maker = _Maker(settings, models, store, decoder, originals, gateway, texts)
+        maker = _Maker(settings, models, store, decoder, originals, gateway, texts, calibration)
         for kind, extractor in away.items():
             maker.away[kind] = maker.away_space(extractor)
             opened.callback(maker.away[kind].service.close)
@@ -246,6 +248,7 @@ class _Maker:
     originals: Originals
     gateway: Gateway
     texts: Mapping[str, TextSearch]
+    calibration: Calibration
     away: dict[str, AwaySpace] = field(default_factory=dict)
 
     def chosen(self, kind: str) -> str:
@@ -292,9 +295,16 @@ class _Maker:
             comparer=Comparer(
                 {kind: every[kind].spec for kind in sorted(every)},
                 {kind: every[kind].compare for kind in sorted(every)},
+                self.calibration,
             ),
             away=self.away,
         )
+
+
+def _calibration(settings: Settings) -> Calibration:
+    """What figures of kinds prove: by the file that settings name, else as it ships."""
+    file = settings.search.calibration
+    return shipped() if file is None else read_calibration(file)
 
 
 def _use_one_blas_thread() -> None:

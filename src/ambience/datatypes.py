@@ -369,6 +369,9 @@ class Evidence:
         orientation: how the query had to be turned to match.
         geometry: how both lie on each other, from kinds that verify it.
         words: those of the question that stand in the picture.
+        copy_llr: what the figure proves of "the same picture or a part of it": ln of p(figure | it is) /
+            p(figure | it is not), by the calibration; None where that does not know the kind's features.
+        alike_llr: the same of "shows the same sort of thing".
     """
 
     kind: str
@@ -379,6 +382,8 @@ class Evidence:
     orientation: Orientation = UPRIGHT
     geometry: Geometry | None = None
     words: tuple[WordMatch, ...] = ()
+    copy_llr: float | None = None
+    alike_llr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

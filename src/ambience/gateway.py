@@ -14,6 +14,7 @@ from ambience.errors import (
     ModelError,
     ServiceLateError,
 )
+from ambience.fuse.calibration import Calibration
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindElsewhere, KindSearch, TextSearch
 from ambience.search.narrowing import Narrowing, narrowed
@@ -33,6 +34,7 @@ class Gateway:
         deadline_s: a kind that has not answered by then is named as late.
         threads: questions that one kind answers at the same time. Each kind has its own, so that one that
             hangs makes no other late.
+        calibration: what figures of kinds prove; None leaves verdicts to each kind's own distances.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Gateway:
         threads: int,
         texts: Mapping[str, TextSearch] | None = None,
         elsewhere: Mapping[str, KindElsewhere] | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self._searches = searches
         self._texts, self._elsewhere = texts or {}, elsewhere or {}
         self._deadline_s = deadline_s
         self._threads = threads
+        self._calibration = calibration
         self._pools = {kind: self._pool(kind) for kind in (*searches, *self._texts, *self._elsewhere)}
 
     def _pool(self, kind: str) -> ThreadPoolExecutor:
@@ -73,7 +77,7 @@ class Gateway:
         for kind in (*searches, *texts, *elsewhere):
             if kind not in self._pools:
                 self._pools[kind] = self._pool(kind)
-        other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads)
+        other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads, calibration=self._calibration)
         other._searches, other._texts, other._elsewhere = searches, texts, elsewhere
         other._pools = self._pools
         return other
@@ -165,7 +169,9 @@ class Gateway:
         specs = {each.spec.kind: _judged(each.spec, question) for each in self._searches.values()}
         specs |= {each.spec.kind: _judged(each.spec, question) for each in self._elsewhere.values()}
         specs |= {each.spec.kind: each.spec for each in self._texts.values()}
-        matches = merge(rankings, specs, score, same_files=same_files)
+        is_of_one_picture = not (question.has_words or question.is_composed)
+        calibration = self._calibration if is_of_one_picture else None
+        matches = merge(rankings, specs, score, same_files=same_files, calibration=calibration)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 
     def close(self) -> None:

@@ -176,6 +176,15 @@ class SearchSettings:
     deadline_s: float = setting(
         10.0, "seconds", "A kind that has not answered by then is named as late.", minimum=0.01
     )
+    calibration: Path | None = field(
+        default=None,
+        metadata={
+            "unit": "",
+            "help": "File that says what figures of the kinds prove, made by tools/fit_calibration.py; by "
+            "default the one that ships.",
+            "minimum": None,
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Rankings of several kinds become one answer: a verdict and its evidence for every hit. Pure functions."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ambience.datatypes import Evidence, FeatureSpec, Hit, Match, Ranking, Verdict
+from ambience.datatypes import Evidence, FeatureSpec, Hit, Match, Orientation, Ranking, Verdict
+from ambience.fuse.calibration import Calibration, Claim
+from ambience.fuse.evidence import Score
+from ambience.fuse.judging import Judge, Judgement
 
 STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
 """Place of each verdict in the order of design: 0 is the strongest."""
-
-Score = Callable[[float, FeatureSpec], float]
 
 
 def tells_copies(spec: FeatureSpec) -> bool:
@@ -67,21 +70,24 @@ def merge(
     score: Score,
     *,
     same_files: Sequence[int] = (),
+    calibration: Calibration | None = None,
 ) -> tuple[Match, ...]:
     """One answer of several rankings.
 
     An image is answered when at least one kind supports a verdict of it; a certain hit that one kind alone
-    knows is never dropped. The match takes the strongest verdict, and score and orientation of the evidence
-    behind it. Nothing proves that pictures look alike: there the kinds that say so count together, as
-    1 − Π (1 − scoreᵢ), the noisy-or of Pearl, "Probabilistic reasoning in intelligent systems", 1988, § 4.3.
-    Of 495 photographs of 25 classes among 864, asked with the starter's two kinds, the first look-alike is of
-    the class for 90 %; by the best score alone for 87 %.
+    knows is never dropped. By a calibration that knows their features, all kinds together say whether it is a
+    copy, of which sort, and how likely that is (`judging.py`). Without one, or of features that it does not
+    know, the match takes the strongest verdict of any kind, and score and orientation of the evidence behind
+    it: a score by the kind's own measure, which is no probability. Kinds that say two pictures look alike
+    then count together, as 1 − Π (1 − scoreᵢ), the noisy-or of Pearl, "Probabilistic reasoning in intelligent
+    systems", 1988, § 4.3.
 
     Args:
         rankings: one per kind.
         specs: of each kind.
         score: turns a distance into a score.
         same_files: images whose bytes are those of the query.
+        calibration: None where the question is no single picture, of which alone it says anything.
 
     Returns:
         Matches by verdict, then score (greatest first), then image id.
@@ -89,16 +95,78 @@ def merge(
     found: dict[int, list[Evidence]] = {
         image_id: [Evidence("sha256", 0.0, 1.0, 1, Verdict.SAME_FILE)] for image_id in same_files
     }
+    hits: dict[int, dict[str, Hit]] = defaultdict(dict)
     for ranking in rankings:
         for image_id, evidence in evidence_of(ranking, specs[ranking.kind], score).items():
             found.setdefault(image_id, []).append(evidence)
-    matches = [_match(image_id, evidence) for image_id, evidence in found.items()]
+        for hit in ranking.hits:
+            hits[hit.image_id][ranking.kind] = hit
+    judge = None
+    if calibration is not None:
+        judge = Judge({ranking.kind: specs[ranking.kind] for ranking in rankings}, calibration)
+    matches = [_match(image_id, evidence, hits[image_id], judge) for image_id, evidence in found.items()]
     kept = [match for match in matches if match is not None]
     return tuple(sorted(kept, key=lambda m: (STRENGTH[m.verdict], -m.score, m.image_id)))
 
 
-def _match(image_id: int, evidence: Sequence[Evidence]) -> Match | None:
+def _match(
+    image_id: int, evidence: Sequence[Evidence], hits: Mapping[str, Hit], judge: Judge | None
+) -> Match | None:
+    judgement = _judgement(evidence, hits, judge)
+    if judgement is None:
+        return None
+    if judge is not None:
+        evidence = [
+            each
+            if each.kind not in hits
+            else replace(
+                each,
+                copy_llr=judge.llr(Claim.COPY, each.kind, hits),
+                alike_llr=judge.llr(Claim.ALIKE, each.kind, hits),
+            )
+            for each in evidence
+        ]
+    return Match(image_id, judgement.verdict, judgement.score, judgement.orientation, tuple(evidence))
+
+
+def _judgement(
+    evidence: Sequence[Evidence], hits: Mapping[str, Hit], judge: Judge | None
+) -> Judgement | None:
+    """The strongest verdict, by the calibration where it knows what says so, else by the kinds themselves."""
+    if evidence[0].verdict is Verdict.SAME_FILE:
+        return Judgement(Verdict.SAME_FILE, 1.0, evidence[0].orientation)
     supporting = [each for each in evidence if each.verdict is not None]
+    if judge is None:
+        return _strongest(supporting)
+    unknown = [each for each in supporting if not judge.knows(each.kind)]
+    strongest = _strongest(unknown)
+    copy = judge.copy(hits) if any(judge.knows(kind) for kind in hits) else None
+    if strongest is not None and STRENGTH[strongest.verdict] <= STRENGTH[Verdict.SAME_SCENE]:
+        is_surer = copy is not None and STRENGTH[copy.verdict] < STRENGTH[strongest.verdict]
+        return copy if is_surer else strongest
+    if copy is not None:
+        return copy
+    return _alike(supporting, strongest, hits, judge)
+
+
+def _alike(
+    supporting: Sequence[Evidence], unknown: Judgement | None, hits: Mapping[str, Hit], judge: Judge
+) -> Judgement | None:
+    """What an image is that is no copy.
+
+    A kind that took it for one by its distance alone is overruled by what the others say; it is then called a
+    look-alike, and not dropped.
+    """
+    if unknown is not None and unknown.verdict is Verdict.LOOK_ALIKE:
+        return _strongest(supporting)
+    weak = [each for each in supporting if _strength(each) >= STRENGTH[Verdict.LOOK_ALIKE]]
+    if len(weak) < len(supporting) or any(each.verdict is Verdict.LOOK_ALIKE for each in weak):
+        return Judgement(Verdict.LOOK_ALIKE, judge.alike(hits), Orientation())
+    return _strongest(weak)
+
+
+def _strongest(supporting: Sequence[Evidence]) -> Judgement | None:
+    """The strongest verdict of any kind by its own measure."""
     if not supporting:
         return None
     best = min(supporting, key=lambda each: (_strength(each), -each.score))
@@ -106,7 +174,7 @@ def _match(image_id: int, evidence: Sequence[Evidence]) -> Match | None:
     total = best.score
     if best.verdict is Verdict.LOOK_ALIKE:
         total = 1.0 - math.prod(1.0 - each.score for each in supporting if each.verdict is best.verdict)
-    return Match(image_id, best.verdict, total, best.orientation, tuple(evidence))
+    return Judgement(best.verdict, total, best.orientation)
 
 
 def _strength(evidence: Evidence) -> int:

@@ -58,6 +58,7 @@ class Question:
         text: what is looked for among the words of pictures; None where that is not asked.
         elsewhere: by kind that another process serves: the query to ask it with.
         making: by kind that is not among the variants: makes them, in the thread that searches with them.
+        is_composed: whether it has several terms, so that no distance is that of two pictures.
     """
 
     variants: Variants
@@ -68,6 +69,7 @@ class Question:
     text: str | None = None
     elsewhere: Mapping[str, Query] = field(default_factory=dict)
     making: Mapping[str, Callable[[], Sequence[QueryVariant]]] = field(default_factory=dict)
+    is_composed: bool = False
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -270,14 +272,18 @@ class Questions:
         asked = {kind: self._resolved(kind, query) for kind in away if kind in takers}
         if takers.isdisjoint(here):
             given = refused | {kind: QueryError(refusal(query)) for kind in here}
-            return Question(given, has_words=has_words(query), expansion=query.expansion, elsewhere=asked)
+            unasked = Question(given, has_words=has_words(query), expansion=query.expansion, is_composed=True)
+            return replace(unasked, elsewhere=asked)
         try:
             question = self._composed(query, here)
         except (FeatureError, ModelError) as exc:  # of the kinds here; those elsewhere may do
             if not asked:
                 raise
             question = Question(
-                dict.fromkeys(here, exc), has_words=has_words(query), expansion=query.expansion
+                dict.fromkeys(here, exc),
+                has_words=has_words(query),
+                expansion=query.expansion,
+                is_composed=True,
             )
         return replace(question, variants={**question.variants, **refused}, elsewhere=asked)
 
@@ -320,7 +326,7 @@ class Questions:
                 faults.append(exc)
         if not notes:  # no kind can be asked; a model that can be installed says most
             raise next((fault for fault in faults if isinstance(fault, ModelError)), faults[0])
-        return Question(variants, None, notes, has_words(query), query.expansion)
+        return Question(variants, None, notes, has_words(query), query.expansion, is_composed=True)
 
     def _pixels_of(self, part: QueryPart, *, name: str) -> Picture:
         """The pixels of a term that is a picture, or of the region of it."""

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ambience.datatypes import FeatureSpec, Hit, Orientation, Ranking, Verdict
-from ambience.fuse.verdict import merge, supported_verdict, tells_copies
+from ambience.datatypes import FeatureSpec, Geometry, Hit, Orientation, Ranking, Verdict
+from ambience.fuse.calibration import Calibration, Claim, Scale, Witness
+from ambience.fuse.verdict import STRENGTH, merge, supported_verdict, tells_copies
 
 HASH = FeatureSpec(
     "hash", "Hash", 64, "uint8", "hamming", 1, 1,
@@ -98,3 +99,116 @@ def test_only_what_shows_the_same_tells_copies() -> None:
     assert tells_copies(HASH)
     assert not tells_copies(COLOR)
     assert not tells_copies(replace(COLOR, verdicts=((Verdict.LOOK_ALIKE, 0.4),)))
+
+
+# --- by a calibration -------------------------------------------------------------------------------------
+
+POINTS = FeatureSpec("points", "Points", 128, "uint8", "points", 1, 4, verdicts=((Verdict.PART, 1e-12),))
+ALL = SPECS | {"points": POINTS}
+
+
+def calibrated(*, fingerprint: str = HASH.fingerprint) -> Calibration:
+    """A hash proves a copy up to 12 bits; pixels that differ speak against it more than any hash for it."""
+    by_hash = Witness({"distance": Scale((0.0, 12.0, 24.0), (6.0, 3.0, -6.0))}, {"absent": 0.0}, 1.0)
+    by_points = Witness({}, {"pixels_agree": 9.0, "pixels_differ": -9.0, "absent": -1.0}, 1.0)
+    by_shape = Witness({"deviation": Scale((0.0, 0.2), (1.0, -5.0))}, {}, 1.0)
+    scene = Witness({"pixels_differ": Scale((20.0, 40.0), (-3.0, 3.0))}, {}, 1.0)
+    return Calibration(
+        fingerprints={"hash": fingerprint, "points": POINTS.fingerprint},
+        witnesses={
+            Claim.COPY: {"hash": by_hash, "points": by_points},
+            Claim.UNALTERED: {"frame": by_shape},
+            Claim.SCENE: {"chance": scene},
+            Claim.ALIKE: {"hash": by_hash},
+        },
+        offsets={Claim.COPY: -1.0, Claim.UNALTERED: 0.0, Claim.SCENE: 0.0, Claim.ALIKE: -1.0},
+        slopes={},
+    )
+
+
+def proof(*, is_copy: bool, overlap: float = 1.0, score: float = 40.0) -> Geometry:
+    """Of two pictures of 100 × 100 pixels that lie on each other, or of a part of the image."""
+    side = 100 * overlap**0.5
+    whole = ((0.0, 0.0), (side, 0.0), (side, side), (0.0, side))
+    scale = side / 100
+    back = tuple((x / scale, y / scale) for x, y in ((0, 0), (100, 0), (100, 100), (0, 100)))
+    transform = ((scale, 0.0, 0.0), (0.0, scale, 0.0), (0.0, 0.0, 1.0))
+    return Geometry(30, -score, transform, whole, back, 1.0, overlap, correlation=0.9, is_copy=is_copy)
+
+
+def hit(geometry: Geometry, image_id: int = 1, verdict: Verdict = Verdict.SAME_PICTURE) -> Hit:
+    return Hit(image_id, 1e-40, geometry=geometry, verdict=verdict)
+
+
+def test_pixels_that_moved_overrule_a_hash_that_calls_it_the_same_picture() -> None:
+    """The next frame of a film: −1 + 4.5 − 9 = −5.5 for a copy; + 3 for the same scene."""
+    hashes, points = Ranking("hash", (Hit(1, 6.0),)), Ranking("points", (hit(proof(is_copy=False)),))
+    (match,) = merge([hashes, points], ALL, linear, calibration=calibrated())
+    assert match.verdict is Verdict.SAME_SCENE
+    either = (1 + math.exp(-3)) * (1 + math.exp(-5.5))
+    assert match.score == pytest.approx(1 / either)
+    assert [each.copy_llr for each in match.evidence] == [pytest.approx(4.5), -9.0]
+
+
+def test_a_copy_that_one_kind_alone_knows_is_no_look_alike() -> None:
+    """−1 + 5 − 1 of points that did not name it = 3; no geometry says that its frame differs."""
+    rankings = [Ranking("hash", (Hit(1, 4.0),)), Ranking("points", ())]
+    (match,) = merge(rankings, ALL, linear, calibration=calibrated())
+    assert match.verdict is Verdict.SAME_PICTURE
+    assert match.score == pytest.approx(1 / ((1 + math.exp(-3)) * (1 + math.exp(0))))
+
+
+@pytest.mark.parametrize(
+    ("overlap", "expected"),
+    [(1.0, Verdict.SAME_PICTURE), (0.8, Verdict.EDITED), (0.5, Verdict.PART), (0.05, Verdict.PART)],
+)
+def test_overlaps_tell_the_whole_from_a_part(overlap: float, expected: Verdict) -> None:
+    points = Ranking("points", (hit(proof(is_copy=True, overlap=overlap)),))
+    (match,) = merge([points], ALL, linear, calibration=calibrated())
+    assert match.verdict is expected
+    assert 0.5 < match.score < 1
+
+
+def test_a_text_that_both_share_is_not_the_same_scene_and_is_not_dropped() -> None:
+    points = Ranking("points", (hit(proof(is_copy=False, score=22.0), verdict=Verdict.SAME_SCENE),))
+    (match,) = merge([points], ALL, linear, calibration=calibrated())
+    assert match.verdict is Verdict.LOOK_ALIKE
+    assert match.score < 0.5
+
+
+def test_what_a_hash_alone_calls_a_copy_is_kept_where_others_overrule_it() -> None:
+    """12 bits: −1 + 3 − 1 = 1, a copy; 16 bits: −1 + 0 − 1 = −2, none, and not lost."""
+    rankings = [Ranking("hash", (Hit(1, 12.0), Hit(2, 16.0))), Ranking("points", ())]
+    first, second = merge(rankings, ALL, linear, calibration=calibrated())
+    assert (first.image_id, second.image_id) == (1, 2)
+    assert STRENGTH[first.verdict] < STRENGTH[Verdict.LOOK_ALIKE]
+    assert second.verdict is Verdict.LOOK_ALIKE
+
+
+def test_features_that_the_calibration_does_not_know_go_by_their_own_distances() -> None:
+    hashes = Ranking("hash", (Hit(1, 6.0),))
+    (match,) = merge([hashes], ALL, linear, calibration=calibrated(fingerprint="hash-of-another-model"))
+    assert match == merge([hashes], ALL, linear)[0]
+    assert match.score == linear(6.0, HASH)
+
+
+def test_unknown_features_are_not_overruled_by_known_ones_that_saw_nothing() -> None:
+    """Points of another model prove a part; the hash, which knows no parts, does not name it."""
+    other = replace(POINTS, version=9)
+    rankings = [Ranking("hash", ()), Ranking("points", (hit(proof(is_copy=True), verdict=Verdict.PART),))]
+    (match,) = merge(rankings, ALL | {"points": other}, lambda distance, spec: 0.7, calibration=calibrated())
+    assert (match.verdict, match.score) == (Verdict.PART, 0.7)
+
+
+def test_equal_bytes_need_no_calibration() -> None:
+    (match,) = merge([Ranking("hash", ())], ALL, linear, same_files=[3], calibration=calibrated())
+    assert (match.verdict, match.score) == (Verdict.SAME_FILE, 1.0)
+
+
+def test_the_orientation_is_that_of_the_proof_else_of_the_hash_that_turned() -> None:
+    turned = Orientation(90, True)
+    hashes = Ranking("hash", (Hit(1, 0.0, turned), Hit(2, 0.0, turned)))
+    points = Ranking("points", (replace(hit(proof(is_copy=True)), orientation=Orientation(180)),))
+    matches = {m.image_id: m for m in merge([hashes, points], ALL, linear, calibration=calibrated())}
+    assert matches[1].orientation == Orientation(180)
+    assert matches[2].orientation == turned

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ambience.annotate._line_crops import cut_out
-from ambience.annotate._line_inks import inks, plain
-from ambience.annotate._line_reading import ReadLine, letters, tidy
+from ambience.annotate._line_inks import GreyLine, inks, plain
+from ambience.annotate._line_reading import SURE, ReadLine, letters, tidy
 from ambience.annotate._tesseract import LANGUAGES, Tesseract
 from ambience.datatypes import RgbImage
 from ambience.models.ocr.decoding import Reading
@@ -38,6 +38,10 @@ photograph is."""
 
 MANY = 3
 """Lines that are tried turned as well, where upright none makes sense: a page may stand on its head."""
+
+WORDS = 10.0
+"""Length over height of lines beyond which they are not shown as ink: words that stand alone over photographs
+are shorter, and lines of a page need no such help and cost far more."""
 
 LETTERS = 0.7
 """Least share of letters among the signs of a line; noise is full of digits, strokes and dots."""
@@ -104,7 +108,8 @@ def _is_plain_latin(line: ReadLine) -> bool:
 
 
 def _looks_alike(text: str) -> bool:
-    return _LOOKALIKE.issuperset(sign for sign in unicodedata.normalize("NFD", text) if sign.isascii())
+    signs = unicodedata.normalize("NFD", text)
+    return _LOOKALIKE.issuperset(sign for sign in signs if not unicodedata.combining(sign))
 
 
 def _may_be_another(line: ReadLine) -> bool:
@@ -139,13 +144,20 @@ def _turned(line: ReadLine, is_turned: bool) -> ReadLine:
 def _making_sense(
     rgb: RgbImage, tried: Sequence[ReadLine], engine: Tesseract, by_script: Mapping[str, str]
 ) -> list[str]:
-    """Scripts that make more sense of a line than all others do."""
-    made = {script: _read(rgb, tried, engine, by_script, script) for script in by_script}
-    found = set()
-    for place in range(len(tried)):
-        sure = {script: _sureness(lines[place]) for script, lines in made.items()}
-        best = max(sure, key=sure.__getitem__)
-        found |= {best} if sure[best] > 0 else set()
+    """Scripts that make more sense of a line than all others do.
+
+    Lines that one of them is sure of as they are, as on pages, are not shown as ink.
+    """
+    crops = [cut_out(rgb, line.quad) for line in tried]
+    best: list[tuple[float, str]] = [(0.0, "")] * len(tried)
+    for show in (_whole, _inks):
+        places = [place for place, (sure, _) in enumerate(best) if sure < SURE]
+        lines, shown = [tried[place] for place in places], [show(crops[place]) for place in places]
+        for script in by_script if places else ():
+            made = _as_shown(lines, shown, engine, by_script, script)
+            for place, line in zip(places, made, strict=True):
+                best[place] = max(best[place], (_sureness(line), script))
+    found = {script for sure, script in best if sure > 0}
     return [script for script in by_script if script in found]
 
 
@@ -153,14 +165,38 @@ def _sureness(line: ReadLine | None) -> float:
     return 0.0 if line is None else line.worth
 
 
+def _whole(crop: RgbImage) -> list[GreyLine]:
+    return [plain(crop)]
+
+
+def _inks(crop: RgbImage) -> list[GreyLine]:
+    return inks(crop) if crop.shape[1] <= WORDS * crop.shape[0] else []
+
+
 def _read(
     rgb: RgbImage, lines: Sequence[ReadLine], engine: Tesseract, by_script: Mapping[str, str], script: str
 ) -> list[ReadLine | None]:
-    """Lines in one script; None where they make no sense in it."""
+    """Lines in one script, those that it is not sure of also by their inks; None where they make no sense."""
+    crops = [cut_out(rgb, line.quad) for line in lines]
+    found = _as_shown(lines, list(map(_whole, crops)), engine, by_script, script)
+    unsure = [place for place, line in enumerate(found) if _sureness(line) < SURE]
+    shown = [_inks(crops[place]) for place in unsure]
+    again = _as_shown([lines[place] for place in unsure], shown, engine, by_script, script)
+    for place, line in zip(unsure, again, strict=True):
+        found[place] = max(found[place], line, key=_sureness)
+    return found
+
+
+def _as_shown(
+    lines: Sequence[ReadLine],
+    shown: Sequence[Sequence[GreyLine]],
+    engine: Tesseract,
+    by_script: Mapping[str, str],
+    script: str,
+) -> list[ReadLine | None]:
+    """Lines in one script, by the surest reading of the pictures of each; None where they make no sense."""
     asked = by_script[script]
     language = LANGUAGES[asked.rpartition("/")[2]].code if "+" not in asked else ""
-    crops = [cut_out(rgb, line.quad) for line in lines]
-    shown = [[plain(crop), *inks(crop)] for crop in crops]
     readings = iter(engine.read([each for pictures in shown for each in pictures], asked))
     found: list[ReadLine | None] = []
     for line, pictures in zip(lines, shown, strict=True):

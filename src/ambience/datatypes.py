@@ -97,6 +97,10 @@ class Verdict(StrEnum):
     SAME_WORDS = "same_words"
 
 
+STRENGTH: Mapping[Verdict, int] = {verdict: place for place, verdict in enumerate(Verdict)}
+"""Place of each verdict in their order: 0 is the strongest."""
+
+
 # --- extract --------------------------------------------------------------------------------------------
 
 

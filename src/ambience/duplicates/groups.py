@@ -4,12 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ambience.copies import CopyFacts, CopyGroup, CopyPair, GroupMember
-from ambience.datatypes import Verdict
+from ambience.datatypes import STRENGTH, Verdict
 
 LOSSLESS = frozenset({"png", "tiff", "bmp", "gif"})
 """Formats that lose nothing; of equally large files such a one is kept."""
-
-STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
 
 _CRITERIA: tuple[tuple[str, Callable[[CopyFacts], Any]], ...] = (
     ("its file is there", lambda one: one.is_present),

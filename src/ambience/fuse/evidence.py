@@ -64,30 +64,19 @@ def readings(hits: Mapping[str, Hit], specs: Mapping[str, FeatureSpec], claim: C
     return given
 
 
-def llrs(
-    given: Mapping[str, Reading],
-    specs: Mapping[str, FeatureSpec],
-    claim: Claim,
-    calibration: Calibration,
-) -> dict[str, float]:
+def llrs(given: Mapping[str, Reading], claim: Claim, calibration: Calibration) -> dict[str, float]:
     """What readings prove.
 
     Args:
-        given: by kind, of one image.
-        specs: by kind.
+        given: by kind, of one image; of features that the calibration knows.
         claim: that they were read for.
-        calibration: fitted to these kinds, or to some of them.
+        calibration: fitted to these kinds.
 
     Returns:
-        By kind, log-likelihood ratios: ln of p(reading | claim) / p(reading | not), within ± `CLAMP`. Kinds
-        of whose features the calibration knows nothing are left out.
+        By kind, log-likelihood ratios: ln of p(reading | claim) / p(reading | not), within ± `CLAMP`.
     """
     witnesses = calibration.witnesses[claim]
-    return {
-        kind: witnesses[kind].llr(*each)
-        for kind, each in given.items()
-        if kind in witnesses and (kind in (FRAME, CHANCE) or calibration.knows(specs[kind]))
-    }
+    return {kind: witnesses[kind].llr(*each) for kind, each in given.items() if kind in witnesses}
 
 
 def reading(hit: Hit, spec: FeatureSpec) -> Reading:

@@ -44,9 +44,18 @@ class Judge:
         self._calibration = calibration
         self._known = {kind: spec for kind, spec in specs.items() if calibration.knows(spec)}
 
-    def llr(self, claim: Claim, kind: str, hits: Mapping[str, Hit]) -> float | None:
-        """What one kind's figure proves of a claim; None where the calibration does not know the kind."""
-        return self._llrs(claim, {kind: hits[kind]}).get(kind) if kind in self._known else None
+    def llrs(self, claim: Claim, hits: Mapping[str, Hit]) -> dict[str, float]:
+        """What each figure proves of a claim.
+
+        Args:
+            claim: which.
+            hits: by kind, what was said of the image.
+
+        Returns:
+            By kind, those that found nothing included; kinds that the calibration does not know are left out.
+        """
+        known = {kind: hit for kind, hit in hits.items() if kind in self._known}
+        return llrs(readings(known, self._known, claim), claim, self._calibration)
 
     def copy(self, hits: Mapping[str, Hit]) -> Judgement | None:
         """Which sort of copy an image is, or that it shows the same scene.
@@ -82,11 +91,7 @@ class Judge:
         return Judgement(verdict, self._calibration.probability(verdict, log_odds), orientation)
 
     def _log_odds(self, claim: Claim, hits: Mapping[str, Hit]) -> float:
-        return self._calibration.log_odds(claim, self._llrs(claim, hits))
-
-    def _llrs(self, claim: Claim, hits: Mapping[str, Hit]) -> dict[str, float]:
-        known = {kind: hit for kind, hit in hits.items() if kind in self._known}
-        return llrs(readings(known, self._known, claim), self._known, claim, self._calibration)
+        return self._calibration.log_odds(claim, self.llrs(claim, hits))
 
 
 def _is_part(geometry: Geometry | None) -> bool:

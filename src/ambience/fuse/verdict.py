@@ -5,13 +5,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ambience.datatypes import Evidence, FeatureSpec, Hit, Match, Orientation, Ranking, Verdict
+from ambience.datatypes import STRENGTH, Evidence, FeatureSpec, Hit, Match, Orientation, Ranking, Verdict
 from ambience.fuse.calibration import Calibration, Claim
 from ambience.fuse.evidence import Score
 from ambience.fuse.judging import Judge, Judgement
-
-STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
-"""Place of each verdict in the order of design: 0 is the strongest."""
 
 
 def tells_copies(spec: FeatureSpec) -> bool:
@@ -116,15 +113,9 @@ def _match(
     if judgement is None:
         return None
     if judge is not None:
+        copy, alike = judge.llrs(Claim.COPY, hits), judge.llrs(Claim.ALIKE, hits)
         evidence = [
-            each
-            if each.kind not in hits
-            else replace(
-                each,
-                copy_llr=judge.llr(Claim.COPY, each.kind, hits),
-                alike_llr=judge.llr(Claim.ALIKE, each.kind, hits),
-            )
-            for each in evidence
+            replace(each, copy_llr=copy.get(each.kind), alike_llr=alike.get(each.kind)) for each in evidence
         ]
     return Match(image_id, judgement.verdict, judgement.score, judgement.orientation, tuple(evidence))
 

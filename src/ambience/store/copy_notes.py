@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from ambience.copies import CopyFacts
 from ambience.datatypes import ImageState
 from ambience.store import schema
-from ambience.store.database import Database
+from ambience.store.database import Database, among
 from ambience.store.notes import CHUNK, now
 
 DIFFERENT = "different"
@@ -27,14 +27,9 @@ class CopyNotes:
     def contents(self, image_ids: Collection[int]) -> dict[int, bytes]:
         """Image id → sha256; unknown ids are left out."""
         table = schema.images
+        query = sa.select(table.c.image_id, table.c.sha256).where(among(table.c.image_id, image_ids))
         with self._database.reading() as connection:
-            return {
-                row.image_id: bytes(row.sha256)
-                for part in _parts(list(image_ids))
-                for row in connection.execute(
-                    sa.select(table.c.image_id, table.c.sha256).where(table.c.image_id.in_(part))
-                )
-            }
+            return {row.image_id: bytes(row.sha256) for row in connection.execute(query)}
 
     def came_after(self, fingerprint: str, seq: int) -> int:
         """Features of a fingerprint that came after a change number.

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from ambience.copies import CopyPair
-from ambience.datatypes import Verdict
+from ambience.datatypes import STRENGTH, Verdict
 from ambience.errors import IndexFileError, StoreError, StoreFullError
 from ambience.store.disk_full import is_disk_full
+from ambience.store.word_file import transaction
 
 VERSION: Final = 1
 """Of the tables; a file of another one is made anew."""
@@ -31,7 +32,6 @@ ON CONFLICT (low, high) DO UPDATE SET
     strength = excluded.strength, verdict = excluded.verdict, score = excluded.score, kind = excluded.kind
 WHERE (excluded.strength, -excluded.score) < (strength, -score)
 """
-_STRENGTH = {verdict: place for place, verdict in enumerate(Verdict)}
 
 
 class PairFile:
@@ -68,12 +68,12 @@ class PairFile:
             IndexFileError: the file is broken; the next call makes it anew.
         """
         rows = [
-            (each.low, each.high, _STRENGTH[each.verdict], each.verdict.value, each.score, each.kind)
+            (each.low, each.high, STRENGTH[each.verdict], each.verdict.value, each.score, each.kind)
             for each in pairs
         ]
         with self._opened() as connection:
             assert connection is not None
-            with _transaction(connection):
+            with transaction(connection, writes=True):
                 connection.executemany(_PUT, rows)
                 connection.execute("INSERT OR REPLACE INTO compared VALUES (?, ?)", (fingerprint, seq))
 
@@ -171,15 +171,3 @@ def _prepare(connection: sqlite3.Connection, version: int) -> None:
         connection.executescript("DROP TABLE IF EXISTS pairs; DROP TABLE IF EXISTS compared;")
     connection.executescript(_TABLES)
     connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Orientation, Ranking, Verdict
+from ambience.datatypes import STRENGTH, FeatureSpec, Geometry, Hit, Orientation, Ranking, Verdict
 from ambience.fuse.calibration import Calibration, Claim, Scale, Witness
-from ambience.fuse.verdict import STRENGTH, merge, supported_verdict, tells_copies
+from ambience.fuse.verdict import merge, supported_verdict, tells_copies
 
 HASH = FeatureSpec(
     "hash", "Hash", 64, "uint8", "hamming", 1, 1,

@@ -6,7 +6,15 @@ A service makes these documents and documents them; who asks it takes nothing fo
 import itertools
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeFloat, NonNegativeInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+)
 
 from ambience.datatypes import (
     MAX_IMAGE_ID,
@@ -32,6 +40,13 @@ Corner = tuple[FiniteFloat, FiniteFloat]
 Row = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 
+def _invertible(transform: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
+    (a, b, c), (d, e, f), (g, h, i) = transform
+    if not abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) > 0:
+        raise ValueError("the transform takes the picture to a line: it has no inverse")
+    return transform
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -41,7 +56,7 @@ class GeometryDocument(_Document):
 
     inliers: NonNegativeInt
     log10_chance: FiniteFloat
-    transform: tuple[Row, Row, Row]
+    transform: Annotated[tuple[Row, Row, Row], AfterValidator(_invertible)]
     query_in_image: tuple[Corner, Corner, Corner, Corner]
     image_in_query: tuple[Corner, Corner, Corner, Corner]
     query_overlap: Share

@@ -1,7 +1,9 @@
 """What a kind answers goes whole from one process to another."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
+
+import pytest
 
 from ambience.datatypes import Geometry, Hit, Orientation, Ranking, Verdict
 from ambience.search.ranking_document import GeometryDocument, HitDocument, RankingDocument
@@ -31,3 +33,9 @@ def test_nothing_of_a_hit_is_left_out_but_what_never_comes_from_a_service() -> N
     names = {row.name for row in fields(Hit)} - {"words", "orientation"}
     assert set(HitDocument.model_fields) == names | {"rotation", "mirrored"}
     assert set(GeometryDocument.model_fields) == {row.name for row in fields(Geometry)} - {"matches"}
+
+
+def test_a_proof_that_cannot_be_is_refused() -> None:
+    flat = replace(GEOMETRY, transform=((1.0, 2.0, 0.0), (2.0, 4.0, 0.0), (0.0, 0.0, 1.0)))
+    with pytest.raises(ValueError, match="no inverse"):
+        GeometryDocument.of(flat)

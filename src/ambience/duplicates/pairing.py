@@ -12,7 +12,7 @@ import numpy as np
 
 from ambience.copies import PAIRED, CopyPair, Paired
 from ambience.datatypes import FeatureSpec, Hit, Ids, Query, Ranking
-from ambience.errors import AmbienceError
+from ambience.errors import AmbienceError, CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.fuse.verdict import supported_verdict, tells_copies
 from ambience.maintain.live_index import LiveIndex
 from ambience.search.base import KindSearch
@@ -132,15 +132,15 @@ class Pairing:
     def _by_vectors(self, space: Compared, page: Sequence[Change]) -> list[CopyPair]:
         spec = space.spec
         came = np.array([each.feature_id for each in page if not each.is_removal], np.int64)
-        ids, vectors = space.live.source.vectors(came)
+        ids, vectors, _ = space.live.source.sound(came)
         if not len(ids):
             return []
         radius = max(distance for _, distance in spec.verdicts)
         found = space.live.range_search(vectors, radius)
         near = [_nearest(distances, others, own) for (distances, others), own in zip(found, ids, strict=True)]
         involved = np.unique(np.concatenate([ids, *(others for _, others in near)]))
-        sound, _ = space.live.source.vectors(involved)
-        qualities = dict(zip(sound.tolist(), self._store.features.get(spec, sound)[1].tolist(), strict=True))
+        sound, _, told = space.live.source.sound(involved)
+        qualities = dict(zip(sound.tolist(), told.tolist(), strict=True))
         owners = dict(zip(involved.tolist(), self._owners(spec, involved), strict=True))
         hits = [
             (owners[int(own)], Hit(owners[int(other)], float(distance), quality=least))
@@ -171,7 +171,8 @@ class Pairing:
             if all(hit.image_id == image_id for hit in ranking.hits):
                 return ()
             return self._looked_at(space, image_id).hits
-        except AmbienceError:  # removed meanwhile, or broken and to be mended: it comes again then
+        except (FeatureError, ImageError, UnknownImageError, CorruptFeatureError):
+            # Removed meanwhile, or broken and to be mended: it comes again then.
             return ()
 
     def _looked_at(self, space: Compared, image_id: int) -> Ranking:

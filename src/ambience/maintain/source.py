@@ -73,15 +73,24 @@ class FeatureSource:
         Returns:
             (N,) ids and (N, entries) vectors; N is smaller than what was asked where some are broken.
         """
+        return self.sound(ids)[:2]
+
+    def sound(self, ids: Ids) -> tuple[Ids, NDArray[Any], NDArray[np.float32]]:
+        """The ids whose vectors are sound, in order, their vectors, and how much each tells.
+
+        Returns:
+            (N,) ids, (N, entries) vectors and (N,) qualities; N is smaller than what was asked where some
+            are broken.
+        """
         while len(ids):
             try:
-                return ids, self.fetch(ids)
+                return ids, *self.store.features.get(self.spec, ids)
             except (CorruptFeatureError, UnknownImageError) as exc:
                 ids = ids[~np.isin(ids, self.distrust(exc))]
         empty = (
             np.empty(0, object) if self.spec.is_blob else np.empty((0, self.spec.entries), self.spec.dtype)
         )
-        return NO_IDS, empty
+        return NO_IDS, empty, np.empty(0, np.float32)
 
     def distrust(self, exc: BrokenFeatureError) -> Ids:
         """Remembers the features that an error names; which they are.

@@ -210,6 +210,7 @@ def test_a_service_gets_everything_again_where_it_lost_it(desk: Desk) -> None:
     desk.delivery.queue_again("toy")
     desk.delivery.start()
     wait_until(lambda: len(desk.service.held) == 3)
+    assert sorted(desk.service.held) == [0, 1, 2]
 
 
 def test_bytes_that_nobody_waits_for_are_deleted_at_the_start(desk: Desk, tmp_path: Path) -> None:

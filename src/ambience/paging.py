@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ambience.datatypes import MAX_IMAGE_ID, Answer, Match, Query, Verdict
+from ambience.datatypes import MAX_IMAGE_ID, STRENGTH, Answer, Match, Query, Verdict
 from ambience.errors import QueryError
 from ambience.search.combination import terms
 
@@ -178,12 +178,11 @@ def told(answer: Answer, *, wanted: Wanted, tell: Callable[[Answer], None]) -> N
 
 def _is_open(answer: Answer, depth: int, wanted: Wanted) -> bool:
     """Whether asking for more hits may find more that are wanted: a kind's last hit still says something."""
-    order = list(Verdict)
-    weakest = max((order.index(each) for each in wanted.verdicts), default=len(order))
+    weakest = max((STRENGTH[each] for each in wanted.verdicts), default=len(STRENGTH))
     return any(
         each.rank >= depth
         and each.verdict is not None
-        and order.index(each.verdict) <= weakest
+        and STRENGTH[each.verdict] <= weakest
         and each.score >= wanted.min_score
         for match in answer.matches
         for each in match.evidence

@@ -82,7 +82,7 @@ def find_photos(folder: Path | None) -> list[Photo]:
     Returns:
         Sorted by sha256; of equal files the first.
     """
-    rows = _manifest_rows(folder) if folder else [(path, "") for path in skimage_paths()]
+    rows = _manifest_rows(folder.resolve()) if folder else [(path, "") for path in skimage_paths()]
     with ThreadPoolExecutor() as pool:
         photos = [photo for photo in pool.map(_described, rows) if photo is not None]
     return sorted({photo.key: photo for photo in reversed(photos)}.values(), key=lambda photo: photo.key)

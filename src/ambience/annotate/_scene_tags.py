@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ambience.annotate.base import Stored
 from ambience.datatypes import Picture, RgbImage
 from ambience.models.runtime import Models
 from ambience.models.scenes import attributes, places
@@ -90,11 +91,13 @@ class SceneTags:
         attribute_threshold: response that a property must exceed.
     """
 
-    needs_pixels = True
-
     def __init__(self, models: Models, class_threshold: float, attribute_threshold: float) -> None:
         self._models = models
         self._thresholds = {CLASSES: class_threshold, ATTRIBUTES: attribute_threshold}
+
+    def needs_pixels(self, _stored: Stored | None) -> bool:
+        """Always."""
+        return True
 
     @property
     def ready(self) -> list[str]:
@@ -105,7 +108,7 @@ class SceneTags:
         """What its answers depend on; empty where it has none."""
         return [[name, self._thresholds[name]] for name in self.ready]
 
-    def tags(self, pictures: Sequence[Picture], _embeddings: NDArray[np.floating] | None) -> list[list[Tag]]:
+    def tags(self, pictures: Sequence[Picture], _stored: Stored | None) -> list[list[Tag]]:
         """Tags of pictures, in their order.
 
         Raises:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ambience.annotate._vocabularies import BUILT_IN, Vocabularies, Vocabulary, built_in
+from ambience.annotate.base import Stored
 from ambience.datatypes import Picture
 from ambience.errors import QueryError, SettingsError, VocabularyError
 from ambience.models.embedder import Embedder
@@ -90,8 +91,6 @@ class WordTags:
         self._vectors: dict[str, Vectors] = {}
         self._lock = threading.Lock()
 
-    needs_pixels = False
-
     def signature(self) -> list[object]:
         """What its answers depend on; empty where its model is not installed.
 
@@ -106,18 +105,24 @@ class WordTags:
             said = [str(exc)]
         return [self._model(), self._threshold, *said]
 
-    def tags(self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None) -> list[list[Tag]]:
+    def needs_pixels(self, stored: Stored | None) -> bool:
+        """Whether embeddings are none, or of another model."""
+        return stored is None or stored.model != self._model()
+
+    def tags(self, pictures: Sequence[Picture], stored: Stored | None) -> list[list[Tag]]:
         """Tags of pictures, in their order.
 
         Args:
-            pictures: looked at where there are no embeddings.
-            embeddings: (N, D) of the pictures, by the model.
+            pictures: looked at where there are no embeddings of the model.
+            stored: embeddings of the pictures.
 
         Raises:
             ModelError: the model is missing or unusable.
         """
         model = self._model()
-        if embeddings is None:
+        if stored is not None and stored.model == model:
+            embeddings = stored.vectors
+        else:
             embeddings = self._models.embedder(model).embed_pictures([each.rgb for each in pictures])
         found: list[list[Tag]] = [[] for _ in embeddings]
         lists = self._lists()
@@ -177,16 +182,18 @@ class ClassTags:
         threshold: probability that a class must exceed.
     """
 
-    needs_pixels = True
-
     def __init__(self, models: Models, threshold: float) -> None:
         self._models, self._threshold = models, threshold
+
+    def needs_pixels(self, _stored: Stored | None) -> bool:
+        """Always: embeddings do not say how likely classes are."""
+        return True
 
     def signature(self) -> list[object]:
         """What its answers depend on; empty where its model is not installed."""
         return [self._threshold] if self._models.is_installed(STARTER) else []
 
-    def tags(self, pictures: Sequence[Picture], _embeddings: NDArray[np.floating] | None) -> list[list[Tag]]:
+    def tags(self, pictures: Sequence[Picture], _stored: Stored | None) -> list[list[Tag]]:
         """Tags of pictures, in their order, the likeliest first.
 
         Raises:

@@ -5,12 +5,16 @@ class that follows `Annotator`, and `__all__` with that class alone. Its setting
 queue in the background, its command-line name and its line in the docs follow from that. Files that begin
 with an underscore hold what annotators share.
 
-One with `uses_folder = True` is made with `folder=` of the library as well. One with `stored_kind` has a
-method `follow`, which is given a function that answers by which model the library makes that kind's features.
+One with `uses_folder = True` is made with `folder=` of the library as well. One with `stored_kind` is a
+`StoredAnnotator`, which is given what the library has of that kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ambience.datatypes import Picture, PixelNeed
 from ambience.models.runtime import Models
@@ -51,3 +55,35 @@ class Annotator(Protocol):
                 unusable: pictures wait.
             AmbienceError: a picture cannot be annotated; the caller tries pictures one by one then.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Embeddings that a library has of images already.
+
+    Attributes:
+        model: that made them.
+        vectors: (N, D) floating point, of unit length.
+    """
+
+    model: str
+    vectors: NDArray[np.floating]
+
+
+class StoredAnnotator(Annotator, Protocol):
+    """An annotator to which embeddings are of use.
+
+    Attributes:
+        stored_kind: kind of the features that it is given.
+    """
+
+    stored_kind: ClassVar[str]
+
+    def follow(self, model: Callable[[], str]) -> None:
+        """Is told by which model the library makes the kind's features, now and later; "" for none."""
+
+    def annotate(self, pictures: Sequence[Picture], stored: Stored | None = None) -> list[Annotation]:
+        """What it says of pictures, in their order, some of whose embeddings are at hand."""
+
+    def annotate_stored(self, stored: Stored) -> list[Annotation] | None:
+        """What it says of images by their embeddings alone; None where it has to see pixels."""

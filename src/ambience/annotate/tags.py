@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ambience.annotate._scene_tags import SceneTags, original_tags
 from ambience.annotate._vocabularies import Vocabularies
 from ambience.annotate._word_tags import STARTER, ClassTags, WordTags
+from ambience.annotate.base import Stored
 from ambience.datatypes import Picture, PixelNeed
 from ambience.errors import EmptyFeatureError, ModelError, SettingsError
 from ambience.models.catalog import model_row
@@ -68,13 +66,11 @@ class TagsOptions:
 
 
 class _Source(Protocol):
-    needs_pixels: bool
+    def needs_pixels(self, stored: Stored | None) -> bool: ...
 
     def signature(self) -> list[object]: ...
 
-    def tags(
-        self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None
-    ) -> list[list[Tag]]: ...
+    def tags(self, pictures: Sequence[Picture], stored: Stored | None) -> list[list[Tag]]: ...
 
 
 class Tags:
@@ -126,11 +122,6 @@ class Tags:
         text = json.dumps([VERSION, {name: each for name, each in said.items() if each}])
         return f"tags-{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-    @property
-    def wants_pixels(self) -> bool:
-        """Whether stored features alone are too little for the sources that speak now."""
-        return any(source.needs_pixels for source in self._speaking())
-
     def follow(self, model: Callable[[], str]) -> None:
         """Takes the embeddings of the library's model from now on, unless the settings name one.
 
@@ -139,15 +130,13 @@ class Tags:
         """
         self._followed = model
 
-    def annotate(
-        self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None = None
-    ) -> list[Annotation]:
+    def annotate(self, pictures: Sequence[Picture], stored: Stored | None = None) -> list[Annotation]:
         """Tags of pictures, in their order; each word of a source once.
 
         Args:
             pictures: decoded as `need` says.
-            embeddings: (N, D) of `stored_kind` of the same pictures, of the model that is followed; made of
-                the pictures where they are not given.
+            stored: embeddings of the same pictures; used where they are of the model that gives tags, else
+                made of the pictures.
 
         Returns:
             One annotation a picture: by source, in each the surest first.
@@ -165,21 +154,25 @@ class Tags:
                 )
         if not pictures:
             return []
-        return self._annotated(pictures, embeddings)
+        if not self._sources:
+            return [Annotation() for _ in pictures]
+        return _joined([source.tags(pictures, stored) for source in self._speaking()])
 
-    def annotate_stored(self, embeddings: NDArray[np.floating]) -> list[Annotation]:
-        """Tags of pictures of which only stored features are at hand, in their order.
+    def annotate_stored(self, stored: Stored) -> list[Annotation] | None:
+        """Tags of images by their embeddings alone, in their order, each word of a source once.
 
-        Args:
-            embeddings: (N, D) of `stored_kind`, of the model that is followed.
+        Returns:
+            One annotation an image; None where a source that speaks has to see pixels: those of places365 and
+            of the starter's classes always, lists of words where the embeddings are of another model.
 
         Raises:
-            ModelError: the sources need pixels (`wants_pixels`), or the model is missing or unusable.
+            ModelError: the model is missing or unusable.
             VocabularyError: a list of words was damaged.
         """
-        if self.wants_pixels:
-            raise ModelError("tags of places365 and starter need the pictures; only those of lists do not")
-        return self._annotated((), embeddings)
+        speaking = self._speaking() if self._sources else []
+        if not speaking or any(source.needs_pixels(stored) for source in speaking):
+            return None
+        return _joined([source.tags((), stored) for source in speaking])
 
     def original_tags(self, picture: Picture) -> list[str]:
         """What the original system's `/get_image_tags` answers for a picture, always in the same order.
@@ -201,16 +194,12 @@ class Tags:
         """Sources whose models are installed; all of them where none is, so that one says what is missing."""
         return [each for each in self._sources.values() if each.signature()] or list(self._sources.values())
 
-    def _annotated(
-        self, pictures: Sequence[Picture], embeddings: NDArray[np.floating] | None
-    ) -> list[Annotation]:
-        if not self._sources:
-            return [Annotation() for _ in (pictures if embeddings is None else embeddings)]
-        by_source = [source.tags(pictures, embeddings) for source in self._speaking()]
-        return [
-            Annotation(tags=tuple(tag for tags in of_one for tag in tags))
-            for of_one in zip(*by_source, strict=True)
-        ]
+
+def _joined(by_source: Sequence[Sequence[Sequence[Tag]]]) -> list[Annotation]:
+    return [
+        Annotation(tags=tuple(tag for tags in of_one for tag in tags))
+        for of_one in zip(*by_source, strict=True)
+    ]
 
 
 def _check_model(name: str) -> None:

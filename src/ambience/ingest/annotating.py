@@ -5,8 +5,9 @@ import heapq
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
-from ambience.annotate.base import Annotator
+from ambience.annotate.base import Annotator, StoredAnnotator
 from ambience.datatypes import FeatureState, Picture
 from ambience.errors import (
     AmbienceError,
@@ -20,6 +21,7 @@ from ambience.ingest.extraction import GROUP_PIXEL_BYTES, Extraction, Failure, T
 from ambience.ingest.filling import task_of
 from ambience.ingest.pipeline import Pipeline
 from ambience.ingest.scan import is_absent, printable
+from ambience.ingest.stored_vectors import stored_vectors
 from ambience.settings import IngestSettings, count_or_cores
 from ambience.store.base import MarkMissing, PutAnnotation, Write
 from ambience.store.commit import Store
@@ -177,7 +179,7 @@ class AnnotateRun:
         seen = _Seen()
         opened: list[tuple[_Look, Picture]] = []
         pixel_bytes = 0
-        for look in looks:
+        for look in self._not_from_stored(seen, looks):
             names = look.names - self._waiting.keys()
             if not names or self._is_over:
                 continue
@@ -194,6 +196,24 @@ class AnnotateRun:
                 opened, pixel_bytes = [], 0
         seen.writes += self._looked(opened)
         return seen
+
+    def _not_from_stored(self, seen: _Seen, looks: Sequence[_Look]) -> list[_Look]:
+        """Writes what annotators say by stored embeddings alone; returns who is to look at which file."""
+        left = list(looks)
+        for name, annotator in self._annotators.items():
+            mine = [look for look in left if name in look.names]
+            stored = stored_vectors(self._store, annotator, [look.task.image_id for look in mine])
+            if not mine or stored is None or name in self._waiting or self._is_over:
+                continue
+            fingerprint = annotator.fingerprint
+            try:
+                said = cast(StoredAnnotator, annotator).annotate_stored(stored)
+            except AmbienceError:
+                continue  # met again over the pictures, and noted there
+            if said is not None:
+                seen.writes += _writes(name, fingerprint, mine, said)
+                left = [replace(look, names=look.names - {name}) for look in left]
+        return left
 
     def _looked(self, opened: Sequence[tuple[_Look, Picture]]) -> list[Write]:
         """What all annotators say of some pictures, each of those that lack its words."""
@@ -225,7 +245,7 @@ class AnnotateRun:
         """What an annotator says of pictures: all in one call, and one by one where that fails."""
         fingerprint = annotator.fingerprint  # as it is now: it may change while it looks
         try:
-            said = annotator.annotate([picture for _, picture in looks])
+            said = self._asked(annotator, looks)
             if len(said) != len(looks):
                 raise ValueError(f"{len(said)} annotations of {len(looks)} pictures")
         except ModelError as exc:  # no fault of the pictures: they wait until the model is there
@@ -236,12 +256,14 @@ class AnnotateRun:
                 return [write for look in looks for write in self._said(name, annotator, [look])]
             reason = str(exc) if isinstance(exc, AmbienceError) else f"{type(exc).__name__}: {exc}"
             return [_write(name, fingerprint, looks[0][0], FeatureState.FAILED, reason=printable(reason))]
-        return [
-            _write(
-                name, fingerprint, look, FeatureState.EMPTY if each.is_empty else FeatureState.DONE, said=each
-            )
-            for (look, _), each in zip(looks, said, strict=True)
-        ]
+        return _writes(name, fingerprint, [look for look, _ in looks], said)
+
+    def _asked(self, annotator: Annotator, looks: Sequence[tuple[_Look, Picture]]) -> list[Annotation]:
+        pictures = [picture for _, picture in looks]
+        stored = stored_vectors(self._store, annotator, [look.task.image_id for look, _ in looks])
+        if stored is None:
+            return annotator.annotate(pictures)
+        return cast(StoredAnnotator, annotator).annotate(pictures, stored)
 
     # --- in the thread that called ---------------------------------------------------------------------
 
@@ -270,6 +292,14 @@ class AnnotateRun:
                 mine.failed += 1
         if unfit:
             self._commit(unfit)
+
+
+def _writes(name: str, fingerprint: str, looks: Sequence[_Look], said: Sequence[Annotation]) -> list[Write]:
+    """What was said of some images, which may be nothing."""
+    return [
+        _write(name, fingerprint, look, FeatureState.EMPTY if each.is_empty else FeatureState.DONE, said=each)
+        for look, each in zip(looks, said, strict=True)
+    ]
 
 
 def _write(

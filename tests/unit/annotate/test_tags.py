@@ -11,9 +11,10 @@ import skimage.data
 import ambience
 from ambience.annotate._scene_tags import ATTRIBUTES, CLASSES
 from ambience.annotate._vocabularies import Vocabularies
+from ambience.annotate.base import Stored
 from ambience.annotate.tags import Tags, TagsOptions
 from ambience.datatypes import Picture
-from ambience.errors import EmptyFeatureError, MissingModelError, ModelError, SettingsError, VocabularyError
+from ambience.errors import EmptyFeatureError, MissingModelError, SettingsError, VocabularyError
 from ambience.models.catalog import CATALOG
 from ambience.models.runtime import Models
 from ambience.models.scenes import attributes, places
@@ -120,23 +121,29 @@ def test_the_originals_list_is_always_the_same(make: Maker, models: Models, tmp_
 
 def test_words_of_lists_need_no_pixels_where_embeddings_are_stored(make: Maker, models: Models) -> None:
     tags = make(sources=("vocabulary",), model=MODEL, vocabulary_threshold=0.0005)
-    assert not tags.wants_pixels
-    stored = models.embedder(MODEL).embed_pictures([each.rgb for each in PICTURES]).astype(np.float16)
-    of_stored, of_pixels = tags.annotate_stored(stored), tags.annotate(PICTURES)
+    vectors = models.embedder(MODEL).embed_pictures([each.rgb for each in PICTURES]).astype(np.float16)
+    of_stored, of_pixels = tags.annotate_stored(Stored(MODEL, vectors)), tags.annotate(PICTURES)
+    assert of_stored is not None
     assert any(not each.is_empty for each in of_stored)
     for one, other in zip(of_stored, of_pixels, strict=True):
         scores = [tag.score for tag in one.tags]
         assert scores == sorted(scores, reverse=True)
         assert {tag.source for tag in one.tags} <= {"general"}
         assert {tag.text for tag in one.tags[:3]} == {tag.text for tag in other.tags[:3]}
-    assert tags.annotate(PICTURES, stored) == of_stored
+    assert tags.annotate(PICTURES, Stored(MODEL, vectors)) == of_stored
 
 
-def test_sources_that_look_refuse_to_do_without_pictures(make: Maker) -> None:
-    tags = make(sources=("starter", "vocabulary"), model=MODEL)
-    assert tags.wants_pixels
-    with pytest.raises(ModelError, match="need the pictures"):
-        tags.annotate_stored(np.zeros((1, 40), np.float16))
+def test_embeddings_of_another_model_say_nothing(make: Maker) -> None:
+    tags = make(sources=("vocabulary",), model=MODEL, vocabulary_threshold=0.0005)
+    others = Stored("starter", np.eye(len(PICTURES), 384, dtype=np.float16))
+    assert tags.annotate_stored(others) is None
+    assert tags.annotate(PICTURES, others) == tags.annotate(PICTURES)
+
+
+def test_sources_that_look_do_not_do_without_pictures(make: Maker) -> None:
+    stored = Stored(MODEL, np.zeros((1, 40), np.float16))
+    assert make(sources=("starter", "vocabulary"), model=MODEL).annotate_stored(stored) is None
+    assert make(sources=()).annotate_stored(stored) is None
 
 
 def test_a_changed_list_changes_the_fingerprint_and_the_tags(make: Maker, library: Path) -> None:

@@ -181,8 +181,8 @@ def nearest(stored: NDArray[Any], queries: Units) -> NDArray[np.int64]:
 
 def embeddings_of(photos: Sequence[Photo]) -> dict[str, NDArray[np.float16]]:
     """Embeddings of photographs by both kinds' starter models: kind → (N, D); kept in the cache folder."""
-    from ambience.composition import make_extractors
     from ambience.datatypes import Picture
+    from ambience.making import make_extractors
     from ambience.settings import Settings
 
     made = make_extractors(Settings())

@@ -82,7 +82,7 @@ COMPARED = ("phash", "color")
 def compared_only() -> dict[str, dict[str, bool]]:
     """Settings that switch every other kind off."""
     from ambience import registry
-    from ambience.composition import EXTRACTORS
+    from ambience.making import EXTRACTORS
 
     return {kind: {"enabled": kind in COMPARED} for kind in registry.names(EXTRACTORS)}
 
@@ -133,10 +133,10 @@ def spent_to_add(paths: Sequence[Path], *, every_kind: bool = False) -> Spent:
 
 def needed_side() -> int:
     """Longest side that the compared kinds ask of a picture, in pixels."""
-    from ambience import composition
+    from ambience import making
     from ambience.settings import Settings
 
-    made = composition.make_extractors(Settings(kinds=compared_only()))
+    made = making.make_extractors(Settings(kinds=compared_only()))
     needs = [extractor.need.longest_side for extractor in made.values()]
     return max(need for need in needs if need is not None)
 
@@ -260,11 +260,11 @@ def profile(paths: Sequence[Path], profiled: int) -> dict[str, float]:
         The stages; "rest": what adding takes beyond them (walking, headers, rows, features, fsync, index);
         "whole": of all threads; "not used": of the cores meanwhile, for want of work or to other programs.
     """
-    from ambience import composition
+    from ambience import making
     from ambience.decode.image import Decoder
     from ambience.settings import Settings
 
-    extractors = composition.make_extractors(Settings())
+    extractors = making.make_extractors(Settings())
     decoder = Decoder(Settings().decode, [extractor.need for extractor in extractors.values()])
     spent: dict[str, float] = {}
 

@@ -90,7 +90,7 @@ def _key(query: Labelled) -> str:
 
 
 def _specs() -> "Mapping[str, FeatureSpec]":
-    from ambience.composition import make_extractors
+    from ambience.making import make_extractors
     from ambience.settings import load_settings
 
     return {kind: each.spec for kind, each in make_extractors(load_settings(environment={})).items()}

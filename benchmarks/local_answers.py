@@ -173,7 +173,7 @@ class LocalSearcher:
 
 def accepts_from() -> float:
     """The score from which the kind itself calls a hit a match."""
-    from ambience.composition import make_extractors
+    from ambience.making import make_extractors
     from ambience.settings import Settings
 
     spec = make_extractors(Settings())[KIND].spec

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from ambience import registry
-from ambience.composition import ENGINES, engine_settings
 from ambience.datatypes import FeatureSpec
 from ambience.keypoints import Blob
 from ambience.maintain import LiveIndex
+from ambience.making import ENGINES, engine_settings
 from ambience.settings import Settings, options_from
 from ambience.store.base import RemoveImage
 from ambience.store.commit import Store

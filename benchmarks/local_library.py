@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ambience.composition import make_extractors
 from ambience.datatypes import Feature, FeatureSpec, FeatureState
 from ambience.errors import StoreError
 from ambience.extract.base import PointExtractor
 from ambience.keypoints import Blob
+from ambience.making import make_extractors
 from ambience.settings import Settings
 from ambience.store.base import FeatureDraft, PutImage
 from ambience.store.commit import Store

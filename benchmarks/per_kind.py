@@ -22,10 +22,10 @@ Extractors = Mapping[str, Any]
 
 def every_extractor() -> Extractors:
     """Those of all kinds that are switched on by default."""
-    from ambience import composition
+    from ambience import making
     from ambience.settings import Settings
 
-    return composition.make_extractors(Settings())
+    return making.make_extractors(Settings())
 
 
 def pillow_picture(data: bytes) -> Any:

@@ -18,11 +18,11 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 import ambience
-from ambience.composition import make_extractors
 from ambience.datatypes import Feature, FeatureSpec, FeatureState, ImageState
 from ambience.index.binary import BinaryIndex
 from ambience.index.histogram import HistogramIndex
 from ambience.maintain import LiveIndex
+from ambience.making import make_extractors
 from ambience.settings import Settings
 from ambience.store import schema
 from ambience.store.commit import Store

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ambience.composition import make_extractors
+from ambience.making import make_extractors
 from ambience.models.catalog import CATALOG, ModelRow
 from ambience.models.hub_rows import DEFAULT_WITH_HUB
 from ambience.serve.model_infos import MAKES, with_parts

@@ -1,68 +1,80 @@
 """Settings become objects: the one place where the parts of a library are chosen and joined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Self, cast
 
-from ambience import registry
 from ambience.annotate.base import Annotator
 from ambience.changing import ModelChanges
-from ambience.comparer import Compare, Comparer
-from ambience.datatypes import FeatureSpec
+from ambience.datatypes import FeatureSpec, PixelNeed
 from ambience.decode.image import Decoder
 from ambience.duplicates.duplicates import Duplicates
 from ambience.duplicates.following import PairFollowing
-from ambience.errors import SettingsError, UnknownKindError
-from ambience.extract.base import Extractor, PointExtractor
+from ambience.errors import SettingsError
+from ambience.extract.base import Extractor
 from ambience.fuse.calibration import Calibration, read_calibration, shipped
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
-from ambience.maintain import Annotating, Delivery, LiveIndex, Maintenance, Upkeep, WordFollowing
+from ambience.maintain import Annotating, Delivery, Maintenance, Upkeep, WordFollowing
+from ambience.making import make_annotators, make_extractors
 from ambience.models.folder import ModelFolder
 from ambience.models.runtime import Models
 from ambience.placing import Placing
-from ambience.search.base import KindSearch, TextSearch
-from ambience.search.embedding import EmbeddingSearch
-from ambience.search.local import LocalSearch
-from ambience.search.original_figures import (
-    DistanceFigures,
-    EmbeddingFigures,
-    MatchFigures,
-    OriginalFigures,
-)
+from ambience.search.base import TextSearch
 from ambience.search.originals import Originals
-from ambience.search.pair import nearest_variant, proven
-from ambience.search.question import Questions
 from ambience.search.text import TEXT, TextInPictures
-from ambience.search.vector import VectorSearch
 from ambience.search.words import WordSearch
-from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
-from ambience.spaces import AwaySpace, Space, Spaces, View
+from ambience.settings import Settings, count_or_cores
+from ambience.space_making import ConfiguredSpaces
+from ambience.spaces import Spaces
 from ambience.store.base import Problem
 from ambience.store.commit import Store
-from ambience.store.elsewhere import Elsewhere
 from ambience.store.files import KeptFiles
 from ambience.store.records import Records
 from ambience.store.selection import Selections
 from ambience.store.vocabulary import Vocabulary
 from ambience.store.vocabulary_writer import VocabularyWriter
 
-EXTRACTORS = "ambience.extract"
-ENGINES = "ambience.index"
-ANNOTATORS = "ambience.annotate"
 LAGGING = 1000
 """Lines that the index of words lacks, beyond which they are not counted."""
 MAX_IMAGES = 2**31
 """More images than any library has: no limit."""
-MODEL = "model"
-"""Option of the kinds whose model can be chosen; empty leaves it to the library."""
-BACKGROUND_CONNECTIONS = 4
-"""To each service, beside one for each request that is worked on."""
-COMMON = tuple(row.name for row in fields(KindSettings))
-"""Settings that every kind has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Threads of a library that work beside those who ask, begun by its writer alone.
+
+    Attributes:
+        maintenance: makes features that are missing, trains and writes indexes.
+        annotating: has annotators look at pictures.
+        word_following: keeps the index of words up.
+        delivery: gives pictures to kinds that other processes serve.
+        pair_following: finds duplicates; begun only where a server runs.
+    """
+
+    maintenance: Maintenance
+    annotating: Annotating
+    word_following: WordFollowing
+    delivery: Delivery
+    pair_following: PairFollowing
+
+    def start(self) -> None:
+        """Begins all but the search for duplicates."""
+        self.maintenance.start()
+        self.annotating.start()
+        self.word_following.start()
+        self.delivery.start()
+
+    @property
+    def stops(self) -> Sequence[Callable[[], object]]:
+        """What ends each of them; to be called from last to first."""
+        threads = (self.maintenance, self.annotating, self.word_following, self.delivery, self.pair_following)
+        return [each.stop for each in threads]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +91,14 @@ class Parts:
         uploads: adds and removes images with such bytes.
         ingest: the write path.
         annotators: say words of pictures, by name.
-        maintenance: background work.
-        annotating: background work of the annotators.
         words: finds images by the words that stand in them.
         texts: the same as kinds that the gateway asks, by name; none where no text is read.
-        word_following: keeps the index of words up.
-        delivery: gives pictures to kinds that other processes serve.
         placing: adds and removes features of one kind by id.
         upkeep: inspection and repair.
         changes: changes the models of kinds.
         selections: answer which images filters keep.
         duplicates: finds and groups copies.
-        pair_following: has that done in the background.
+        background: what works beside those who ask.
         repairs: what opening found broken and mended.
     """
 
@@ -103,18 +111,14 @@ class Parts:
     uploads: Uploads
     ingest: Ingest
     annotators: Mapping[str, Annotator]
-    maintenance: Maintenance
-    annotating: Annotating
     words: WordSearch
     texts: Mapping[str, TextSearch]
-    word_following: WordFollowing
-    delivery: Delivery
     placing: Placing
     upkeep: Upkeep
     changes: ModelChanges
     selections: Selections
     duplicates: Duplicates
-    pair_following: PairFollowing
+    background: Background
     repairs: tuple[Problem, ...]
 
 
@@ -134,69 +138,34 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         UnknownKindError: the settings name a kind that does not exist.
     """
     _use_one_blas_thread()
-    models = Models(settings.models)
-    extractors = make_extractors(settings, models)
-    specs = {kind: extractor.spec for kind, extractor in extractors.items()}
-    annotators = make_annotators(settings, models)
-    away = make_extractors(settings, models, elsewhere=True)
-    if not extractors and not away and not annotators:
-        raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
-    specs |= {kind: replace(extractor.spec, is_elsewhere=True) for kind, extractor in away.items()}
+    wanted = _Wanted.by(settings)
     with ExitStack() as opened:
-        store = opened.enter_context(Store.open(settings.library, specs, writer=writer))
+        store = opened.enter_context(Store.open(settings.library, wanted.specs, writer=writer))
         kept = KeptFiles(settings.library)
         if writer:
             kept.settle(store.records)
-        needs = [extractor.need for extractor in (*extractors.values(), *away.values())]
-        decoder = Decoder(settings.decode, needs)
+        decoder = Decoder(settings.decode, wanted.needs)
         opened.callback(decoder.close)
-        ingest = Ingest(store, decoder, extractors, settings)
+        ingest = Ingest(store, decoder, wanted.extractors, settings)
         originals = Originals(store.records, kept, decoder)
-        threads = count_or_cores(settings.serve.workers)
-        calibration = _calibration(settings)
-        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
-        opened.callback(gateway.close)
-        word_file = settings.library / "index" / "words.sqlite"
-        vocabulary = Vocabulary(word_file)
+        vocabulary = Vocabulary(_word_file(settings))
         opened.callback(vocabulary.close)
         words = WordSearch(vocabulary, store.records)
         pending = partial(_without_words, store.records, vocabulary)
-        texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in annotators else {}
-        maker = _Maker(settings, models, store, decoder, originals, gateway, texts, calibration)
-        for kind, extractor in away.items():
-            maker.away[kind] = maker.away_space(extractor)
-            opened.callback(maker.away[kind].service.close)
-        spaces = Spaces(store, maker, ingest, {kind: maker.of(each) for kind, each in extractors.items()})
-        for annotator in annotators.values():
-            _let_follow(annotator, store)
-            if (close := getattr(annotator, "close", None)) is not None:
-                opened.callback(close)
-        if writer:
-            store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
+        texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in wanted.annotators else {}
+        maker = _space_maker(opened, settings, wanted, store, decoder, originals, texts)
+        spaces = Spaces(
+            store, maker, ingest, {kind: maker.of(each) for kind, each in wanted.extractors.items()}
+        )
+        _prepare_annotators(opened, wanted.annotators, store)
         found = spaces.open()
         store.on_commit.append(spaces.catch_up)
-        maintenance = Maintenance(
-            store,
-            ingest,
-            spaces.lives,
-            settings,
-            switch=lambda live, pending: spaces.switch(live, most_pending=pending),
-        )
-        opened.callback(maintenance.stop)
-        annotating = Annotating(store, ingest, annotators)
-        opened.callback(annotating.stop)
-        word_following = WordFollowing(VocabularyWriter(word_file, store.records))
-        opened.callback(word_following.stop)
-        store.on_commit.append(word_following.wake)
-        services = {kind: space.service for kind, space in maker.away.items()}
-        delivery = Delivery(store, services, originals.data, patience_s=settings.search.deadline_s)
-        opened.callback(delivery.stop)
-        store.on_commit.append(delivery.wake)
-        uploads = Uploads(store, kept)
         duplicates = Duplicates(store, lambda: spaces.view)
         opened.callback(duplicates.close)
-        pair_following = PairFollowing(duplicates, store, lambda: ingest.is_busy)
-        opened.callback(pair_following.stop)
+        background = _background(
+            opened, settings, wanted, store, ingest, spaces, maker, originals, duplicates
+        )
+        uploads = Uploads(store, kept)
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -206,23 +175,121 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             originals=originals,
             uploads=uploads,
             ingest=ingest,
-            annotators=annotators,
-            maintenance=maintenance,
-            annotating=annotating,
+            annotators=wanted.annotators,
             words=words,
             texts=texts,
-            word_following=word_following,
-            delivery=delivery,
-            placing=Placing(store, decoder, ingest, uploads, spaces, delivery),
+            duplicates=duplicates,
+            background=background,
+            placing=Placing(store, decoder, ingest, uploads, spaces, background.delivery),
             upkeep=Upkeep(store, kept, ingest, spaces.lives),
             changes=ModelChanges(
-                store, spaces, maintenance, maker.chosen, ModelFolder.at(settings.models.folder)
+                store,
+                spaces,
+                background.maintenance,
+                maker.chosen,
+                ModelFolder.at(settings.models.folder),
             ),
             selections=Selections(store.records, partial(_with_words, words)),
-            duplicates=duplicates,
-            pair_following=pair_following,
             repairs=(*store.repairs, *found),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What settings switch on, made and not yet joined."""
+
+    models: Models
+    extractors: Mapping[str, Extractor]
+    away: Mapping[str, Extractor]
+    annotators: Mapping[str, Annotator]
+
+    @classmethod
+    def by(cls, settings: Settings) -> Self:
+        models = Models(settings.models)
+        made = cls(
+            models,
+            make_extractors(settings, models),
+            make_extractors(settings, models, elsewhere=True),
+            make_annotators(settings, models),
+        )
+        if not made.extractors and not made.away and not made.annotators:
+            raise SettingsError("every kind is switched off; set one of kinds.<kind>.enabled to true")
+        return made
+
+    @property
+    def specs(self) -> dict[str, FeatureSpec]:
+        here = {kind: extractor.spec for kind, extractor in self.extractors.items()}
+        return here | {
+            kind: replace(extractor.spec, is_elsewhere=True) for kind, extractor in self.away.items()
+        }
+
+    @property
+    def needs(self) -> list[PixelNeed]:
+        return [extractor.need for extractor in (*self.extractors.values(), *self.away.values())]
+
+
+def _space_maker(
+    opened: ExitStack,
+    settings: Settings,
+    wanted: _Wanted,
+    store: Store,
+    decoder: Decoder,
+    originals: Originals,
+    texts: Mapping[str, TextSearch],
+) -> ConfiguredSpaces:
+    calibration = _calibration(settings)
+    threads = count_or_cores(settings.serve.workers)
+    gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
+    opened.callback(gateway.close)
+    maker = ConfiguredSpaces(settings, wanted.models, store, decoder, originals, gateway, texts, calibration)
+    for kind, extractor in wanted.away.items():
+        maker.away[kind] = maker.away_space(extractor)
+        opened.callback(maker.away[kind].service.close)
+    return maker
+
+
+def _prepare_annotators(opened: ExitStack, annotators: Mapping[str, Annotator], store: Store) -> None:
+    for annotator in annotators.values():
+        _let_follow(annotator, store)
+        if (close := getattr(annotator, "close", None)) is not None:
+            opened.callback(close)
+    if store.is_writer:
+        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
+
+
+def _background(
+    opened: ExitStack,
+    settings: Settings,
+    wanted: _Wanted,
+    store: Store,
+    ingest: Ingest,
+    spaces: Spaces,
+    maker: ConfiguredSpaces,
+    originals: Originals,
+    duplicates: Duplicates,
+) -> Background:
+    maintenance = Maintenance(
+        store,
+        ingest,
+        spaces.lives,
+        settings,
+        switch=lambda live, pending: spaces.switch(live, most_pending=pending),
+    )
+    annotating = Annotating(store, ingest, wanted.annotators)
+    word_following = WordFollowing(VocabularyWriter(_word_file(settings), store.records))
+    store.on_commit.append(word_following.wake)
+    services = {kind: space.service for kind, space in maker.away.items()}
+    delivery = Delivery(store, services, originals.data, patience_s=settings.search.deadline_s)
+    store.on_commit.append(delivery.wake)
+    pair_following = PairFollowing(duplicates, store, lambda: ingest.is_busy)
+    made = Background(maintenance, annotating, word_following, delivery, pair_following)
+    for stop in made.stops:
+        opened.callback(stop)
+    return made
+
+
+def _word_file(settings: Settings) -> Path:
+    return settings.library / "index" / "words.sqlite"
 
 
 def _without_words(records: Records, vocabulary: Vocabulary) -> int:
@@ -235,70 +302,6 @@ def _without_words(records: Records, vocabulary: Vocabulary) -> int:
 def _with_words(words: WordSearch, text: str) -> Sequence[int]:
     """Images in which the words of a filter stand, for `text:` in filters."""
     return [hit.image_id for hit in words.by_text(text, k=MAX_IMAGES)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    """Makes spaces and views of one library; see `SpaceMaker`."""
-
-    settings: Settings
-    models: Models
-    store: Store
-    decoder: Decoder
-    originals: Originals
-    gateway: Gateway
-    texts: Mapping[str, TextSearch]
-    calibration: Calibration
-    away: dict[str, AwaySpace] = field(default_factory=dict)
-
-    def chosen(self, kind: str) -> str:
-        return str(self.settings.kinds.get(kind, {}).get(MODEL, ""))
-
-    def space(self, kind: str, model: str = "") -> Space:
-        return self.of(make_extractor(self.settings, kind, self.models, model=model))
-
-    def of(self, extractor: Extractor) -> Space:
-        """The space of an extractor."""
-        self.decoder.require(extractor.need)
-        live = _live_index(self.store, extractor.spec, self.settings)
-        search = _search(extractor, live, self.store, self.originals, self.settings)
-        return Space(extractor, live, search, _figures(search), _compare(extractor, search))
-
-    def away_space(self, extractor: Extractor) -> AwaySpace:
-        """The space of a kind that another process serves; what its settings say of search is said there."""
-        from ambience.search.remote import RemoteKind
-
-        kind, elsewhere = extractor.spec.kind, Elsewhere(self.store.records)
-        given = kind_settings(self.settings, kind)
-        service = RemoteKind(
-            extractor.spec,
-            given.url,
-            key=given.key,
-            connections=count_or_cores(self.settings.serve.workers) + BACKGROUND_CONNECTIONS,
-            known=partial(elsewhere.known, kind),
-            removals=partial(elsewhere.removal_count, kind),
-            pending=partial(elsewhere.pending_count, replace(extractor.spec, is_elsewhere=True)),
-        )
-        here = self.of(extractor)  # never opened: it only compares pictures with each other
-        return AwaySpace(service, here.figures.knobs, here.compare)
-
-    def view(self, spaces: Mapping[str, Space]) -> View:
-        searches = {kind: space.search for kind, space in spaces.items()}
-        extractors = {kind: space.extractor for kind, space in spaces.items()}
-        services = {kind: space.service for kind, space in self.away.items()}
-        away_specs = {kind: space.spec for kind, space in self.away.items()}
-        every: dict[str, Space | AwaySpace] = {**spaces, **self.away}
-        return View(
-            spaces=spaces,
-            questions=Questions(self.decoder, extractors, searches, self.originals, away_specs),
-            gateway=self.gateway.over(searches, self.texts, services),
-            comparer=Comparer(
-                {kind: every[kind].spec for kind in sorted(every)},
-                {kind: every[kind].compare for kind in sorted(every)},
-                self.calibration,
-            ),
-            away=self.away,
-        )
 
 
 def _calibration(settings: Settings) -> Calibration:
@@ -318,173 +321,6 @@ def _use_one_blas_thread() -> None:
     threadpool_limits(limits=1, user_api="blas")
 
 
-def _live_index(store: Store, spec: FeatureSpec, settings: Settings) -> LiveIndex:
-    name, options = engine_settings(settings, spec)
-    engine = registry.load(ENGINES, name)
-    return LiveIndex(
-        store,
-        spec,
-        engine,
-        options_from(engine.options_class, options, where=f"kinds.{spec.kind}.index"),
-        settings.library / "index" / spec.fingerprint,
-        settings=settings.index,
-        is_writer=store.is_writer,
-    )
-
-
-def _search(
-    extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
-) -> LocalSearch | VectorSearch:
-    """The read path that a kind's metric wants."""
-    spec, broken = extractor.spec, live.source.distrust
-    options_class, given = search_settings(settings, spec)
-    options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
-    if spec.is_blob:
-        return LocalSearch(cast(PointExtractor, extractor), live, store, broken, originals, options)
-    if spec.metric == "cosine":
-        return EmbeddingSearch(spec, live, store, broken, options)
-    return VectorSearch(spec, live, store, broken)
-
-
-def search_settings(settings: Settings, spec: FeatureSpec) -> tuple[type[Any], dict[str, Any]]:
-    """The settings of a kind's read path.
-
-    Args:
-        settings: `kinds.<kind>.search_*`.
-        spec: of the kind.
-
-    Returns:
-        The options dataclass of the read path, and what was set of it.
-    """
-    read_path: type[LocalSearch | VectorSearch] = LocalSearch if spec.is_blob else VectorSearch
-    read_path = EmbeddingSearch if spec.metric == "cosine" else read_path
-    return read_path.options_class, _prefixed(settings, spec.kind, "search_")
-
-
-def own_settings(settings: Settings, kind: str) -> dict[str, Any]:
-    """What was set of a kind's own options.
-
-    Returns:
-        Everything of the kind but `enabled`, `index`, `index_*` and `search_*`.
-    """
-    given = settings.kinds.get(kind, {})
-    return {
-        name: value
-        for name, value in given.items()
-        if name not in COMMON and name != "index" and not name.startswith(("index_", "search_"))
-    }
-
-
-def _prefixed(settings: Settings, kind: str, prefix: str) -> dict[str, Any]:
-    given = settings.kinds.get(kind, {})
-    return {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
-
-
-def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
-    """The read path of a kind as the original's clients know it."""
-    if isinstance(search, LocalSearch):
-        return MatchFigures(search)
-    return EmbeddingFigures(search) if isinstance(search, EmbeddingSearch) else DistanceFigures(search)
-
-
-def _compare(extractor: Extractor, search: KindSearch) -> Compare:
-    """How a kind compares two pictures with each other."""
-    if isinstance(search, LocalSearch):
-        return partial(proven, search)
-    return partial(nearest_variant, extractor)
-
-
-def make_extractors(
-    settings: Settings, models: Models | None = None, *, elsewhere: bool = False
-) -> dict[str, Extractor]:
-    """Every kind that is switched on, made with its own settings: those of neither engine nor read path.
-
-    Args:
-        settings: all of them.
-        models: of this machine; by default those that the settings describe.
-        elsewhere: those that other processes serve, instead of those that this one does.
-
-    Returns:
-        Extractors by the name of their kind, sorted.
-
-    Raises:
-        SettingsError: an option is unknown or out of range.
-        UnknownKindError: the settings name a kind that does not exist.
-    """
-    names = registry.names(EXTRACTORS)
-    for kind in settings.kinds:
-        if kind not in names:
-            raise UnknownKindError(f"settings name kinds.{kind}; have {', '.join(names)}")
-    models = models or Models(settings.models)
-    wanted = [kind for kind in names if is_enabled(settings, kind)]
-    return {
-        kind: make_extractor(settings, kind, models)
-        for kind in wanted
-        if bool(kind_settings(settings, kind).url) is elsewhere
-    }
-
-
-def make_extractor(settings: Settings, kind: str, models: Models, *, model: str = "") -> Extractor:
-    """One kind, made with its own settings.
-
-    Args:
-        settings: all of them.
-        kind: name of its file.
-        models: of this machine.
-        model: instead of the one that the settings name.
-
-    Returns:
-        The extractor.
-
-    Raises:
-        SettingsError: an option is unknown or out of range.
-    """
-    found = registry.load(EXTRACTORS, kind)
-    own = own_settings(settings, kind) | ({MODEL: model} if model else {})
-    options = options_from(found.options_class, own, where=f"kinds.{kind}")
-    given = {"models": models} if getattr(found, "uses_models", False) else {}
-    made: Extractor = found(options, exact=settings.decode.exact, **given)
-    return made
-
-
-def make_annotators(settings: Settings, models: Models | None = None) -> dict[str, Annotator]:
-    """Every annotator that is switched on, made with its own settings.
-
-    Args:
-        settings: all of them.
-        models: of this machine; by default those that the settings describe.
-
-    Returns:
-        By name, sorted.
-
-    Raises:
-        SettingsError: settings name an annotator that does not exist; an option is unknown or out of range.
-    """
-    names = registry.names(ANNOTATORS)
-    for name in settings.annotate:
-        if name not in names:
-            raise SettingsError(f"settings name annotate.{name}; have {', '.join(names) or 'none'}")
-    models = models or Models(settings.models)
-    made: dict[str, Annotator] = {}
-    for name in names:
-        switch, own = annotator_settings(settings, name)
-        if switch.enabled:
-            found = registry.load(ANNOTATORS, name)
-            options = options_from(found.options_class, own, where=f"annotate.{name}")
-            given = {"folder": settings.library} if getattr(found, "uses_folder", False) else {}
-            made[name] = found(options, models=models, **given)
-            if switch.url:
-                made[name] = _annotator_elsewhere(made[name], switch.url, settings)
-    return made
-
-
-def _annotator_elsewhere(like: Annotator, url: str, settings: Settings) -> Annotator:
-    from ambience.search.remote_annotator import RemoteAnnotator
-
-    threads = count_or_cores(settings.serve.workers) + count_or_cores(settings.ingest.threads)
-    return cast(Annotator, RemoteAnnotator(like, url, connections=threads))
-
-
 def _let_follow(annotator: Annotator, store: Store) -> None:
     """Tells an annotator of a kind's features (`stored_kind`) which model the kind uses, now and later."""
     kind = getattr(annotator, "stored_kind", "")
@@ -495,53 +331,3 @@ def _let_follow(annotator: Annotator, store: Store) -> None:
             return "" if spec is None else spec.model
 
         cast(Any, annotator).follow(model)
-
-
-def annotator_settings(settings: Settings, name: str) -> tuple[AnnotatorSettings, dict[str, Any]]:
-    """The settings of an annotator.
-
-    Returns:
-        Those that every annotator has, and what was set of its own options.
-    """
-    given = settings.annotate.get(name, {})
-    common = {row.name for row in fields(AnnotatorSettings)}
-    switch = {key: value for key, value in given.items() if key in common}
-    own = {key: value for key, value in given.items() if key not in common}
-    return options_from(AnnotatorSettings, switch, where=f"annotate.{name}"), own
-
-
-def is_enabled(settings: Settings, kind: str) -> bool:
-    """Whether a kind is made and searched: `kinds.<kind>.enabled`."""
-    return kind_settings(settings, kind).enabled
-
-
-def kind_settings(settings: Settings, kind: str) -> KindSettings:
-    """What every kind has, as it is set for one.
-
-    Raises:
-        SettingsError: a value is malformed.
-    """
-    given = settings.kinds.get(kind, {})
-    common = {name: given[name] for name in COMMON if name in given}
-    made: KindSettings = options_from(KindSettings, common, where=f"kinds.{kind}")
-    return made
-
-
-def engine_settings(settings: Settings, spec: FeatureSpec) -> tuple[str, dict[str, Any]]:
-    """The index engine of a kind.
-
-    Args:
-        settings: `kinds.<kind>.index` names the engine; without it, the metric decides.
-        spec: of the kind.
-
-    Returns:
-        Name of the engine, and what was set of its own options.
-    """
-    given = settings.kinds.get(spec.kind, {})
-    options = _prefixed(settings, spec.kind, "index_")
-    if "index" in given:
-        return str(given["index"]), options
-    for name in registry.names(ENGINES):
-        if spec.metric in registry.load(ENGINES, name).default_for:
-            return name, options
-    return "exact", options

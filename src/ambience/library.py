@@ -76,10 +76,7 @@ class Library(CopyingLibrary):
         """Composes the parts; use `open`."""
         super().__init__(settings, lock)
         if self.is_writer:
-            self._parts.maintenance.start()
-            self._parts.annotating.start()
-            self._parts.word_following.start()
-            self._parts.delivery.start()
+            self._parts.background.start()
 
     def add_paths(
         self,
@@ -179,7 +176,7 @@ class Library(CopyingLibrary):
                 for match in answer.matches
                 if match.verdict in COPIES and match.image_id != written.image_id
             ),
-            states | self._parts.delivery.deliver(written.image_id),
+            states | self._parts.background.delivery.deliver(written.image_id),
             answer.kinds,
             written.is_new,
         )
@@ -328,9 +325,11 @@ class Library(CopyingLibrary):
         self._require_writer()
         stop = stop or threading.Event()
         annotators = {name: self._annotator(name) for name in names or self.annotators}
-        self._parts.annotating.enlist(stop)
+        self._parts.background.annotating.enlist(stop)
         found = self._parts.ingest.annotate(annotators, on_progress=on_progress, stop=stop)
-        self._parts.word_following.catch_up(stop.is_set)  # so that what was read is found from now on
+        self._parts.background.word_following.catch_up(
+            stop.is_set
+        )  # so that what was read is found from now on
         return dict(found)
 
     def find_duplicates(
@@ -364,7 +363,7 @@ class Library(CopyingLibrary):
             LibraryLockedError: opened for reading.
         """
         self._require_writer()
-        self._parts.pair_following.start()
+        self._parts.background.pair_following.start()
 
     def tell_apart(self, one: int, other: int, *, is_different: bool = True) -> None:
         """Notes that two images are no duplicates of each other, for ever; or takes that back.
@@ -414,7 +413,7 @@ class Library(CopyingLibrary):
             self._check_kind(kind)
         stop = stop or threading.Event()
         for kind in (kind for kind in kinds if kind not in self.kinds):
-            self._parts.delivery.queue_again(kind)
+            self._parts.background.delivery.queue_again(kind)
         kinds = [kind for kind in kinds if kind in self.kinds]
         self._parts.upkeep.renew(kinds, features=features, on_progress=on_progress, stop=stop)
 

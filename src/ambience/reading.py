@@ -420,7 +420,7 @@ class ReadingLibrary:
 
     def annotator_infos(self) -> dict[str, AnnotatorInfo]:
         """How far each annotator is, by name."""
-        records, reasons = self._parts.store.records, self._parts.annotating.reasons
+        records, reasons = self._parts.store.records, self._parts.background.annotating.reasons
         return {
             name: AnnotatorInfo(records.annotation_counts(name), reasons.get(name, ""))
             for name in self._parts.annotators

@@ -313,7 +313,7 @@ def test_the_copy_of_the_records_is_made_seldom(closed: Path, settings: Settings
     with ambience.open(settings=settings, writer=True) as library:
         assert not library._parts.store.back_up()
         library.set_tags(1, [])
-        library._parts.maintenance._wake.set()
+        library._parts.background.maintenance._wake.set()
         wait_until(lambda: backup.stat().st_mtime_ns > made)
 
 

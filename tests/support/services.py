@@ -9,8 +9,8 @@ from typing import Any
 
 import ambience
 from ambience import registry
-from ambience.composition import EXTRACTORS
 from ambience.library import Library
+from ambience.making import EXTRACTORS
 from ambience.serve.http.run import Server
 from ambience.settings import DecodeSettings, SearchSettings, Settings
 from support.silent import SILENT

@@ -1,7 +1,7 @@
 """Annotators off, for libraries of tests that are not about words: they would work in the background."""
 
 from ambience import registry
-from ambience.composition import ANNOTATORS
+from ambience.making import ANNOTATORS
 
 SILENT = {name: {"enabled": False} for name in registry.names(ANNOTATORS)}
 """For `Settings.annotate`."""

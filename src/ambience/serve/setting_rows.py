@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ambience import registry
-from ambience.composition import (
+from ambience.extract.base import Extractor
+from ambience.making import (
     ANNOTATORS,
     ENGINES,
     EXTRACTORS,
@@ -16,7 +17,6 @@ from ambience.composition import (
     own_settings,
     search_settings,
 )
-from ambience.extract.base import Extractor
 from ambience.settings import AnnotatorSettings, KindSettings, Settings, options_from, rows
 
 

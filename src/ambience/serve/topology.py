@@ -5,14 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from ambience import registry
-from ambience.composition import (
+from ambience.errors import SettingsError, UnknownKindError
+from ambience.making import (
     ANNOTATORS,
     EXTRACTORS,
     annotator_settings,
     kind_settings,
     make_extractors,
 )
-from ambience.errors import SettingsError, UnknownKindError
 from ambience.serve.http.original_words import PORTS
 from ambience.settings import Settings
 

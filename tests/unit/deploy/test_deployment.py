@@ -12,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from ambience import registry
-from ambience.composition import ANNOTATORS, EXTRACTORS, make_extractors
+from ambience.making import ANNOTATORS, EXTRACTORS, make_extractors
 from ambience.serve.cli.app import root
 from ambience.serve.http.original_words import PORTS
 from ambience.serve.http.run import PORT

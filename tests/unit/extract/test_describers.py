@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from ambience.composition import make_extractors
 from ambience.datatypes import Picture
 from ambience.errors import MissingModelError, SettingsError
 from ambience.extract._describers import UNIT_SCALE, unit_in_bytes
 from ambience.extract.local_features import LocalFeatures, LocalFeaturesOptions
 from ambience.keypoints import unpack
+from ambience.making import make_extractors
 from ambience.models.runtime import Models
 from ambience.settings import ModelSettings, load_settings
 from support.hardnet import installed

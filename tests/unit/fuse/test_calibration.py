@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ambience.composition import make_extractors
 from ambience.datatypes import FeatureSpec
 from ambience.errors import SettingsError
 from ambience.fuse.calibration import (
@@ -21,6 +20,7 @@ from ambience.fuse.calibration import (
     shipped,
     to_document,
 )
+from ambience.making import make_extractors
 from ambience.settings import Settings
 
 

@@ -156,8 +156,8 @@ def _specs(session: Session) -> "list[FeatureSpec]":
     """What kinds declare: those of the library, with models that are coming; else what settings say."""
     from dataclasses import replace
 
-    from ambience.composition import make_extractors
     from ambience.errors import StoreError
+    from ambience.making import make_extractors
 
     try:
         with session.reading() as library:

@@ -1,13 +1,13 @@
-"""The duplicates of a library, on top of what it says in words; `library.Library` adds what changes them."""
+"""The duplicates of a library, beside its files and words; `library.Library` adds what changes them."""
 
 from collections.abc import Sequence
 
 from ambience.copies import MOST_GROUPS, GroupPage
 from ambience.datatypes import Verdict
-from ambience.wording import WordingLibrary
+from ambience.leaving import LeavingLibrary
 
 
-class CopyingLibrary(WordingLibrary):
+class CopyingLibrary(LeavingLibrary):
     """The duplicates of a library."""
 
     def duplicates(

@@ -21,6 +21,7 @@ from ambience.serve.cli import (
     keys,
     matching,
     models,
+    moving,
     searching,
     serving,
     tags,
@@ -101,6 +102,7 @@ for _command in (
     models.models,
     tags.tags,
     keys.keys,
+    moving.export,
 ):
     root.add_command(_command)
 

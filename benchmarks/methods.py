@@ -174,6 +174,35 @@ class AmbienceColor:
         return -distances
 
 
+class AmbienceEmbedding:
+    """One of our kinds of embeddings as it comes without downloads, scored by cosine.
+
+    Args:
+        kind: which.
+    """
+
+    accepts_from: float | None = None
+
+    def __init__(self, kind: str) -> None:
+        from ambience.composition import make_extractor
+        from ambience.models.runtime import Models
+        from ambience.settings import load_settings
+
+        settings = load_settings(environment={})
+        self._extractor = make_extractor(settings, kind, Models(settings.models))
+        self.key, self.title = kind, f"Ambience {kind}"
+
+    def extract(self, rgb: RgbImage) -> Array:
+        """(1, D), of unit length."""
+        (feature,) = self._extractor.extract([_picture(rgb)])
+        return feature.vector[None]
+
+    def score(self, queries: Array, gallery: Array) -> Scores:
+        """The cosine."""
+        scores: Scores = queries[:, 0].astype(np.float32) @ gallery.astype(np.float32).T
+        return scores
+
+
 def _picture(rgb: RgbImage) -> Any:
     from ambience.datatypes import Picture
 
@@ -221,6 +250,8 @@ def all_methods() -> list[Method]:
         phash,
         UprightOnly(phash, "phash_upright", "Ambience phash, upright only"),
         AmbienceColor(),
+        AmbienceEmbedding("global_features"),
+        AmbienceEmbedding("image_text_features"),
         original,
         UprightOnly(original, "imagehash", "imagehash phash, 576 bits"),
         HashMethod("imagehash_64", "imagehash phash, 64 bits", _imagehash("phash", 8), accepts_from=-10.0),

@@ -6,7 +6,8 @@
 Photos are split by a seed into gallery, query sources (also in the gallery) and outsiders. Negatives are
 every outsider, and every query with its true picture masked, under all 41 transforms; pairs that truly show
 the same thing (`photos.related_pairs`; for insets also what the photo behind shows) are counted apart.
-What is then counted: `rule.py`. Searches (local features, ours and the original's) are asked for the first
+What is then counted: `rule.py`. Searches (all our kinds together, as a library answers by default; local
+features, ours and the original's) are asked for the first
 photos of each part alone, one file at a time, with the true picture truly kept out for the negatives; their
 answers are kept in the cache folder under the code that gave them, so that a run cut short goes on. All other
 results are made anew; transformed queries are kept.
@@ -29,6 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import fused_answers
+from answers import narrowed
 from cases import FULL, QUICK, Case, fixture_pictures, make_cases, make_fixture
 from methods import HashMethod, Method, UprightOnly, all_methods
 from photos import Photo, Split, find_photos, load_rgb, related_pairs, split_photos
@@ -43,6 +46,7 @@ from searches import (
     search_figures,
     search_result,
 )
+from single_kinds import SINGLE, beside_figures, beside_note, beside_table
 from transforms import TRANSFORMS
 
 PACKAGES = (
@@ -65,7 +69,7 @@ SUMMARY = (
     "method", "recall by the rule, 26", "recall@1, 26", "recall by the rule, 15 harder", "threshold",
     "false accepts, half B", "related above it", "at its documented threshold: recall, 26",
 )  # fmt: skip
-IN_FULL = ("local", "phash")
+IN_FULL = ("fused", "local", "phash")
 """Methods whose rows are given with every figure."""
 
 ROWS = ("transform", "recall@1", "recall by the rule", "95 % interval", "false accepts")
@@ -297,8 +301,12 @@ def features_outcomes(
     behind: NDArray[np.bool_],
     *,
     is_quick: bool,
-) -> tuple[list[Outcome], str]:
-    """Outcomes of all methods that compare features, and why imagededup is not among them."""
+) -> tuple[list[Outcome], list[Outcome], str]:
+    """Outcomes of all methods that compare features, and why imagededup is not among them.
+
+    Returns:
+        Outcomes; those of our kinds once more, for the photos alone that searches are asked for; the reason.
+    """
     kept, asked = extract_all(photos, split, cases)
     methods, missing = all_methods(), ""
     for method in methods:
@@ -313,7 +321,13 @@ def features_outcomes(
     found = [
         evaluate(method, kept[method.key], asked[method.key], split, masks, behind) for method in methods
     ]
-    return found, missing
+    narrow, left = narrowed(split, **(SEARCHED_QUICK if is_quick else SEARCHED_FULL))
+    singles = [
+        evaluate(method, kept[method.key], asked[method.key][left], narrow, masks[left], behind[left])
+        for method in methods
+        if method.key in SINGLE
+    ]
+    return found, singles, missing
 
 
 def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
@@ -340,9 +354,14 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
         if arguments.only in ("", each.key)
     ]
     outcomes, missing = [one.outcome for one in searched], ""
+    singles = [one for one in outcomes if one.key in SINGLE]
     if not arguments.only:
-        more, missing = features_outcomes(photos, split, cases, masks, behind, is_quick=arguments.quick)
+        more, narrow, missing = features_outcomes(
+            photos, split, cases, masks, behind, is_quick=arguments.quick
+        )
         outcomes += more
+        singles += narrow
+    fused = next((one for one in outcomes if one.key == fused_answers.KEY), None)
     sizes = {part: len(getattr(split, part)) for part in ("gallery", "queries", "outsiders")}
     folder = arguments.photos.resolve().name if arguments.photos else "the scikit-image package"
     report = Report(
@@ -358,6 +377,10 @@ def run(arguments: argparse.Namespace) -> tuple[Report, list[Outcome]]:
             "searches": [search_details(one) for one in searched],
         },
     )
+    if fused is not None and singles:
+        report.figures |= beside_figures(fused, singles)
+        report.notes.insert(1, beside_note(fused, singles))
+        report.tables.insert(1, beside_table(fused, singles))
     return report, outcomes
 
 
@@ -377,7 +400,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"a seeded subset: {QUICK}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--only", default="", choices=("local", "original_local"), help="ask this search and nothing else"
+        "--only", default="", choices=("fused", "local", "original_local"), help="ask this search alone"
     )
     parser.add_argument(
         "--unmasked",

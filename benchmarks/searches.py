@@ -1,4 +1,4 @@
-"""The searches that robustness compares beside the methods: our local features and the original's."""
+"""The searches that robustness compares: all our kinds together, our local features, the original's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import fused_answers
 import local_answers
 import original_local
 from answers import Answered, SearchPlan, TransformedPhoto, answers_of, narrowed, score_matrices
@@ -64,9 +65,10 @@ class SearchResult:
 
 def all_searches(gallery: Sequence[Photo]) -> list[Searched]:
     """Ours first; the original's, a query of which takes half a second, for a quarter of the photos."""
-    ours = local_answers.LocalPlan(gallery)
+    fused, ours = fused_answers.FusedPlan(gallery), local_answers.LocalPlan(gallery)
     original = original_local.OriginalPlan(gallery)
     return [
+        Searched(fused_answers.KEY, fused_answers.TITLE, None, fused),
         Searched(local_answers.KEY, local_answers.TITLE, local_answers.accepts_from(), ours),
         Searched(original_local.KEY, original_local.TITLE, None, original, one_in=4),
     ]

@@ -400,6 +400,9 @@ class Match:
         score: 0–1.
         orientation: how the query had to be turned to match.
         evidence: one entry per kind that knows this image.
+        odds: natural log-odds that it shows what the query shows, as a copy, a part of one, or where geometry
+            proves something in common, the same scene: by all kinds together, whatever the verdict; 0 is as
+            likely as not. None where no calibration was asked.
     """
 
     image_id: int
@@ -407,6 +410,7 @@ class Match:
     score: float
     orientation: Orientation
     evidence: tuple[Evidence, ...]
+    odds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

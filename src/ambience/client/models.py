@@ -184,6 +184,9 @@ class Evidence:
         verdict: Strongest verdict that this alone supports.
         geometry: How the query lies on the image, from kinds that prove it.
         words: Those of the question that stand in the image.
+        copy_llr: What the distance proves of "a copy, or a part of one": a natural log-likelihood ratio,
+            by the calibration; null where that does not know the kind's features.
+        alike_llr: The same of "shows the same sort of thing".
     """
 
     kind: str
@@ -206,6 +209,8 @@ class Evidence:
     ) = None
     geometry: Geometry | None = None
     words: list[WordMatch] = field(default_factory=list)
+    copy_llr: float | None = None
+    alike_llr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -558,6 +563,9 @@ class Match:
 
     Attributes:
         score: 0–1.
+        odds: Natural log-odds that the image shows what the query shows, as a copy, a part of one, or
+            where geometry proves something in common, the same scene; by all kinds together, whatever the
+            verdict. null where the calibration has no say.
         place: The rectangle of the image that the query covers, in its pixels; where proven.
     """
 
@@ -569,6 +577,7 @@ class Match:
     orientation: Orientation
     evidence: list[Evidence]
     image: ImageSummary
+    odds: float | None = None
     place: Box | None = None
 
 

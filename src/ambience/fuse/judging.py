@@ -83,6 +83,22 @@ class Judge:
         """The probability that an image that is no copy shows the same sort of thing."""
         return self._calibration.probability(Verdict.LOOK_ALIKE, self._log_odds(Claim.ALIKE, hits))
 
+    def odds(self, hits: Mapping[str, Hit]) -> float | None:
+        """How surely an image shows what the query shows, whatever the verdict.
+
+        Args:
+            hits: by kind, what was said of the image.
+
+        Returns:
+            Natural log-odds of `Claim.COPY`; where geometry proves something in common, those of
+            `Claim.SCENE` if they are greater. None where the calibration knows none of the features.
+        """
+        if not self._known:
+            return None
+        copy = self._log_odds(Claim.COPY, hits)
+        is_proven = any(hit.geometry is not None for kind, hit in hits.items() if kind in self._known)
+        return max(copy, self._log_odds(Claim.SCENE, hits)) if is_proven else copy
+
     def knows(self, kind: str) -> bool:
         """Whether the calibration was fitted to the features of a kind."""
         return kind in self._known

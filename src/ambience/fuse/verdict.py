@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ambience.datatypes import STRENGTH, Evidence, FeatureSpec, Hit, Match, Orientation, Ranking, Verdict
-from ambience.fuse.calibration import Calibration, Claim
+from ambience.fuse.calibration import CLAMP, Calibration, Claim
 from ambience.fuse.evidence import Score
 from ambience.fuse.judging import Judge, Judgement
 
@@ -87,7 +87,7 @@ def merge(
         calibration: None where the question is no single picture, of which alone it says anything.
 
     Returns:
-        Matches by verdict, then score (greatest first), then image id.
+        Matches by verdict, then score (greatest first), then odds (likewise), then image id.
     """
     found: dict[int, list[Evidence]] = {
         image_id: [Evidence("sha256", 0.0, 1.0, 1, Verdict.SAME_FILE)] for image_id in same_files
@@ -103,7 +103,7 @@ def merge(
         judge = Judge({ranking.kind: specs[ranking.kind] for ranking in rankings}, calibration)
     matches = [_match(image_id, evidence, hits[image_id], judge) for image_id, evidence in found.items()]
     kept = [match for match in matches if match is not None]
-    return tuple(sorted(kept, key=lambda m: (STRENGTH[m.verdict], -m.score, m.image_id)))
+    return tuple(sorted(kept, key=_place))
 
 
 def _match(
@@ -112,12 +112,22 @@ def _match(
     judgement = _judgement(evidence, hits, judge)
     if judgement is None:
         return None
+    odds = None
     if judge is not None:
+        odds = judge.odds(hits)
+        if odds is not None and judgement.verdict is Verdict.SAME_FILE:  # sure, even of pictures of nothing
+            odds = max(odds, CLAMP)
         copy, alike = judge.llrs(Claim.COPY, hits), judge.llrs(Claim.ALIKE, hits)
         evidence = [
             replace(each, copy_llr=copy.get(each.kind), alike_llr=alike.get(each.kind)) for each in evidence
         ]
-    return Match(image_id, judgement.verdict, judgement.score, judgement.orientation, tuple(evidence))
+    return Match(image_id, judgement.verdict, judgement.score, judgement.orientation, tuple(evidence), odds)
+
+
+def _place(match: Match) -> tuple[int, float, float, int]:
+    """Where a match stands among others. Scores level off, odds tell what is equally sure apart."""
+    odds = 0.0 if match.odds is None else match.odds
+    return STRENGTH[match.verdict], -match.score, -odds, match.image_id
 
 
 def _judgement(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ambience.datatypes import STRENGTH, FeatureSpec, Geometry, Hit, Orientation, Ranking, Verdict
-from ambience.fuse.calibration import Calibration, Claim, Scale, Witness
+from ambience.fuse.calibration import CLAMP, Calibration, Claim, Scale, Witness
 from ambience.fuse.verdict import merge, supported_verdict, tells_copies
 
 HASH = FeatureSpec(
@@ -212,3 +212,27 @@ def test_the_orientation_is_that_of_the_proof_else_of_the_hash_that_turned() -> 
     matches = {m.image_id: m for m in merge([hashes, points], ALL, linear, calibration=calibrated())}
     assert matches[1].orientation == Orientation(180)
     assert matches[2].orientation == turned
+
+
+def test_odds_tell_how_surely_both_show_the_same_whatever_the_verdict() -> None:
+    """A copy by its hash: −1 + 4.5 − 1 = 2.5; the next frame of a film: 3 for the scene, −5.5 for a copy."""
+    rankings = [Ranking("hash", (Hit(1, 6.0), Hit(2, 6.0))), Ranking("points", (hit(proof(is_copy=False)),))]
+    by_image = {match.image_id: match for match in merge(rankings, ALL, linear, calibration=calibrated())}
+    assert by_image[1].odds == pytest.approx(3.0)
+    assert by_image[2].odds == pytest.approx(2.5)
+
+
+def test_the_same_bytes_are_sure_and_without_a_calibration_there_are_no_odds() -> None:
+    flat = Ranking("hash", (Hit(2, 0.0, quality=0.0),))
+    (match,) = merge([flat], SPECS, linear, same_files=[2], calibration=calibrated())
+    assert match.odds == CLAMP
+    assert [match.odds for match in merge([flat], SPECS, linear, same_files=[2])] == [None]
+
+
+def test_of_equally_high_scores_the_surer_comes_first() -> None:
+    """Scores level off where a slope is near nothing; odds do not."""
+    level = replace(calibrated(), slopes={Verdict.SAME_PICTURE: (0.0, 3.0)})
+    hashes = Ranking("hash", (Hit(1, 8.0), Hit(2, 2.0)))
+    first, second = merge([hashes], SPECS, linear, calibration=level)
+    assert first.score == second.score
+    assert (first.image_id, second.image_id) == (2, 1)

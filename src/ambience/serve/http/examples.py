@@ -69,6 +69,8 @@ _EVIDENCE: list[dict[str, Any]] = [
         "orientation": _UPRIGHT,
         "geometry": _GEOMETRY,
         "words": [],
+        "copy_llr": 9.12,
+        "alike_llr": 4.36,
     },
     {
         "kind": "color",
@@ -79,12 +81,15 @@ _EVIDENCE: list[dict[str, Any]] = [
         "orientation": _UPRIGHT,
         "geometry": None,
         "words": [],
+        "copy_llr": 3.42,
+        "alike_llr": 0.38,
     },
 ]
 _MATCH: dict[str, Any] = {
     "image_id": 17,
     "verdict": "part",
     "score": 0.99,
+    "odds": 4.62,
     "orientation": _UPRIGHT,
     "place": _PLACE,
     "evidence": _EVIDENCE,

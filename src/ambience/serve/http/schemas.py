@@ -114,6 +114,12 @@ class EvidenceSchema(BaseModel):
         None, description="How the query lies on the image, from kinds that prove it."
     )
     words: list[WordMatchSchema] = Field([], description="Those of the question that stand in the image.")
+    copy_llr: float | None = Field(
+        None,
+        description='What the distance proves of "a copy, or a part of one": a natural log-likelihood ratio, '
+        "by the calibration; null where that does not know the kind's features.",
+    )
+    alike_llr: float | None = Field(None, description='The same of "shows the same sort of thing".')
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSchema":
@@ -127,6 +133,8 @@ class EvidenceSchema(BaseModel):
             orientation=OrientationSchema.of(evidence.orientation),
             geometry=None if evidence.geometry is None else GeometrySchema.of(evidence.geometry),
             words=[WordMatchSchema.of(match) for match in evidence.words],
+            copy_llr=evidence.copy_llr,
+            alike_llr=evidence.alike_llr,
         )
 
 
@@ -136,6 +144,12 @@ class MatchSchema(BaseModel):
     image_id: int
     verdict: Verdict
     score: float = Field(description="0–1.")
+    odds: float | None = Field(
+        None,
+        description="Natural log-odds that the image shows what the query shows, as a copy, a part of one, "
+        "or where geometry proves something in common, the same scene; by all kinds together, whatever the "
+        "verdict. null where the calibration has no say.",
+    )
     orientation: OrientationSchema
     place: BoxSchema | None = Field(
         None, description="The rectangle of the image that the query covers, in its pixels; where proven."
@@ -407,6 +421,7 @@ class Shaper:
                 image_id=match.image_id,
                 verdict=match.verdict,
                 score=match.score,
+                odds=match.odds,
                 orientation=OrientationSchema.of(match.orientation),
                 place=_place(match, records[match.image_id]),
                 evidence=[EvidenceSchema.of(evidence) for evidence in match.evidence],

@@ -184,7 +184,7 @@ class AmbienceEmbedding:
     accepts_from: float | None = None
 
     def __init__(self, kind: str) -> None:
-        from ambience.composition import make_extractor
+        from ambience.making import make_extractor
         from ambience.models.runtime import Models
         from ambience.settings import load_settings
 

@@ -19,7 +19,7 @@ from local_answers import HITS, LocalPlan, package_files
 from photos import Photo
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Match
+    from ambience.answers import Match
 
 KEY = "fused"
 TITLE = "Ambience, all kinds together"
@@ -89,7 +89,7 @@ class FusedSearcher:
         gives. A true picture counts where it stands: below what is answered before it, it scores below that.
         Negatives count by their odds, wherever they stand.
         """
-        from ambience.datatypes import Query
+        from ambience.answers import Query
 
         cpu, wall = time.process_time(), time.perf_counter()
         matches = self._library.search(Query(data=data), k=HITS).matches

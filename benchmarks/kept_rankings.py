@@ -20,7 +20,8 @@ from local_answers import PACKAGES, package_files
 from report import cache_folder, versions
 
 if TYPE_CHECKING:
-    from ambience.datatypes import FeatureSpec, Ranking
+    from ambience.answers import Ranking
+    from ambience.datatypes import FeatureSpec
 
 HITS = 20
 """Hits that every kind is asked for: `search.k`."""
@@ -145,7 +146,7 @@ def _rankings(
 
 
 def _answered(query: Labelled, row: Mapping[str, Any]) -> Answered:
-    from ambience.datatypes import Ranking
+    from ambience.answers import Ranking
 
     rankings = tuple(
         Ranking(kind, tuple(_hit(hit) for hit in hits)) for kind, hits in row["rankings"].items()
@@ -154,7 +155,8 @@ def _answered(query: Labelled, row: Mapping[str, Any]) -> Answered:
 
 
 def _hit(row: dict[str, Any]) -> Any:
-    from ambience.datatypes import Geometry, Hit, Orientation, Verdict
+    from ambience.answers import Geometry, Hit
+    from ambience.datatypes import Orientation, Verdict
 
     row = dict(row)
     row["orientation"] = Orientation(*row["orientation"])

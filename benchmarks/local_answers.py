@@ -23,7 +23,8 @@ from photos import Photo
 from report import cache_folder, versions
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Ids, Ranking
+    from ambience.answers import Ranking
+    from ambience.datatypes import Ids
     from ambience.library import Library
 
 KEY = "local"
@@ -123,7 +124,7 @@ class LocalSearcher:
 
     def ask(self, data: bytes, own: str | None) -> Answered:
         """As `answers.Search` says; a picture without keypoints finds nothing."""
-        from ambience.datatypes import Query
+        from ambience.answers import Query
         from ambience.errors import EmptyFeatureError
 
         cpu, wall = time.process_time(), time.perf_counter()

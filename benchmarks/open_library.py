@@ -50,7 +50,7 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
 def opened(folder: Path, *, writer: bool) -> tuple[Any, dict[str, float]]:
     """The library, after the first search of either kind, and what each took."""
     import ambience
-    from ambience.datatypes import Query
+    from ambience.answers import Query
     from ambience.settings import Settings
 
     open_s, library = timed(lambda: ambience.open(folder, settings=Settings(), writer=writer))
@@ -64,7 +64,7 @@ def opened(folder: Path, *, writer: bool) -> tuple[Any, dict[str, float]]:
 
 def searches(library: Any) -> None:
     """So many searches of each kind that all that searches touch is in memory."""
-    from ambience.datatypes import Query
+    from ambience.answers import Query
 
     for number in np.linspace(2, library.info().images, SEARCHES).astype(int):
         for kind in library.kinds:
@@ -102,7 +102,7 @@ def _no_vectors(ids: Any) -> Any:
 
 def against_bare(folder: Path, library: Any) -> dict[str, dict[str, float]]:
     """Milliseconds of the library's searches and of the bare index, in turn: median and 95th percentile."""
-    from ambience.datatypes import Query
+    from ambience.answers import Query
     from ambience.store.features import Features
     from search_library import ENGINES, specs
 

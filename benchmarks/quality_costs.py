@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 import ambience
 from ambience import registry
-from ambience.datatypes import Feature, FeatureState, Query
+from ambience.answers import Query
+from ambience.datatypes import Feature, FeatureState
 from ambience.errors import StoreError
 from ambience.extract.base import Extractor
 from ambience.models.catalog import CATALOG

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 import ambience
-from ambience.datatypes import Hit, Match, Query
+from ambience.answers import Hit, Match, Query
 from ambience.fuse.verdict import supported_verdict
 from ambience.library import Library
 from ambience.serve.placement import verdict_words

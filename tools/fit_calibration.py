@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from ambience.datatypes import Hit  # noqa: E402
+from ambience.answers import Hit  # noqa: E402
 from ambience.fuse.calibration import Calibration, Claim, shipped, to_document  # noqa: E402
 from ambience.fuse.evidence import readings  # noqa: E402
 from ambience.fuse.fitting import LabelledReading, fit_claim, fit_slope, log_loss  # noqa: E402

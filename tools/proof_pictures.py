@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import ambience
-from ambience.datatypes import Comparison, Query
+from ambience.answers import Comparison, Query
 from ambience.serve.placement import geometry_of, verdict_words
 from ambience.serve.proof import draw_proof
 

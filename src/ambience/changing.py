@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ambience.datatypes import ComingModel, FeatureState, ModelUse
+from ambience.datatypes import FeatureState
 from ambience.errors import ModelError, SettingsError, StoreError
 from ambience.extract.base import Extractor
+from ambience.inventory import ComingModel, ModelUse
 from ambience.maintain import Maintenance
 from ambience.models.catalog import CATALOG, ModelRow, model_row
 from ambience.models.folder import ModelFolder

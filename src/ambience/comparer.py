@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Match, Picture, Ranking
+from ambience.answers import Geometry, Hit, Match, Ranking
+from ambience.datatypes import FeatureSpec, Picture
 from ambience.errors import FeatureError
 from ambience.fuse.calibration import Calibration
 from ambience.fuse.verdict import merge, tells_copies

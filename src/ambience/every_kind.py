@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from ambience.datatypes import FeatureState, ImageDraft, OriginalAnswer, Query, QueryVariant
+from ambience.answers import OriginalAnswer, Query
+from ambience.datatypes import FeatureState, ImageDraft, QueryVariant
 from ambience.errors import (
     AmbienceError,
     EmptyFeatureError,

@@ -6,7 +6,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 
-from ambience.datatypes import Answer, FeatureSpec, KindState, KindStatus, Metric, QueryVariant, Ranking
+from ambience.answers import Answer, KindState, KindStatus, Ranking
+from ambience.datatypes import FeatureSpec, Metric, QueryVariant
 from ambience.errors import (
     AmbienceError,
     EmptyFeatureError,

@@ -5,14 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ambience.answers import AddedImage
 from ambience.copies import Paired
 from ambience.copying import CopyingLibrary
-from ambience.datatypes import AddedImage, FeatureState, ModelUse, UnusedFeatures, Verdict
+from ambience.datatypes import FeatureState, Verdict
 from ambience.errors import ImageIdTakenError, LibraryLockedError, OutdatedFeatureError
 from ambience.every_kind import EveryKind
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.ingest.annotating import Annotated
+from ambience.inventory import ModelUse, UnusedFeatures
 from ambience.placing import Placing
 from ambience.reading import check_id
 from ambience.search.text import TEXT

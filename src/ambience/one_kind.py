@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ambience.datatypes import FeatureState, Ids, OriginalAnswer, Query, Ranking
+from ambience.answers import OriginalAnswer, Query, Ranking
+from ambience.datatypes import FeatureState, Ids
 from ambience.errors import (
     AmbienceError,
     EmptyFeatureError,

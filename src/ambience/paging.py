@@ -13,7 +13,8 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ambience.datatypes import MAX_IMAGE_ID, STRENGTH, Answer, Match, Query, Verdict
+from ambience.answers import Answer, Match, Query
+from ambience.datatypes import MAX_IMAGE_ID, STRENGTH, Verdict
 from ambience.errors import QueryError
 from ambience.search.combination import terms
 

@@ -7,25 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ambience.answers import Answer, Comparison, KindStatus, OriginalAnswer, Query, Ranking
 from ambience.composition import compose
-from ambience.datatypes import (
-    MAX_IMAGE_ID,
-    AnnotatorInfo,
-    Answer,
-    Comparison,
-    FeatureSpec,
-    FeatureState,
-    Ids,
-    ImageRecord,
-    ImageState,
-    KindInfo,
-    KindStatus,
-    LibraryInfo,
-    OriginalAnswer,
-    Query,
-    Ranking,
-    Verdict,
-)
+from ambience.datatypes import MAX_IMAGE_ID, FeatureSpec, FeatureState, Ids, ImageRecord, ImageState, Verdict
 from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
 from ambience.errors import (
     QueryError,
@@ -33,6 +17,7 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.extract.base import Extractor
+from ambience.inventory import AnnotatorInfo, KindInfo, LibraryInfo
 from ambience.one_kind import OneKind
 from ambience.paging import Wanted, digest_of, page, told
 from ambience.search.asking import asked, kinds_asked

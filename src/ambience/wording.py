@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 
 from ambience.annotate.base import Annotator
-from ambience.datatypes import Picture, Query
+from ambience.answers import Query
+from ambience.datatypes import Picture
 from ambience.errors import QueryError
 from ambience.reading import ReadingLibrary, check_id
 from ambience.search.text import TEXT

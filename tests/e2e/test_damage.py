@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, ImageState, Query
+from ambience.answers import Query
+from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import DamagedStoreError, NewerLibraryError, StoreFullError, UnknownImageError
 from ambience.library import Library
 from ambience.settings import IndexSettings, Settings

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import ambience
-from ambience.datatypes import FeatureState, ImageState, Match, Query
+from ambience.answers import Match, Query
+from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import ImageIdTakenError, UnknownKindError
 from ambience.library import Library
 from support.fake_service import Script, answering

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import ambience
-from ambience.datatypes import FeatureState, Query, Verdict
+from ambience.answers import Query
+from ambience.datatypes import FeatureState, Verdict
 from ambience.ingest.uploads import Uploads
 from ambience.library import Library
 from ambience.settings import IngestSettings, Settings

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 import ambience
-from ambience.datatypes import Expansion, FeatureState, Ids, ImageRecord, ImageState, Query
+from ambience.answers import Expansion, Query
+from ambience.datatypes import FeatureState, Ids, ImageRecord, ImageState
 from ambience.errors import UnknownImageError
 from ambience.index.descriptors import DescriptorIndex, DescriptorOptions
 from ambience.index.exact import ExactIndex, ExactOptions

@@ -9,7 +9,8 @@ import pytest
 
 import ambience
 from ambience import registry
-from ambience.datatypes import FeatureState, Query
+from ambience.answers import Query
+from ambience.datatypes import FeatureState
 from ambience.errors import (
     AmbienceError,
     MissingModelError,

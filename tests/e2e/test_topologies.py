@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import ambience
-from ambience.datatypes import Query
+from ambience.answers import Query
 from support.services import KINDS, only
 from support.topology import Topology, running
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ambience import registry
-from ambience.datatypes import Query
+from ambience.answers import Query
 from ambience.reading import ReadingLibrary
 from ambience.settings import IndexSettings, IngestSettings, ModelSettings, Settings
 from support.class_vectors import give_class_vectors

@@ -26,7 +26,8 @@ from PIL import Image
 
 import ambience
 from ambience import registry
-from ambience.datatypes import ImageState, Query
+from ambience.answers import Query
+from ambience.datatypes import ImageState
 from ambience.library import Library
 from ambience.models._openvino import imported_openvino
 from ambience.settings import IndexSettings, IngestSettings, Settings

@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from ambience.datatypes import Feature, FeatureState, Ids, Picture, QueryVariant, Ranking, RgbImage
+from ambience.answers import Ranking
+from ambience.datatypes import Feature, FeatureState, Ids, Picture, QueryVariant, RgbImage
 from ambience.decode.image import Decoder
 from ambience.extract.local_features import LocalFeatures, LocalFeaturesOptions
 from ambience.index.descriptors import DescriptorIndex, DescriptorOptions

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ambience.answers import Geometry, Hit
 from ambience.comparer import Comparer
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Orientation, Picture, Verdict
+from ambience.datatypes import FeatureSpec, Orientation, Picture, Verdict
 from ambience.errors import EmptyFeatureError
 
 PICTURE = Picture(np.zeros((4, 4, 3), np.uint8), 4, 4, "png")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, OriginalAnswer, Query
+from ambience.answers import OriginalAnswer, Query
+from ambience.datatypes import FeatureState
 from ambience.errors import (
     CorruptImageError,
     ImageIdTakenError,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import Answer, FeatureState, Query, Verdict
+from ambience.answers import Answer, Query
+from ambience.datatypes import FeatureState, Verdict
 from ambience.errors import FilterError
 from ambience.expression import Saying
 from ambience.library import Library

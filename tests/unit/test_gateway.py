@@ -8,17 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from ambience.answers import Hit, Ranking
 from ambience.datatypes import (
     Feature,
     FeatureSpec,
     FeatureState,
-    Hit,
     Ids,
     ImageDraft,
     Neighbors,
     Orientation,
     QueryVariant,
-    Ranking,
     Verdict,
 )
 from ambience.errors import EmptyFeatureError, IndexFileError

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 import ambience
-from ambience.datatypes import FeatureState, ImageState, Orientation, Query, Verdict
+from ambience.answers import Query
+from ambience.datatypes import FeatureState, ImageState, Orientation, Verdict
 from ambience.errors import (
     ImageError,
     ImageIdTakenError,
@@ -218,7 +219,7 @@ def test_exclude_self_leaves_room_for_k_others(library: Library) -> None:
 READER = """
 import sys
 import ambience
-from ambience.datatypes import Query
+from ambience.answers import Query
 from ambience.errors import LibraryLockedError
 
 with ambience.open(sys.argv[1]) as reader:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ambience.datatypes import MAX_IMAGE_ID, Answer, Evidence, KindStatus, Match, Orientation, Query, Verdict
+from ambience.answers import Answer, Evidence, KindStatus, Match, Query
+from ambience.datatypes import MAX_IMAGE_ID, Orientation, Verdict
 from ambience.errors import QueryError
 from ambience.paging import DIGEST_BYTES, Cursor, Wanted, digest_of, page
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from ambience.datatypes import Picture, PixelNeed, Region
+from ambience.answers import Region
+from ambience.datatypes import Picture, PixelNeed
 from ambience.decode import limits, pixels
 from ambience.decode.supervisor import WorkerPool
 from ambience.decode.transforms import cropped

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from ambience.datatypes import Picture, Region, RgbImage
+from ambience.answers import Region
+from ambience.datatypes import Picture, RgbImage
 
 MAX_PROFILE_BYTES = 4 * 2**20
 """Larger ICC profiles are passed over; those of printing presses have 0.5–3 MB."""

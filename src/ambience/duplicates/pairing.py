@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ambience.answers import Hit, Query, Ranking
 from ambience.copies import PAIRED, CopyPair, Paired
-from ambience.datatypes import FeatureSpec, Hit, Ids, Query, Ranking
+from ambience.datatypes import FeatureSpec, Ids
 from ambience.errors import AmbienceError, CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.fuse.verdict import supported_verdict, tells_copies
 from ambience.maintain.live_index import LiveIndex

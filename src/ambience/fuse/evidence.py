@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Quadrilateral
+from ambience.answers import Geometry, Hit, Quadrilateral
+from ambience.datatypes import FeatureSpec
 from ambience.fuse.calibration import Calibration, Claim
 
 ABSENT = "absent"

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Orientation, Verdict
+from ambience.answers import Geometry, Hit
+from ambience.datatypes import FeatureSpec, Orientation, Verdict
 from ambience.fuse.calibration import Calibration, Claim
 from ambience.fuse.evidence import llrs, readings
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ambience.datatypes import STRENGTH, Evidence, FeatureSpec, Hit, Match, Orientation, Ranking, Verdict
+from ambience.answers import Evidence, Hit, Match, Ranking
+from ambience.datatypes import STRENGTH, FeatureSpec, Orientation, Verdict
 from ambience.fuse.calibration import CLAMP, Calibration, Claim
 from ambience.fuse.evidence import Score
 from ambience.fuse.judging import Judge, Judgement

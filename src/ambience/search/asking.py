@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ambience.datatypes import FeatureSpec, Query
+from ambience.answers import Query
+from ambience.datatypes import FeatureSpec
 from ambience.errors import ModelError, QueryError
 from ambience.search.combination import answering, sentence, takes
 from ambience.search.question import Question, Questions

@@ -3,17 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from ambience.datatypes import (
-    Expansion,
-    FeatureSpec,
-    FeatureState,
-    Ids,
-    OriginalAnswer,
-    Picture,
-    Query,
-    QueryVariant,
-    Ranking,
-)
+from ambience.answers import Expansion, OriginalAnswer, Query, Ranking
+from ambience.datatypes import FeatureSpec, FeatureState, Ids, Picture, QueryVariant
 from ambience.services import ServiceInfo
 
 

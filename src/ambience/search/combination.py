@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, Query, QueryPart, Region
+from ambience.answers import Query, QueryPart, Region
+from ambience.datatypes import FeatureSpec
 from ambience.errors import QueryError
 
 MOST_TERMS = 32

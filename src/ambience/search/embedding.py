@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Expansion, Feature, FeatureSpec, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.answers import Expansion, Hit, Ranking
+from ambience.datatypes import Feature, FeatureSpec, Ids, Picture, QueryVariant
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.search.expansion import expanded
 from ambience.search.vector import SearchableIndex, VectorSearch, VectorSearchOptions, check_extent

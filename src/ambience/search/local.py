@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Expansion, Geometry, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.answers import Expansion, Geometry, Hit, Ranking
+from ambience.datatypes import Ids, Picture, QueryVariant
 from ambience.errors import CorruptFeatureError, FeatureError, ImageError, UnknownImageError
 from ambience.extract.base import PointExtractor
 from ambience.keypoints import HEAD_BYTES, Keypoints, owners, unpack, unpack_places

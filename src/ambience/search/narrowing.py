@@ -11,7 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from ambience.datatypes import Expansion, Hit, Ids, Picture, QueryVariant, Ranking
+from ambience.answers import Expansion, Hit, Ranking
+from ambience.datatypes import Ids, Picture, QueryVariant
 from ambience.expression import Expression
 from ambience.search.base import KindSearch, TextSearch
 from ambience.store.selection import Selections

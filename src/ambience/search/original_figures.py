@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ambience.datatypes import Expansion, OriginalAnswer, QueryVariant, Ranking
+from ambience.answers import Expansion, OriginalAnswer, Ranking
+from ambience.datatypes import QueryVariant
 from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
 from ambience.search.original_local import OriginalKnobs

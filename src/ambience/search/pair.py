@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ambience.datatypes import Hit, Picture
+from ambience.answers import Hit
+from ambience.datatypes import Picture
 from ambience.extract.base import Extractor
 from ambience.index.exact import ExactIndex, ExactOptions
 from ambience.search.local import LEAST_LOG10, LocalSearch

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Geometry, Picture
+from ambience.answers import Geometry
+from ambience.datatypes import Picture
 from ambience.search.geometry import linear_at
 
 SIDE = 256

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ambience.datatypes import Geometry, PointMatch
+from ambience.answers import Geometry, PointMatch
 from ambience.keypoints import Keypoints
 from ambience.search.geometry import TOLERANCE, Pairs, applied, frame_factor
 

@@ -7,7 +7,8 @@ fortyfold enlargement) is refused here.
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Geometry, Homography, Orientation, Quadrilateral
+from ambience.answers import Geometry, Homography, Quadrilateral
+from ambience.datatypes import Orientation
 from ambience.keypoints import Keypoints
 from ambience.search.geometry import (
     Fit,

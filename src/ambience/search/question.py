@@ -10,17 +10,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import (
-    Expansion,
-    Feature,
-    FeatureSpec,
-    FeatureState,
-    ImageRecord,
-    Picture,
-    Query,
-    QueryPart,
-    QueryVariant,
-)
+from ambience.answers import Expansion, Query, QueryPart
+from ambience.datatypes import Feature, FeatureSpec, FeatureState, ImageRecord, Picture, QueryVariant
 from ambience.decode.image import Decoder
 from ambience.errors import (
     AmbienceError,

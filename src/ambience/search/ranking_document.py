@@ -16,17 +16,8 @@ from pydantic import (
     NonNegativeInt,
 )
 
-from ambience.datatypes import (
-    MAX_IMAGE_ID,
-    FeatureState,
-    Geometry,
-    Hit,
-    Homography,
-    Orientation,
-    Quadrilateral,
-    Ranking,
-    Verdict,
-)
+from ambience.answers import Geometry, Hit, Homography, Quadrilateral, Ranking
+from ambience.datatypes import MAX_IMAGE_ID, FeatureState, Orientation, Verdict
 
 PROTOCOL = 1
 """Raised whenever a question or an answer between processes means something else than before."""

@@ -15,16 +15,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from pydantic import ValidationError
 
-from ambience.datatypes import (
-    MAX_IMAGE_ID,
-    FeatureSpec,
-    FeatureState,
-    Ids,
-    OriginalAnswer,
-    Query,
-    Ranking,
-    Region,
-)
+from ambience.answers import OriginalAnswer, Query, Ranking, Region
+from ambience.datatypes import MAX_IMAGE_ID, FeatureSpec, FeatureState, Ids
 from ambience.errors import ServiceError, SettingsError, UnknownImageError
 from ambience.search.combination import MOST_TERMS
 from ambience.search.ranking_document import (

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from ambience.datatypes import FeatureSpec, Hit, Ids, Ranking, Verdict
+from ambience.answers import Hit, Ranking
+from ambience.datatypes import FeatureSpec, Ids, Verdict
 from ambience.errors import AmbienceError
 from ambience.search.words import WordSearch
 from ambience.store.vocabulary import Vocabulary

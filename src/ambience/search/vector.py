@@ -12,18 +12,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import (
-    Expansion,
-    Feature,
-    FeatureSpec,
-    Hit,
-    Ids,
-    Neighbors,
-    Orientation,
-    Picture,
-    QueryVariant,
-    Ranking,
-)
+from ambience.answers import Expansion, Hit, Ranking
+from ambience.datatypes import Feature, FeatureSpec, Ids, Neighbors, Orientation, Picture, QueryVariant
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.store.commit import Store
 from ambience.store.features import BrokenFeatureError

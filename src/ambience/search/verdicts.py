@@ -1,6 +1,7 @@
 """What a proven match means in words: the same picture, an edited one, a part, or only the same scene."""
 
-from ambience.datatypes import Geometry, Verdict
+from ambience.answers import Geometry
+from ambience.datatypes import Verdict
 
 WHOLE = 0.9
 """Share of both pictures' areas that overlaps where they are the same picture."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ambience.datatypes import Geometry
+from ambience.answers import Geometry
 from ambience.keypoints import Keypoints, mirrored
 from ambience.search.geometry import pairs
 from ambience.search.matching import mutual_matches

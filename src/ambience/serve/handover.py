@@ -14,19 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
+from ambience.answers import Answer, Comparison, Query, Ranking
 from ambience.copies import MOST_GROUPS, GroupPage, Paired
-from ambience.datatypes import (
-    Answer,
-    Comparison,
-    ImageRecord,
-    LibraryInfo,
-    ModelUse,
-    Query,
-    Ranking,
-    UnusedFeatures,
-    Verdict,
-)
+from ambience.datatypes import ImageRecord, Verdict
 from ambience.errors import StoreError, error_of
+from ambience.inventory import LibraryInfo, ModelUse, UnusedFeatures
 from ambience.serve import wire
 from ambience.store.base import Job, Problem
 from ambience.words import ImageWords

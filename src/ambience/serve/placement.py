@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ambience.datatypes import Geometry, Match, Orientation, Verdict
+from ambience.answers import Geometry, Match
+from ambience.datatypes import Orientation, Verdict
 
 WHOLE = 0.9
 """Share of a picture's area from which on it counts as all of it."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import Comparison, Geometry, Picture, PointMatch, Quadrilateral, RgbImage
+from ambience.answers import Comparison, Geometry, PointMatch, Quadrilateral
+from ambience.datatypes import Picture, RgbImage
 from ambience.serve.placement import chance_words, overlap_words, pixel_words, verdict_words
 
 if TYPE_CHECKING:

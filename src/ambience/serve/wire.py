@@ -19,10 +19,12 @@ import numpy as np
 from ambience.errors import QueryError
 
 MODULES = (
+    "ambience.answers",
     "ambience.copies",
     "ambience.datatypes",
     "ambience.ingest.annotating",
     "ambience.ingest.progress",
+    "ambience.inventory",
     "ambience.services",
     "ambience.store.base",
     "ambience.words",

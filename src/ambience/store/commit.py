@@ -15,8 +15,9 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from ambience.datatypes import FeatureSpec, UnusedFeatures
+from ambience.datatypes import FeatureSpec
 from ambience.errors import StoreError
+from ambience.inventory import UnusedFeatures
 from ambience.store import opening, plan_rows, schema
 from ambience.store.backup import RECORDS_NAME, Backup
 from ambience.store.base import Problem, Write, Written

@@ -8,7 +8,8 @@ import shutil
 
 import sqlalchemy as sa
 
-from ambience.datatypes import FeatureState, ImageState, UnusedFeatures
+from ambience.datatypes import FeatureState, ImageState
+from ambience.inventory import UnusedFeatures
 from ambience.store import schema
 from ambience.store.features import Features
 from ambience.store.opening import count_again

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ambience.datatypes import UPRIGHT, Match, Verdict
+from ambience.answers import Match
+from ambience.datatypes import UPRIGHT, Verdict
 from fused_answers import FusedPlan, in_order, scores
 from photos import find_photos
 from transforms import jpeg_bytes

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ambience.datatypes import FeatureSpec, Geometry, Hit, Orientation
+from ambience.answers import Geometry, Hit
+from ambience.datatypes import FeatureSpec, Orientation
 from ambience.fuse.calibration import Claim
 from ambience.fuse.evidence import CHANCE, FRAME, Reading, frame_deviation, reading, readings
 

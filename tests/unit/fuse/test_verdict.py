@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from ambience.datatypes import STRENGTH, FeatureSpec, Geometry, Hit, Orientation, Ranking, Verdict
+from ambience.answers import Geometry, Hit, Ranking
+from ambience.datatypes import STRENGTH, FeatureSpec, Orientation, Verdict
 from ambience.fuse.calibration import CLAMP, Calibration, Claim, Scale, Witness
 from ambience.fuse.verdict import merge, supported_verdict, tells_copies
 

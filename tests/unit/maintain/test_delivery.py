@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ambience.datatypes import FeatureSpec, FeatureState, ImageDraft, OriginalAnswer, Ranking
+from ambience.answers import OriginalAnswer, Ranking
+from ambience.datatypes import FeatureSpec, FeatureState, ImageDraft
 from ambience.errors import CorruptImageError, ImageIdTakenError, ModelError, ServiceError, UnknownImageError
 from ambience.maintain.delivery import Delivery
 from ambience.services import ServiceInfo

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import Feature, Query
+from ambience.answers import Query
+from ambience.datatypes import Feature
 from ambience.errors import StoreError
 from ambience.library import Library
 from ambience.settings import IndexSettings, Settings

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import ambience
-from ambience.datatypes import FeatureState, Query
+from ambience.answers import Query
+from ambience.datatypes import FeatureState
 from ambience.errors import MissingModelError
 from ambience.settings import ModelSettings, Settings
 from support.checkpoints import checkpoint

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ambience.datatypes import FeatureSpec, Query, QueryPart
+from ambience.answers import Query, QueryPart
+from ambience.datatypes import FeatureSpec
 from ambience.errors import QueryError
 from ambience.search.combination import (
     LONGEST_TEXT,

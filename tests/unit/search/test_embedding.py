@@ -7,17 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambience.datatypes import (
-    Expansion,
-    Feature,
-    FeatureSpec,
-    FeatureState,
-    Ids,
-    ImageDraft,
-    QueryVariant,
-    Ranking,
-    Verdict,
-)
+from ambience.answers import Expansion, Ranking
+from ambience.datatypes import Feature, FeatureSpec, FeatureState, Ids, ImageDraft, QueryVariant, Verdict
 from ambience.errors import CorruptFeatureError, QueryError, UnknownImageError
 from ambience.fuse.verdict import supported_verdict
 from ambience.index.exact import ExactIndex, ExactOptions

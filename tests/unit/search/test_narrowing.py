@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ambience.datatypes import (
-    Feature,
-    FeatureSpec,
-    FeatureState,
-    Hit,
-    Ids,
-    ImageDraft,
-    Neighbors,
-    QueryVariant,
-    Ranking,
-)
+from ambience.answers import Hit, Ranking
+from ambience.datatypes import Feature, FeatureSpec, FeatureState, Ids, ImageDraft, Neighbors, QueryVariant
 from ambience.index.exact import ExactIndex, ExactOptions
 from ambience.search.filters import parsed
 from ambience.search.narrowing import WIDE, Narrowing, narrowed

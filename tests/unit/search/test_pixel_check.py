@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ambience.datatypes import Geometry, RgbImage
+from ambience.answers import Geometry
+from ambience.datatypes import RgbImage
 from ambience.search.geometry import applied
 from ambience.search.pixel_check import PixelCheck, compare_pixels
 from ambience.search.proof import corners

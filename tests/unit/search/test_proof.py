@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ambience.datatypes import Geometry, Orientation
+from ambience.answers import Geometry
+from ambience.datatypes import Orientation
 from ambience.keypoints import Keypoints, mirrored
 from ambience.search.geometry import applied, pairs
 from ambience.search.matching import mutual_matches

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ambience.datatypes import Answer, Picture, Query, QueryPart, Verdict
+from ambience.answers import Answer, Query, QueryPart
+from ambience.datatypes import Picture, Verdict
 from ambience.errors import (
     CorruptImageError,
     EmptyFeatureError,

@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from ambience.datatypes import Geometry, Hit, Orientation, Ranking, Verdict
+from ambience.answers import Geometry, Hit, Ranking
+from ambience.datatypes import Orientation, Verdict
 from ambience.search.ranking_document import GeometryDocument, HitDocument, RankingDocument
 
 GEOMETRY = Geometry(

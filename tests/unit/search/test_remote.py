@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ambience.datatypes import FeatureSpec, FeatureState, Hit, Orientation, Query, QueryPart, Verdict
+from ambience.answers import Hit, Query, QueryPart
+from ambience.datatypes import FeatureSpec, FeatureState, Orientation, Verdict
 from ambience.errors import (
     AmbienceError,
     BusyError,

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from ambience.datatypes import Geometry, Verdict
+from ambience.answers import Geometry
+from ambience.datatypes import Verdict
 from ambience.search.verdicts import verdict_of
 
 ROW = (1.0, 0.0, 0.0)

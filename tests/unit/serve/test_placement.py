@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ambience.datatypes import Evidence, Geometry, Match, Orientation, Verdict
+from ambience.answers import Evidence, Geometry, Match
+from ambience.datatypes import Orientation, Verdict
 from ambience.serve.placement import (
     Box,
     chance_words,

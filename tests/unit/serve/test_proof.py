@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ambience.datatypes import (
-    Comparison,
-    Evidence,
-    Geometry,
-    Match,
-    Orientation,
-    Picture,
-    PointMatch,
-    Verdict,
-)
+from ambience.answers import Comparison, Evidence, Geometry, Match, PointMatch
+from ambience.datatypes import Orientation, Picture, Verdict
 from ambience.serve.proof import (
     IMAGE_COLOR,
     QUERY_COLOR,

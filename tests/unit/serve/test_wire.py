@@ -5,20 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambience.datatypes import (
-    Answer,
-    Evidence,
-    Expansion,
-    FeatureState,
-    ImageRecord,
-    KindStatus,
-    Match,
-    Orientation,
-    Picture,
-    Query,
-    QueryPart,
-    Verdict,
-)
+from ambience.answers import Answer, Evidence, Expansion, KindStatus, Match, Query, QueryPart
+from ambience.datatypes import FeatureState, ImageRecord, Orientation, Picture, Verdict
 from ambience.errors import (
     AmbienceError,
     BusyError,
@@ -99,7 +87,7 @@ def test_numbers_of_arrays_become_plain_numbers():
         {"$": "os:system", "value": "ls"},
         {"$": "ambience.datatypes:os", "value": 1},
         {"$": "ambience.datatypes:MAX_IMAGE_ID", "value": 1},
-        {"$": "ambience.datatypes:Query", "fields": {"nobody": 1}},
+        {"$": "ambience.answers:Query", "fields": {"nobody": 1}},
         {"$": "ambience.datatypes:Verdict", "value": "twin"},
         {"$": "bytes", "value": "!"},
         {"no": "tag"},

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ambience.datatypes import Feature, UnusedFeatures
+from ambience.datatypes import Feature
 from ambience.errors import StoreError
+from ambience.inventory import UnusedFeatures
 from ambience.store.base import PutFeatures, RemoveImage
 from ambience.store.commit import Store
 from support.store_writes import COLOR, PHASH, draft_of, image_of, made_of

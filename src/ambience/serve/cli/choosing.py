@@ -11,7 +11,7 @@ from ambience.serve.cli.session import Session
 from ambience.serve.cli.upkeep import MakingProgress, tell_over
 
 if TYPE_CHECKING:
-    from ambience.datatypes import ModelUse
+    from ambience.inventory import ModelUse
 
 
 @click.command()

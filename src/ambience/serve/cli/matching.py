@@ -15,7 +15,7 @@ from ambience.serve.cli.searching import question_of
 from ambience.serve.cli.session import Session
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Comparison, Query
+    from ambience.answers import Comparison, Query
     from ambience.library import Library
     from ambience.serve.handover import Handover
     from ambience.serve.proof import ProofFormat

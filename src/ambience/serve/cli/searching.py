@@ -22,7 +22,8 @@ from ambience.serve.cli.output import (
 from ambience.serve.cli.session import Session
 
 if TYPE_CHECKING:
-    from ambience.datatypes import Answer, Evidence, ImageRecord, KindStatus, Match, Query, Region
+    from ambience.answers import Answer, Evidence, KindStatus, Match, Query, Region
+    from ambience.datatypes import ImageRecord
     from ambience.settings import Settings
 
 LONGEST_FOUND = 40
@@ -150,7 +151,7 @@ def composed_of(
         QueryError: the picture or the words are none.
         ImageError: the file is over the limit.
     """
-    from ambience.datatypes import Query, QueryPart
+    from ambience.answers import Query, QueryPart
     from ambience.search.combination import MINUS, settled
 
     if picture is None and not texts:
@@ -192,7 +193,7 @@ def question_of(word: str, settings: "Settings") -> "Query":
         QueryError: it is none of them.
         ImageError: the file is over the limit.
     """
-    from ambience.datatypes import Query
+    from ambience.answers import Query
 
     if word.lower().startswith(("http://", "https://")):
         from ambience.decode.url import fetch

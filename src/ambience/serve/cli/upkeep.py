@@ -25,7 +25,7 @@ from ambience.serve.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ambience.datatypes import KindInfo, LibraryInfo
+    from ambience.inventory import KindInfo, LibraryInfo
 
 SHOWN_PROBLEMS = 20
 KEEPING = "keeping what is made so far; Ctrl-C again to abort"

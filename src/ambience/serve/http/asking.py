@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from ambience.datatypes import Expansion, Query, QueryPart, Region, Verdict
+from ambience.answers import Expansion, Query, QueryPart, Region
+from ambience.datatypes import Verdict
 from ambience.decode.url import fetch
 from ambience.errors import QueryError
 from ambience.paging import LONGEST_CURSOR

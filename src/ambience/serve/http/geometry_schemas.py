@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from ambience.datatypes import Geometry
+from ambience.answers import Geometry
 from ambience.serve.placement import Box, Relation, place, relation, turn_deg
 
 Corner = tuple[float, float]

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from ambience import datatypes
-from ambience.datatypes import Comparison, Verdict
+from ambience import answers
+from ambience.answers import Comparison
+from ambience.datatypes import Verdict
 from ambience.keys import Scope
 from ambience.serve.http.bodies import received
 from ambience.serve.http.errors import MissingFieldError, shown, told
@@ -129,7 +130,7 @@ async def compare_stored(
     Both are read from their files, so a picture of which only features are kept cannot be compared.
     """
     async with work_place(request) as state:
-        query, image = datatypes.Query(image_id=image_id), datatypes.Query(image_id=other)
+        query, image = answers.Query(image_id=image_id), answers.Query(image_id=other)
         answer_format = format or _accepted(request)
         return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
 
@@ -143,16 +144,16 @@ async def compare_sent(
     async with work_place(request) as state, received(request) as form:
         if form.file is None:
             raise MissingFieldError("field 'image' is missing; send the picture to compare as a file")
-        query = datatypes.Query(data=form.picture(), name=form.file_name or "query")
-        image = datatypes.Query(image_id=image_id)
+        query = answers.Query(data=form.picture(), name=form.file_name or "query")
+        image = answers.Query(image_id=image_id)
         answer_format = format or _accepted(request)
         return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
 
 
 def _answer(
     state: ServerState,
-    query: datatypes.Query,
-    image: datatypes.Query,
+    query: answers.Query,
+    image: answers.Query,
     format: AnswerFormat,
     layout: ProofLayout,
 ) -> Response:

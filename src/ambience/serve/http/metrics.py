@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ambience.datatypes import Answer, FeatureState
+from ambience.answers import Answer
+from ambience.datatypes import FeatureState
 from ambience.errors import AmbienceError
 from ambience.serve.http.scopes import ELSEWHERE
 from ambience.serve.http.visit import Visit

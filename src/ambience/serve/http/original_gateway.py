@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ambience.datatypes import OriginalAnswer
+from ambience.answers import OriginalAnswer
 from ambience.errors import AmbienceError, ImageError, MissingModelError, UnknownImageError
 from ambience.fuse.original import merge
 from ambience.keys import Scope

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ambience.datatypes import FeatureState, Query
+from ambience.answers import Query
+from ambience.datatypes import FeatureState
 from ambience.keys import Scope
 from ambience.search.combination import LONGEST_TEXT
 from ambience.search.text import TEXT

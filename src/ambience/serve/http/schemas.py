@@ -8,21 +8,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from ambience import __version__
-from ambience.datatypes import (
-    AddedImage,
-    Answer,
-    Evidence,
-    FeatureSpec,
-    FeatureState,
-    ImageRecord,
-    ImageState,
-    KindInfo,
-    KindStatus,
-    LibraryInfo,
-    Match,
-    Orientation,
-    Verdict,
-)
+from ambience.answers import AddedImage, Answer, Evidence, KindStatus, Match
+from ambience.datatypes import FeatureSpec, FeatureState, ImageRecord, ImageState, Orientation, Verdict
+from ambience.inventory import KindInfo, LibraryInfo
 from ambience.search.question import model_note
 from ambience.serve.http.errors import shown, told
 from ambience.serve.http.geometry_schemas import BoxSchema, GeometrySchema, place_of

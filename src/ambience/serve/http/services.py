@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_type_hints
 
-from ambience.datatypes import FeatureSpec, FeatureState, OriginalAnswer, Query
+from ambience.answers import OriginalAnswer, Query
+from ambience.datatypes import FeatureSpec, FeatureState
 from ambience.search.combination import LONGEST_TEXT
 from ambience.serve.http.bodies import Form
 from ambience.serve.http.errors import MissingFieldError, shown, told

@@ -11,8 +11,8 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from ambience import datatypes
-from ambience.datatypes import Answer
+from ambience import answers
+from ambience.answers import Answer
 from ambience.errors import AmbienceError, QueryError
 from ambience.keys import Scope
 from ambience.search.combination import MOST_TERMS
@@ -100,7 +100,7 @@ async def _streamed(state: ServerState, form: Form) -> Response:
     )
 
 
-def _search(state: ServerState, query: datatypes.Query, knobs: Knobs, tell: Any) -> None:
+def _search(state: ServerState, query: answers.Query, knobs: Knobs, tell: Any) -> None:
     """Searches in a worker thread, and tells of it."""
     library = state.library
 

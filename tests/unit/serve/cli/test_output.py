@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from ambience.datatypes import Evidence, Orientation, Verdict
+from ambience.answers import Evidence
+from ambience.datatypes import Orientation, Verdict
 from ambience.serve.cli.output import (
     SafeLines,
     as_json,

@@ -19,25 +19,24 @@ import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from ambience.datatypes import (
+from ambience.answers import (
     AddedImage,
     Answer,
     Evidence,
-    FeatureSpec,
-    FeatureState,
     Hit,
-    ImageRecord,
-    ImageState,
-    KindInfo,
     KindStatus,
-    LibraryInfo,
     Match,
-    Orientation,
     OriginalAnswer,
-    Picture,
     Query,
     Ranking,
-    UnusedFeatures,
+)
+from ambience.datatypes import (
+    FeatureSpec,
+    FeatureState,
+    ImageRecord,
+    ImageState,
+    Orientation,
+    Picture,
     Verdict,
 )
 from ambience.decode.transforms import cropped
@@ -52,6 +51,7 @@ from ambience.errors import (
     UnsupportedFormatError,
 )
 from ambience.ingest.progress import IngestProgress, IngestReport
+from ambience.inventory import KindInfo, LibraryInfo, UnusedFeatures
 from ambience.paging import Wanted, digest_of, page
 from ambience.search.combination import answering, settled
 from ambience.search.filters import parsed

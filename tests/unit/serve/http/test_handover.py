@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from ambience.datatypes import Query
+from ambience.answers import Query
 from ambience.errors import (
     FilterError,
     LibraryLockedError,

@@ -6,7 +6,7 @@ import threading
 import pytest
 from PIL import Image
 
-from ambience.datatypes import Expansion, Query, QueryPart
+from ambience.answers import Expansion, Query, QueryPart
 from ambience.settings import FetchSettings, Settings
 
 

@@ -64,7 +64,7 @@ class FusedSearcher:
 
     def __init__(self, folder: Path) -> None:
         import ambience
-        from ambience.settings import load_settings
+        from ambience.settings_sources import load_settings
 
         self._library = ambience.open(folder, settings=load_settings(environment={}))
         records = self._library.list_images(limit=1_000_000)

@@ -92,14 +92,14 @@ def _key(query: Labelled) -> str:
 
 def _specs() -> "Mapping[str, FeatureSpec]":
     from ambience.making import make_extractors
-    from ambience.settings import load_settings
+    from ambience.settings_sources import load_settings
 
     return {kind: each.spec for kind, each in make_extractors(load_settings(environment={})).items()}
 
 
 def _ask_all(material: Material, folder: Path) -> None:
     import ambience
-    from ambience.settings import load_settings
+    from ambience.settings_sources import load_settings
 
     silent = {name: {"enabled": False} for name in ("caption", "tags", "text")}
     settings = load_settings(environment={})

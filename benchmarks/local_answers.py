@@ -76,7 +76,7 @@ class LocalPlan:
         if (self.library / "ready").is_file():
             return
         import ambience
-        from ambience.settings import load_settings
+        from ambience.settings_sources import load_settings
 
         shutil.rmtree(self.library / "library", ignore_errors=True)
         with ambience.open(
@@ -108,7 +108,7 @@ class LocalSearcher:
 
     def __init__(self, folder: Path) -> None:
         import ambience
-        from ambience.settings import load_settings
+        from ambience.settings_sources import load_settings
 
         self._library = ambience.open(folder, settings=load_settings(environment={}))
         self.spec = self._library.kinds[KIND].spec

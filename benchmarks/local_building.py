@@ -18,7 +18,8 @@ from ambience.datatypes import FeatureSpec
 from ambience.keypoints import Blob
 from ambience.maintain import LiveIndex
 from ambience.making import ENGINES, engine_settings
-from ambience.settings import Settings, options_from
+from ambience.settings import Settings
+from ambience.settings_sources import options_from
 from ambience.store.base import RemoveImage
 from ambience.store.commit import Store
 from ambience.store.lock import WriterLock

@@ -186,7 +186,7 @@ class AmbienceEmbedding:
     def __init__(self, kind: str) -> None:
         from ambience.making import make_extractor
         from ambience.models.runtime import Models
-        from ambience.settings import load_settings
+        from ambience.settings_sources import load_settings
 
         settings = load_settings(environment={})
         self._extractor = make_extractor(settings, kind, Models(settings.models))

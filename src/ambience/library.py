@@ -18,7 +18,8 @@ from ambience.inventory import ModelUse, UnusedFeatures
 from ambience.placing import Placing
 from ambience.reading import check_id
 from ambience.search.text import TEXT
-from ambience.settings import Settings, load_settings
+from ambience.settings import Settings
+from ambience.settings_sources import load_settings
 from ambience.store.base import (
     RemoveAnnotation,
     RemoveFeature,

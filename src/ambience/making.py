@@ -12,7 +12,8 @@ from ambience.models.runtime import Models
 from ambience.search.embedding import EmbeddingSearch
 from ambience.search.local import LocalSearch
 from ambience.search.vector import VectorSearch
-from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores, options_from
+from ambience.settings import AnnotatorSettings, KindSettings, Settings, count_or_cores
+from ambience.settings_sources import options_from
 
 EXTRACTORS = "ambience.extract"
 ENGINES = "ambience.index"

@@ -28,7 +28,8 @@ from ambience.search.originals import Originals
 from ambience.search.pair import nearest_variant, proven
 from ambience.search.question import Questions
 from ambience.search.vector import VectorSearch
-from ambience.settings import Settings, count_or_cores, options_from
+from ambience.settings import Settings, count_or_cores
+from ambience.settings_sources import options_from
 from ambience.spaces import AwaySpace, Space, View
 from ambience.store.commit import Store
 from ambience.store.elsewhere import Elsewhere

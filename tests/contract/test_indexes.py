@@ -21,7 +21,7 @@ from ambience.errors import IndexFileError, QueryError, SettingsError
 from ambience.index.exact import ExactIndex
 from ambience.keypoints import unpack
 from ambience.registry import load, names
-from ambience.settings import options_from
+from ambience.settings_sources import options_from
 from support.points_oracle import PointsOracle, blobs_of
 
 FOLDER = "ambience.index"

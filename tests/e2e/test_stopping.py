@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import ambience
-from ambience.settings import load_settings
+from ambience.settings_sources import load_settings
 from e2e.conftest import Terminal
 
 pytestmark = pytest.mark.usefixtures("without_embeddings")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ambience.errors import SettingsError
-from ambience.settings import count_or_cores, load_settings, options_from, rows, setting
+from ambience.settings import count_or_cores, rows, setting
+from ambience.settings_sources import load_settings, options_from
 
 
 @pytest.fixture

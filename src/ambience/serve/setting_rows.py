@@ -17,7 +17,8 @@ from ambience.making import (
     own_settings,
     search_settings,
 )
-from ambience.settings import AnnotatorSettings, KindSettings, Settings, options_from, rows
+from ambience.settings import AnnotatorSettings, KindSettings, Settings, rows
+from ambience.settings_sources import options_from
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from ambience.errors import MissingModelError, SettingsError
 from ambience.models.ocr.decoding import Reading
 from ambience.models.runtime import Models
 from ambience.phonetics.scripts import script_of
-from ambience.settings import ModelSettings, options_from
+from ambience.settings import ModelSettings
+from ambience.settings_sources import options_from
 from ambience.words import TextLine
 
 LINES = ("The quick harbour bridge", "Twelve silver gardens", "Order 4821, 7.50 EUR")

@@ -16,7 +16,8 @@ from ambience.making import ANNOTATORS, EXTRACTORS, make_extractors
 from ambience.serve.cli.app import root
 from ambience.serve.http.original_words import PORTS
 from ambience.serve.http.run import PORT
-from ambience.settings import Settings, load_settings
+from ambience.settings import Settings
+from ambience.settings_sources import load_settings
 
 ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "deploy" / "systemd"

@@ -13,7 +13,8 @@ from ambience.extract.local_features import LocalFeatures, LocalFeaturesOptions
 from ambience.keypoints import unpack
 from ambience.making import make_extractors
 from ambience.models.runtime import Models
-from ambience.settings import ModelSettings, load_settings
+from ambience.settings import ModelSettings
+from ambience.settings_sources import load_settings
 from support.hardnet import installed
 
 CAT = np.ascontiguousarray(skimage.data.chelsea()[:, :450])

@@ -16,7 +16,8 @@ from ambience.models.download import Downloader, Patience
 from ambience.models.folder import ModelFolder, note_of, part_of
 from ambience.models.install import Installer, InstallProgress, InstallReport
 from ambience.models.row import ModelRow
-from ambience.settings import ModelSettings, load_settings
+from ambience.settings import ModelSettings
+from ambience.settings_sources import load_settings
 from support.mirror import Mirror, tiny_contents, tiny_row, with_sha256
 
 CONTENTS = tiny_contents()

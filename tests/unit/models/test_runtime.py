@@ -14,7 +14,8 @@ from ambience.models.catalog import CATALOG, model_row
 from ambience.models.folder import ModelFolder
 from ambience.models.graphs.hardnet import shapes
 from ambience.models.runtime import BATCH, Models
-from ambience.settings import ModelSettings, load_settings
+from ambience.settings import ModelSettings
+from ambience.settings_sources import load_settings
 from support.checkpoints import checkpoint
 from support.hardnet import installed, random_weights
 

@@ -67,7 +67,7 @@ class Session:
     @cached_property
     def settings(self) -> "Settings":
         """All settings, read at the first use."""
-        from ambience.settings import load_settings
+        from ambience.settings_sources import load_settings
 
         overrides = dict(self.overrides)
         if self.library is not None:

@@ -145,7 +145,7 @@ def test_old_status_codes_come_back_by_setting(library, serve, picture):
 
 
 def test_file_names_can_be_switched_on_as_in_the_original():
-    from ambience.settings import load_settings
+    from ambience.settings_sources import load_settings
 
     for given, expected in (("1", True), ("0", False), ("yes", False)):
         assert load_settings(environment={"GET_FILENAMES": given}).serve.original_file_names is expected

@@ -105,6 +105,7 @@ def test_a_server_reads_in_the_background_and_answers_the_originals_clients(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # half a minute by itself, minutes on a busy machine
 def test_a_killed_reading_goes_on_where_it_was(reading, tmp_path: Path) -> None:
     more = tmp_path / "more"
     more.mkdir()

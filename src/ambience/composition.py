@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self, cast
 
-from ambience.annotate.base import Annotator
+from ambience.annotate.base import Annotator, StoredAnnotator
 from ambience.changing import ModelChanges
 from ambience.datatypes import FeatureSpec, PixelNeed
 from ambience.decode.image import Decoder
@@ -148,23 +148,22 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(decoder.close)
         ingest = Ingest(store, decoder, wanted.extractors, settings)
         originals = Originals(store.records, kept, decoder)
+        shared = _Opened(opened, settings, wanted, store, decoder, ingest, originals)
         vocabulary = Vocabulary(_word_file(settings))
         opened.callback(vocabulary.close)
         words = WordSearch(vocabulary, store.records)
         pending = partial(_without_words, store.records, vocabulary)
         texts = {TEXT: TextInPictures(words, vocabulary, pending)} if TEXT in wanted.annotators else {}
-        maker = _space_maker(opened, settings, wanted, store, decoder, originals, texts)
+        maker = shared.space_maker(texts)
         spaces = Spaces(
             store, maker, ingest, {kind: maker.of(each) for kind, each in wanted.extractors.items()}
         )
-        _prepare_annotators(opened, wanted.annotators, store)
+        shared.prepare_annotators()
         found = spaces.open()
         store.on_commit.append(spaces.catch_up)
         duplicates = Duplicates(store, lambda: spaces.view)
         opened.callback(duplicates.close)
-        background = _background(
-            opened, settings, wanted, store, ingest, spaces, maker, originals, duplicates
-        )
+        background = shared.background(spaces, maker, duplicates)
         uploads = Uploads(store, kept)
         return Parts(
             opened=opened.pop_all(),
@@ -228,64 +227,67 @@ class _Wanted:
         return [extractor.need for extractor in (*self.extractors.values(), *self.away.values())]
 
 
-def _space_maker(
-    opened: ExitStack,
-    settings: Settings,
-    wanted: _Wanted,
-    store: Store,
-    decoder: Decoder,
-    originals: Originals,
-    texts: Mapping[str, TextSearch],
-) -> ConfiguredSpaces:
-    calibration = _calibration(settings)
-    threads = count_or_cores(settings.serve.workers)
-    gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
-    opened.callback(gateway.close)
-    maker = ConfiguredSpaces(settings, wanted.models, store, decoder, originals, gateway, texts, calibration)
-    for kind, extractor in wanted.away.items():
-        maker.away[kind] = maker.away_space(extractor)
-        opened.callback(maker.away[kind].service.close)
-    return maker
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the steps of composing share."""
 
+    stack: ExitStack
+    settings: Settings
+    wanted: _Wanted
+    store: Store
+    decoder: Decoder
+    ingest: Ingest
+    originals: Originals
 
-def _prepare_annotators(opened: ExitStack, annotators: Mapping[str, Annotator], store: Store) -> None:
-    for annotator in annotators.values():
-        _let_follow(annotator, store)
-        if (close := getattr(annotator, "close", None)) is not None:
-            opened.callback(close)
-    if store.is_writer:
-        store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
+    def space_maker(self, texts: Mapping[str, TextSearch]) -> ConfiguredSpaces:
+        settings, calibration = self.settings, _calibration(self.settings)
+        threads = count_or_cores(settings.serve.workers)
+        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
+        self.stack.callback(gateway.close)
+        maker = ConfiguredSpaces(
+            settings,
+            self.wanted.models,
+            self.store,
+            self.decoder,
+            self.originals,
+            gateway,
+            texts,
+            calibration,
+        )
+        for kind, extractor in self.wanted.away.items():
+            maker.away[kind] = maker.away_space(extractor)
+            self.stack.callback(maker.away[kind].service.close)
+        return maker
 
+    def prepare_annotators(self) -> None:
+        annotators = self.wanted.annotators
+        for annotator in annotators.values():
+            _let_follow(annotator, self.store)
+            if (close := getattr(annotator, "close", None)) is not None:
+                self.stack.callback(close)
+        if self.store.is_writer:
+            self.store.records.annotators = {name: each.fingerprint for name, each in annotators.items()}
 
-def _background(
-    opened: ExitStack,
-    settings: Settings,
-    wanted: _Wanted,
-    store: Store,
-    ingest: Ingest,
-    spaces: Spaces,
-    maker: ConfiguredSpaces,
-    originals: Originals,
-    duplicates: Duplicates,
-) -> Background:
-    maintenance = Maintenance(
-        store,
-        ingest,
-        spaces.lives,
-        settings,
-        switch=lambda live, pending: spaces.switch(live, most_pending=pending),
-    )
-    annotating = Annotating(store, ingest, wanted.annotators)
-    word_following = WordFollowing(VocabularyWriter(_word_file(settings), store.records))
-    store.on_commit.append(word_following.wake)
-    services = {kind: space.service for kind, space in maker.away.items()}
-    delivery = Delivery(store, services, originals.data, patience_s=settings.search.deadline_s)
-    store.on_commit.append(delivery.wake)
-    pair_following = PairFollowing(duplicates, store, lambda: ingest.is_busy)
-    made = Background(maintenance, annotating, word_following, delivery, pair_following)
-    for stop in made.stops:
-        opened.callback(stop)
-    return made
+    def background(self, spaces: Spaces, maker: ConfiguredSpaces, duplicates: Duplicates) -> Background:
+        store, ingest, settings = self.store, self.ingest, self.settings
+        maintenance = Maintenance(
+            store,
+            ingest,
+            spaces.lives,
+            settings,
+            switch=lambda live, pending: spaces.switch(live, most_pending=pending),
+        )
+        annotating = Annotating(store, ingest, self.wanted.annotators)
+        word_following = WordFollowing(VocabularyWriter(_word_file(settings), store.records))
+        store.on_commit.append(word_following.wake)
+        services = {kind: space.service for kind, space in maker.away.items()}
+        delivery = Delivery(store, services, self.originals.data, patience_s=settings.search.deadline_s)
+        store.on_commit.append(delivery.wake)
+        pair_following = PairFollowing(duplicates, store, lambda: ingest.is_busy)
+        made = Background(maintenance, annotating, word_following, delivery, pair_following)
+        for stop in made.stops:
+            self.stack.callback(stop)
+        return made
 
 
 def _word_file(settings: Settings) -> Path:
@@ -330,4 +332,4 @@ def _let_follow(annotator: Annotator, store: Store) -> None:
             spec = store.records.kinds.get(kind)
             return "" if spec is None else spec.model
 
-        cast(Any, annotator).follow(model)
+        cast(StoredAnnotator, annotator).follow(model)

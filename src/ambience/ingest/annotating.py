@@ -202,16 +202,19 @@ class AnnotateRun:
         left = list(looks)
         for name, annotator in self._annotators.items():
             mine = [look for look in left if name in look.names]
+            if not mine or name in self._waiting or self._is_over:
+                continue
             stored = stored_vectors(self._store, annotator, [look.task.image_id for look in mine])
-            if not mine or stored is None or name in self._waiting or self._is_over:
+            if stored is None:
                 continue
             fingerprint = annotator.fingerprint
             try:
                 said = cast(StoredAnnotator, annotator).annotate_stored(stored)
-            except AmbienceError:
-                continue  # met again over the pictures, and noted there
+                writes = [] if said is None else _writes(name, fingerprint, mine, said)
+            except Exception:  # noqa: BLE001 - met again over the pictures, and noted there
+                continue
             if said is not None:
-                seen.writes += _writes(name, fingerprint, mine, said)
+                seen.writes += writes
                 left = [replace(look, names=look.names - {name}) for look in left]
         return left
 

@@ -45,6 +45,8 @@ class ColorNamer:
             return None
         if self.fingerprint == "broken":
             raise FeatureError("cannot do this")
+        if self.fingerprint == "careless":
+            return []
         self.ways += ["given"] * len(stored.vectors)
         return self._named(stored)
 
@@ -117,8 +119,11 @@ def test_vectors_that_are_lost_are_no_obstacle(open_workshop: OpenWorkshop, phot
     assert set(namer.ways) == {"given", "looked", "looked and given"}
 
 
-def test_what_fails_by_vectors_is_tried_with_pictures(open_workshop: OpenWorkshop, photos: Path) -> None:
-    namer = ColorNamer(fingerprint="broken")
+@pytest.mark.parametrize("fault", ["broken", "careless"])
+def test_what_fails_by_vectors_is_tried_with_pictures(
+    open_workshop: OpenWorkshop, photos: Path, fault: str
+) -> None:
+    namer = ColorNamer(fingerprint=fault)
     workshop = added(open_workshop, photos, namer)
     assert workshop.ingest.annotate({namer.name: namer}) == {"colors": Annotated(10)}
     assert namer.ways == ["looked and given"] * 10

@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.datatypes import FeatureSpec, ImageRecord
+from ambience.datatypes import FeatureSpec, Ids, ImageRecord
 from ambience.errors import CorruptFeatureError, StoreError, UnknownImageError, UnknownKindError
 from ambience.store.commit import Store
 from ambience.store.disk_full import disk_full, is_disk_full
@@ -35,7 +35,6 @@ PAGE_IMAGES: Final = 1000
 SHARD_BYTES: Final = 64 * 2**20
 """Of vectors in one npz, at most."""
 
-Ids = NDArray[np.int64]
 OnProgress = Callable[[str, int, int], None]
 
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ambience.answers import Answer, Match, Query
+from ambience.answers import Answer, Evidence, Match, Query
 from ambience.datatypes import MAX_IMAGE_ID, STRENGTH, Verdict
 from ambience.errors import QueryError
 from ambience.search.combination import terms
@@ -180,14 +180,26 @@ def told(answer: Answer, *, wanted: Wanted, tell: Callable[[Answer], None]) -> N
 def _is_open(answer: Answer, depth: int, wanted: Wanted) -> bool:
     """Whether asking for more hits may find more that are wanted: a kind's last hit still says something."""
     weakest = max((STRENGTH[each] for each in wanted.verdicts), default=len(STRENGTH))
+    kinds = len({each.kind for match in answer.matches for each in match.evidence} - {"sha256"})
     return any(
-        each.rank >= depth
-        and each.verdict is not None
-        and STRENGTH[each.verdict] <= weakest
-        and each.score >= wanted.min_score
+        each.rank >= depth and _says_something(each, match, wanted.min_score, weakest, kinds=kinds)
         for match in answer.matches
         for each in match.evidence
     )
+
+
+def _says_something(last: Evidence, match: Match, min_score: float, weakest: int, *, kinds: int) -> bool:
+    """Whether what a kind would name behind its last hit may be wanted.
+
+    Its figure falls from hit to hit, and with it what it says. A score falls with it only where it is that
+    figure's alone. One that several kinds make together (by the calibration, or of look-alikes) may be more
+    than any of them says: it tells nothing of the pictures that are not known yet.
+    """
+    if last.verdict is None or STRENGTH[last.verdict] > weakest:
+        return False
+    is_looks = last.verdict is Verdict.LOOK_ALIKE
+    is_joint = STRENGTH[last.verdict] <= STRENGTH[Verdict.LOOK_ALIKE] and match.odds is not None
+    return is_joint or (is_looks and kinds > 1) or last.score >= min_score
 
 
 def _unpacked(text: str, most: int) -> tuple[bytes, int, frozenset[int]]:

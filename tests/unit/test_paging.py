@@ -3,6 +3,7 @@
 import base64
 import random
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,55 @@ def test_wanted_verdicts_that_stand_deep_are_asked_for() -> None:
     weak = Ranked(scores)
     assert len(page(weak.ask, Wanted(2, verdicts={Verdict.SAME_FILE}), DIGEST, None).matches) == 0
     assert weak.depths == [3]  # what comes deeper is weaker still
+
+
+def calibrated(image_id: int, place: int, *, score: float, raw: float) -> Match:
+    """Named by one kind alone, whose own score is another than what all kinds together make of it."""
+    return replace(
+        match(image_id, place, Verdict.LOOK_ALIKE, score),
+        evidence=(Evidence("toy", 1 - raw, raw, place, Verdict.LOOK_ALIKE, alike_llr=1.0),),
+        odds=-3.0,
+    )
+
+
+def test_a_least_score_is_one_of_the_answer_and_not_of_a_kind() -> None:
+    # Every second picture is surely alike by all kinds together; by its own measure the kind says little.
+    found = [calibrated(n, n + 1, score=0.9 if n % 2 else 0.2, raw=0.3) for n in range(40)]
+    asked = []
+
+    def ask(depth: int) -> Answer:
+        asked.append(depth)
+        return Answer(tuple(sorted(found[:depth], key=lambda each: -each.score)), (KindStatus("toy", "ok"),))
+
+    answer = page(ask, Wanted(10, min_score=0.5), DIGEST, None)
+    assert [each.image_id for each in answer.matches] == list(range(1, 20, 2))
+    assert (asked, answer.next is not None) == ([11, 44], True)
+
+
+def test_look_alikes_of_several_kinds_may_score_above_each() -> None:
+    # Named by one kind at depth 4, a picture scores .6; the other kind names it at 8, and both make .84.
+    def ask(depth: int) -> Answer:
+        found = []
+        for image_id in range(12):
+            ranks = {"one": image_id + 1, "other": 12 - image_id}
+            evidence = tuple(
+                Evidence(kind, 0.4, 0.6, rank, Verdict.LOOK_ALIKE)
+                for kind, rank in ranks.items()
+                if rank <= depth
+            )
+            if evidence:
+                score = 1 - 0.4 ** len(evidence)
+                found.append(Match(image_id, Verdict.LOOK_ALIKE, score, UPRIGHT, evidence))
+        ordered = tuple(sorted(found, key=lambda each: -each.score))
+        return Answer(ordered, (KindStatus("one", "ok"), KindStatus("other", "ok")))
+
+    assert len(page(ask, Wanted(3, min_score=0.8), DIGEST, None).matches) == 3
+
+
+def test_a_score_that_is_one_figure_alone_ends_pages_early() -> None:
+    by_color = Ranked({image_id: 0.8 - image_id / 50 for image_id in range(40)}, Verdict.SAME_COLORS)
+    assert len(page(by_color.ask, Wanted(10, min_score=0.7), DIGEST, None).matches) == 6
+    assert by_color.depths == [11]
 
 
 def test_pages_end_at_the_greatest_depth() -> None:

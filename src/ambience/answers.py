@@ -142,6 +142,7 @@ class Hit:
         plain_distance: from the question as it was asked, where `distance` is from a widened one: what the
             spec's distances are compared with. None: `distance` is.
         words: those of the question that stand in the picture.
+        is_imported: whether the hit's feature was made by the original system, and not by this kind.
     """
 
     image_id: int
@@ -152,6 +153,7 @@ class Hit:
     verdict: Verdict | None = None
     plain_distance: float | None = None
     words: tuple[WordMatch, ...] = ()
+    is_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ class Evidence:
         copy_llr: what the figure proves of "the same picture or a part of it": ln of p(figure | it is) /
             p(figure | it is not), by the calibration; None where that does not know the kind's features.
         alike_llr: the same of "shows the same sort of thing".
+        is_imported: whether the image's feature was made by the original system, and not by this kind.
     """
 
     kind: str
@@ -201,6 +204,7 @@ class Evidence:
     words: tuple[WordMatch, ...] = ()
     copy_llr: float | None = None
     alike_llr: float | None = None
+    is_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

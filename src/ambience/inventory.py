@@ -64,6 +64,7 @@ class KindInfo:
             not find them.
         note: what people must know of how the index searches, if it is not as the settings ask.
         service: the process that serves the kind, where that is another one.
+        imported: features of the original system that are searched beside.
     """
 
     spec: FeatureSpec
@@ -74,6 +75,7 @@ class KindInfo:
     left_behind: int = 0
     note: str = ""
     service: ServiceInfo | None = None
+    imported: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
 from ambience.ingest.annotating import Annotated
 from ambience.inventory import ModelUse, UnusedFeatures
+from ambience.moving.moving_in import MovingIn
 from ambience.placing import Placing
 from ambience.reading import check_id
 from ambience.search.text import TEXT
-from ambience.settings import Settings
+from ambience.settings import Settings, count_or_cores
 from ambience.settings_sources import load_settings
 from ambience.store.base import (
     RemoveAnnotation,
@@ -219,6 +220,24 @@ class Library(CopyingLibrary):
         """
         self._require_writer()
         return self._parts.placing
+
+    @property
+    def moving_in(self) -> MovingIn:
+        """Takes over collections of other systems.
+
+        Raises:
+            LibraryLockedError: opened for reading.
+        """
+        self._require_writer()
+        parts = self._parts
+        return MovingIn(
+            parts.store,
+            parts.decoder,
+            parts.ingest,
+            specs=lambda: parts.spaces.view.specs,
+            search_imported=parts.spaces.search_imported,
+            threads=count_or_cores(self.settings.ingest.threads),
+        )
 
     @property
     def every_kind(self) -> EveryKind:

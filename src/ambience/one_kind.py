@@ -16,6 +16,7 @@ from ambience.errors import (
     ServiceMismatchError,
     UnknownImageError,
 )
+from ambience.search.imported import fingerprints_of
 from ambience.search.narrowing import Narrowing, narrowed
 from ambience.search.question import Question
 from ambience.spaces import View
@@ -102,7 +103,9 @@ class OneKind:
             expansion=query.expansion,
         )
         if allowed_images is not None:
-            allowed = self.records.feature_ids(search.spec.fingerprint, np.unique(allowed_images))
+            images = np.unique(allowed_images)
+            spaces = [self.records.feature_ids(each, images) for each in fingerprints_of(search)]
+            allowed = np.concatenate(spaces)
             ask = partial(ask, allowed=np.sort(allowed[allowed >= 0]))
         return replace(ask(), note=question.notes.get(self.kind, ""))
 

@@ -383,6 +383,7 @@ class ReadingLibrary:
                 self._parts.changes.coming(kind),
                 left_behind(records, space.spec),
                 note=space.live.note,
+                imported=0 if space.imported is None else len(space.imported),
             )
             for kind, space in view.spaces.items()
         }

@@ -15,8 +15,10 @@ from ambience.gateway import Gateway
 from ambience.maintain import LiveIndex
 from ambience.making import ENGINES, MODEL, engine_settings, kind_settings, make_extractor, search_settings
 from ambience.models.runtime import Models
+from ambience.moving.original_features import imported_spec, is_comparable
 from ambience.search.base import KindSearch, TextSearch
 from ambience.search.embedding import EmbeddingSearch
+from ambience.search.imported import WithImported
 from ambience.search.local import LocalSearch
 from ambience.search.original_figures import (
     DistanceFigures,
@@ -84,7 +86,28 @@ class ConfiguredSpaces:
         self.decoder.require(extractor.need)
         live = _live_index(self.store, extractor.spec, self.settings)
         search = _search(extractor, live, self.store, self.originals, self.settings)
-        return Space(extractor, live, search, _figures(search), _compare(extractor, search))
+        made = Space(extractor, live, search, _figures(extractor.spec, search), _compare(extractor, search))
+        return self.with_imported(made)
+
+    def with_imported(self, space: Space) -> Space:
+        """A space beside which features of the original system are searched.
+
+        Args:
+            space: of a kind.
+
+        Returns:
+            The same where none were imported, or none that can be compared with its own, or where it has them
+            already. Else another one, whose second index is not yet opened.
+        """
+        spec = imported_spec(space.spec)
+        if space.imported is not None or spec is None or not is_comparable(space.spec):
+            return space
+        if not self.store.records.has_space(spec.fingerprint):
+            return space
+        live = _live_index(self.store, spec, self.settings)
+        beside = _vector_search(spec, live, self.store, self.settings)
+        search = WithImported(space.search, beside)
+        return replace(space, search=search, figures=_figures(spec, search), imported=live)
 
     def away_space(self, extractor: Extractor) -> AwaySpace:
         """The space of a kind that another process serves; what its settings say of search is said there.
@@ -153,21 +176,29 @@ def _search(
     extractor: Extractor, live: LiveIndex, store: Store, originals: Originals, settings: Settings
 ) -> LocalSearch | VectorSearch:
     """The read path that a kind's metric wants."""
-    spec, broken = extractor.spec, live.source.distrust
+    spec = extractor.spec
+    if not spec.is_blob:
+        return _vector_search(spec, live, store, settings)
     options_class, given = search_settings(settings, spec)
     options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
-    if spec.is_blob:
-        return LocalSearch(cast(PointExtractor, extractor), live, store, broken, originals, options)
+    points = cast(PointExtractor, extractor)
+    return LocalSearch(points, live, store, live.source.distrust, originals, options)
+
+
+def _vector_search(spec: FeatureSpec, live: LiveIndex, store: Store, settings: Settings) -> VectorSearch:
+    """The read path of single vectors."""
+    options_class, given = search_settings(settings, spec)
+    options = options_from(options_class, given, where=f"kinds.{spec.kind}.search")
     if spec.metric == "cosine":
-        return EmbeddingSearch(spec, live, store, broken, options)
-    return VectorSearch(spec, live, store, broken)
+        return EmbeddingSearch(spec, live, store, live.source.distrust, options)
+    return VectorSearch(spec, live, store, live.source.distrust)
 
 
-def _figures(search: LocalSearch | VectorSearch) -> OriginalFigures:
+def _figures(spec: FeatureSpec, search: KindSearch) -> OriginalFigures:
     """The read path of a kind as the original's clients know it."""
     if isinstance(search, LocalSearch):
         return MatchFigures(search)
-    return EmbeddingFigures(search) if isinstance(search, EmbeddingSearch) else DistanceFigures(search)
+    return EmbeddingFigures(search) if spec.metric == "cosine" else DistanceFigures(search)
 
 
 def _compare(extractor: Extractor, search: KindSearch) -> Compare:

@@ -37,6 +37,8 @@ class Space:
         search: its read path.
         figures: the read path as the original's clients know it.
         compare: compares two pictures with each other.
+        imported: index of features that the original system made, which its read path searches beside; None
+            where there are none that can be compared.
     """
 
     extractor: Extractor
@@ -44,11 +46,22 @@ class Space:
     search: KindSearch
     figures: OriginalFigures
     compare: Compare
+    imported: LiveIndex | None = None
 
     @property
     def spec(self) -> FeatureSpec:
         """What it declares; its fingerprint names the space."""
         return self.extractor.spec
+
+    @property
+    def lives(self) -> tuple[LiveIndex, ...]:
+        """Its indexes."""
+        return (self.live,) if self.imported is None else (self.live, self.imported)
+
+    def open(self) -> list[Problem]:
+        """Opens its indexes; what was found broken."""
+        found = [live.open() for live in self.lives]
+        return [problem for problem in found if problem is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,9 @@ class SpaceMaker(Protocol):
             model: name of the model; "" for what settings say, else the kind's own default.
         """
 
+    def with_imported(self, space: Space) -> Space:
+        """A space beside which imported features are searched, where there are some by now."""
+
     def view(self, spaces: Mapping[str, Space]) -> View:
         """What answers questions over these spaces."""
 
@@ -159,12 +175,13 @@ class Spaces:
     def lives(self) -> list[LiveIndex]:
         """Indexes that this process keeps up to date: those in use; of a writer, also those coming."""
         coming = self.coming.values() if self._store.is_writer else ()
-        return [space.live for space in (*self.view.spaces.values(), *coming)]
+        return [live for space in (*self.view.spaces.values(), *coming) for live in space.lives]
 
     def open(self) -> list[Problem]:
         """Opens the indexes; what was found broken."""
-        found = [live.open() for live in self.lives()]
-        return [problem for problem in found if problem is not None]
+        coming = self.coming.values() if self._store.is_writer else ()
+        spaces = (*self.view.spaces.values(), *coming)
+        return [problem for space in spaces for problem in space.open()]
 
     def catch_up(self) -> None:
         """Brings every index up to date, also where another one cannot be.
@@ -191,6 +208,17 @@ class Spaces:
 
     # --- changing --------------------------------------------------------------------------------------
 
+    def search_imported(self) -> None:
+        """Begins to search imported features of kinds that had none before."""
+        with self._lock:
+            changed = {}
+            for kind, space in self.view.spaces.items():
+                changed[kind] = self._maker.with_imported(space)
+                if changed[kind].imported is not None and space.imported is None:
+                    changed[kind].lives[-1].open()
+            self.view = self._maker.view(changed)
+            self._tell()
+
     def use(self, kind: str, model: str) -> None:
         """Begins to fill a space made with another model; where one was coming, it is given up for this one.
 
@@ -212,7 +240,7 @@ class Spaces:
                 return
             space = self._maker.space(kind, model)
             carry_removals(self._store, now.spec, space.spec)
-            space.live.open()
+            space.open()
             self._note(kind, ModelChoice(now.spec.model, model))
             self._set_coming(kind, space)
 
@@ -301,7 +329,7 @@ class Spaces:
             changed = {kind: self._chosen(space) for kind, space in self.view.spaces.items()}
             for kind, space in changed.items():
                 if space is not self.view.spaces[kind]:
-                    space.live.open()
+                    space.open()
         except BaseException:
             self._choices = before
             raise
@@ -321,6 +349,9 @@ class Spaces:
     def _tell(self) -> None:
         """The records and the write path hear of it: whose rows are current, whose features to make."""
         spaces = self.view.spaces
+        beside = [space.imported for space in (*spaces.values(), *self.coming.values())]
+        specs = [live.spec for live in beside if live is not None]
+        self._store.records.imported = {spec.fingerprint: spec for spec in specs}
         self._store.records.kinds = self.view.specs
         self._store.records.coming = {kind: space.spec for kind, space in self.coming.items()}
         self._ingest.use({kind: tuple(self._extractors(kind)) for kind in spaces})

@@ -187,6 +187,7 @@ class Evidence:
         copy_llr: What the distance proves of "a copy, or a part of one": a natural log-likelihood ratio,
             by the calibration; null where that does not know the kind's features.
         alike_llr: The same of "shows the same sort of thing".
+        is_imported: Whether the image's feature was made by the original system, and imported.
     """
 
     kind: str
@@ -211,6 +212,7 @@ class Evidence:
     words: list[WordMatch] = field(default_factory=list)
     copy_llr: float | None = None
     alike_llr: float | None = None
+    is_imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +475,7 @@ class KindInfo:
         coming: The model that is to take its place.
         note: How the index searches, if not as the settings ask.
         service: The other process that serves this kind.
+        imported: Features of the original system that are searched beside.
     """
 
     title: str
@@ -484,6 +487,7 @@ class KindInfo:
     coming: ComingModel | None = None
     note: str = ""
     service: Service | None = None
+    imported: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def evidence_of(ranking: Ranking, spec: FeatureSpec, score: Score) -> dict[int, 
             orientation=hit.orientation,
             geometry=hit.geometry,
             words=hit.words,
+            is_imported=hit.is_imported,
         )
         for place, hit in enumerate(ranking.hits, 1)
     }

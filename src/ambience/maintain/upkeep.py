@@ -86,16 +86,20 @@ class Upkeep:
         if features:
             self._store.repair()
             self._kept.sweep_orphans(self._store.records)
+        imported = self._store.records.imported
         for kind in kinds:
-            live = next(each for each in self._lives() if each.spec.kind == kind)
-            fingerprint = live.spec.fingerprint
+            live, *others = (each for each in self._lives() if each.spec.kind == kind)
+            beside = [each for each in others if each.spec.fingerprint in imported]
             tell = None if on_progress is None else _about(kind, on_progress)
-            if features:
-                live.mend_all(stop)
-                self._ingest.fill_pending(kind, fingerprint=fingerprint, on_progress=tell, stop=stop)
-            if stop.is_set() or not live.rebuild(tell, stop=stop):
-                raise StoreError(f"stopped before {kind} was made anew; run it again")
-            live.snapshot()
+            for each in (live, *beside):
+                fingerprint = each.spec.fingerprint
+                if features:
+                    each.mend_all(stop)
+                if features and each is live:
+                    self._ingest.fill_pending(kind, fingerprint=fingerprint, on_progress=tell, stop=stop)
+                if stop.is_set() or not each.rebuild(tell, stop=stop):
+                    raise StoreError(f"stopped before {kind} was made anew; run it again")
+                each.snapshot()
 
 
 def _about(kind: str, on_progress: Progress) -> Callable[[int, int], None]:

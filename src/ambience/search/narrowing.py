@@ -11,10 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+import numpy as np
+
 from ambience.answers import Expansion, Hit, Ranking
 from ambience.datatypes import Ids, Picture, QueryVariant
 from ambience.expression import Expression
 from ambience.search.base import KindSearch, TextSearch
+from ambience.search.imported import fingerprints_of
 from ambience.store.selection import Selections
 
 WIDE: Final = 0.25
@@ -94,7 +97,8 @@ class Narrowing:
             hits = self._hits(ranking)
             if k is None or reach is None or len(hits) >= k or len(ranking.hits) < reach:
                 return Ranking(ranking.kind, hits[:k], ranking.pending, ranking.took_s)
-        allowed = self._selections.feature_ids(search.spec.fingerprint, self._all())
+        spaces = [self._selections.feature_ids(each, self._all()) for each in fingerprints_of(search)]
+        allowed = np.sort(np.concatenate(spaces))
         return asked(k, allowed)
 
     def by_text(self, search: TextSearch, text: str, *, k: int) -> Ranking:

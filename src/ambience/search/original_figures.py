@@ -11,10 +11,10 @@ import numpy as np
 
 from ambience.answers import Expansion, OriginalAnswer, Ranking
 from ambience.datatypes import QueryVariant
-from ambience.search.embedding import EmbeddingSearch
+from ambience.search.base import KindSearch
 from ambience.search.local import LocalSearch
 from ambience.search.original_local import OriginalKnobs
-from ambience.search.vector import VectorSearch, check_extent
+from ambience.search.vector import check_extent
 from ambience.settings import setting
 
 LARGEST_K = 2**31 - 1
@@ -66,7 +66,7 @@ class DistanceFigures:
 
     knobs: ClassVar[type[ExtentKnobs]] = ExtentKnobs
 
-    def __init__(self, search: VectorSearch) -> None:
+    def __init__(self, search: KindSearch) -> None:
         self._search = search
 
     def answer(self, variants: Sequence[QueryVariant], knobs: ExtentKnobs) -> OriginalAnswer:
@@ -126,9 +126,6 @@ class EmbeddingFigures(DistanceFigures):
     """
 
     knobs: ClassVar[type[ExpandingKnobs]] = ExpandingKnobs
-
-    def __init__(self, search: EmbeddingSearch) -> None:
-        super().__init__(search)
 
     def _ranking(
         self, variants: Sequence[QueryVariant], knobs: ExtentKnobs, k: int | None, radius: float | None

@@ -94,6 +94,9 @@ class HitDocument(_Document):
     plain_distance: FiniteFloat | None = Field(
         None, description="From the question as it was asked, where `distance` is from a widened one."
     )
+    is_imported: bool = Field(
+        False, description="Whether the image's feature was made by the original system, and imported."
+    )
 
     @classmethod
     def of(cls, hit: Hit) -> "HitDocument":
@@ -107,6 +110,7 @@ class HitDocument(_Document):
             geometry=None if hit.geometry is None else GeometryDocument.of(hit.geometry),
             verdict=hit.verdict,
             plain_distance=hit.plain_distance,
+            is_imported=hit.is_imported,
         )
 
     @property
@@ -120,6 +124,7 @@ class HitDocument(_Document):
             geometry=None if self.geometry is None else self.geometry.geometry,
             verdict=self.verdict,
             plain_distance=self.plain_distance,
+            is_imported=self.is_imported,
         )
 
 

@@ -42,6 +42,7 @@ def left_behind(records: Records, spec: FeatureSpec) -> int:
         .where(spaces.c.kind == spec.kind, tallies.c.image_state != ImageState.PRESENT)
         .group_by(spaces.c.fingerprint)
     )
+    query = query.where(spaces.c.fingerprint.not_in(list(records.imported)))  # those are found
     with records.database.reading() as connection:
         counted = {name: (int(rows), int(done)) for name, rows, done in connection.execute(query)}
     here = counted.pop(spec.fingerprint, (0, 0))[0]

@@ -47,7 +47,7 @@ def check_store(
         )
     yield from _tallies(records)
     yield from _numbers(records)
-    specs = records.specs()
+    specs = {**records.imported, **records.specs()}
     with records.database.reading() as connection:
         kinds = {row.fingerprint: row.kind for row in connection.execute(sa.select(schema.spaces))}
     for fingerprint in sorted(kinds.keys() | set(features.fingerprints())):

@@ -206,7 +206,7 @@ class Store:
         """
         with self._lock:
             self._must_be_open()
-            if fingerprint in {*self.records.specs(), *self.records.kept}:
+            if fingerprint in self.records.in_use:
                 raise StoreError(f"{fingerprint} is in use; `ambience info` names what is not")
             return delete_unused(self.records, self.features, fingerprint)
 

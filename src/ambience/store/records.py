@@ -30,6 +30,8 @@ class Records(Annotated):
         kinds: kind → spec whose fingerprint is the current one; replaced as a whole.
         coming: the same of the models that are to take the place of those.
         kept: further fingerprints that are in use, though not by this process.
+        imported: fingerprint → spec of features that another system made and that are searched beside those
+            of a kind; replaced as a whole.
     """
 
     def __init__(self, database: Database, kinds: Mapping[str, FeatureSpec]) -> None:
@@ -43,6 +45,7 @@ class Records(Annotated):
         self.kinds = dict(kinds)
         self.coming: Mapping[str, FeatureSpec] = {}
         self.kept: frozenset[str] = frozenset()
+        self.imported: Mapping[str, FeatureSpec] = {}
         self._space_ids: dict[str, int] = {}
 
     def image(self, image_id: int) -> ImageRecord:
@@ -215,6 +218,16 @@ class Records(Annotated):
         """Fingerprint → spec of every space that is in use or coming."""
         return {spec.fingerprint: spec for spec in (*self.kinds.values(), *self.coming.values())}
 
+    @property
+    def in_use(self) -> set[str]:
+        """Fingerprints that are searched, coming, or used by other processes."""
+        return {*self.specs(), *self.kept, *self.imported}
+
+    def has_space(self, fingerprint: str) -> bool:
+        """Whether features of a fingerprint were ever stored."""
+        with self.database.reading() as connection:
+            return self._space_id(connection, fingerprint) is not None
+
     def last_seq(self) -> int:
         """The newest change number; 0 in a new library."""
         return self._last("seq")
@@ -352,6 +365,8 @@ class Records(Annotated):
 
     def pending_count(self, fingerprint: str) -> int:
         """How many images `pending` would name in all; cheap, whatever the size of the library."""
+        if fingerprint in self.imported:  # nobody makes such features here
+            return 0
         with self.database.reading() as connection:
             return sum(self._pending_counts(connection, self._space_id(connection, fingerprint)))
 
@@ -373,7 +388,8 @@ class Records(Annotated):
 
     def _records(self, connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[ImageRecord]:
         ids = [row.image_id for row in rows]
-        current = {self._space_id(connection, spec.fingerprint): kind for kind, spec in self.kinds.items()}
+        specs = (*self.imported.values(), *self.kinds.values())
+        current = {self._space_id(connection, spec.fingerprint): spec.kind for spec in specs}
         states: dict[int, dict[str, tuple[FeatureState, str]]] = {each: {} for each in ids}
         for row in _selected(connection, sa.select(schema.features), schema.features.c.image_id, ids):
             if row.space_id in current:

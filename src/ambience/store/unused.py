@@ -26,7 +26,7 @@ def unused_features(records: Records, features: Features) -> list[UnusedFeatures
     Returns:
         By fingerprint; those with nothing stored are left out.
     """
-    current = {*records.specs(), *records.kept}
+    current = records.in_use
     spaces, tallies = schema.spaces, schema.tallies
     done = sa.and_(tallies.c.space_id == spaces.c.space_id, tallies.c.feature_state == FeatureState.DONE)
     query = (

@@ -103,6 +103,7 @@ for _command in (
     tags.tags,
     keys.keys,
     moving.export,
+    moving.import_original,
 ):
     root.add_command(_command)
 

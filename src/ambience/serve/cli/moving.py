@@ -1,14 +1,18 @@
-"""`ambience export`: the library as files that other programs read."""
+"""`ambience export` and `ambience import-original`: libraries as files, and collections of the original."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
-from ambience.serve.cli.output import counted, say, shown_path
+from ambience.serve.cli.output import counted, duration, rate, say, shown, shown_path, write_json
 from ambience.serve.cli.progress import Interruption
 from ambience.serve.cli.session import Session
 from ambience.serve.cli.upkeep import MakingProgress, tell_over
+
+if TYPE_CHECKING:
+    from ambience.moving.import_report import ImportReport
 
 
 @click.command()
@@ -53,3 +57,101 @@ def export(session: Session, folder: Path, kinds: tuple[str, ...], no_features: 
     for kind, count in made.unreadable.items():
         say(f"left out: {counted(count, 'feature')} of {kind}, damaged or gone; see `ambience check`")
     return 0
+
+
+def _places(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> dict[str, Path]:
+    """KIND=FOLDER, as many as there are."""
+    places = {}
+    for each in given:
+        kind, equals, folder = each.partition("=")
+        if not (kind and equals and folder):
+            raise click.BadParameter(f"{each!r} is not KIND=FOLDER, such as phash=/srv/phash_web/data")
+        places[kind] = Path(folder).absolute()
+    return places
+
+
+@click.command("import-original")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--pictures",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Where the pictures lie; features of those that are found are made anew.",
+)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="KIND=FOLDER",
+    callback=_places,
+    help="Where the service of a kind keeps its data, if it is not found below DIR; may be repeated.",
+)
+@click.option(
+    "--ids-from-names",
+    is_flag=True,
+    help="The number that a name begins with is the id, and not the one that it is stored under.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Look at everything, say what would be done, and write nothing."
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_obj
+def import_original(
+    session: Session,
+    folder: Path,
+    pictures: Path | None,
+    services: dict[str, Path],
+    ids_from_names: bool,
+    dry_run: bool,
+    is_json: bool,
+) -> int:
+    """Takes over a collection of the original system, under its old ids.
+
+    DIR holds the folders of its services, which must not run meanwhile; it is only read. Where the picture of
+    an image is found, its features are made anew; of others those of the original are kept, and searched
+    beside (docs/moving.md). Run it again at any time: what is here already is passed over. A server of this
+    library is to be stopped for the time of the import.
+    """
+    from ambience import library
+    from ambience.moving.original_import import OriginalChoice
+
+    choice = OriginalChoice(
+        folder.absolute(),
+        services,
+        None if pictures is None else pictures.absolute(),
+        ids_from_names=ids_from_names,
+        is_dry_run=dry_run,
+    )
+    with (
+        Interruption("finishing the images in work; Ctrl-C again to abort") as interruption,
+        library.open(settings=session.settings, writer=True, purpose="import-original") as opened,
+    ):
+        report = opened.moving_in.original(
+            choice, on_progress=MakingProgress("importing"), stop=interruption.stop
+        )
+    tell_over("")
+    if is_json:
+        write_json(report)
+    else:
+        for line in _lines(report):
+            click.echo(line)
+    if not report.is_whole:
+        say("stopped before the end; the same command goes on from here")
+        return EXIT_INTERRUPTED
+    return 0 if report.pictures or report.known or any(report.features.values()) else 1
+
+
+def _lines(report: "ImportReport") -> list[str]:
+    """What an import did, for people."""
+    speed = report.images / report.took_s if report.took_s > 0 else 0.0
+    written = ", nothing written" if report.is_dry_run else ""
+    lines = [f"{counted(report.images, 'image')} in {duration(report.took_s)} ({rate(speed)}){written}"]
+    figures = [(report.pictures, "with their picture, whose features are made anew")]
+    figures += [(count, f"{kind} of the original kept") for kind, count in report.features.items()]
+    figures += [(report.known, "here already")]
+    lines += [f"  {number:,} {what}" for number, what in figures if number]
+    for row in report.refused:
+        examples = ", ".join(shown(each) for each in row.examples)
+        more = ", …" if row.count > len(row.examples) else ""
+        lines.append(f"  {row.count:,} refused ({row.subject}): {shown(row.reason)}: {examples}{more}")
+    return lines + [f"  {shown(note)}" for note in report.notes]

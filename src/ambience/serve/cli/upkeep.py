@@ -107,7 +107,11 @@ def _note(row: "KindInfo") -> str:
 
 
 def _write_models(kind: str, row: "KindInfo") -> None:
-    """What is changing, and what a change has left behind."""
+    """What is changing, what a change has left behind, and what another system made."""
+    if row.imported:
+        click.echo(
+            f"searched beside {kind}: {counted(row.imported, 'feature')} that the original system made"
+        )
     if row.coming is not None:
         coming = row.coming
         behind = f"; {counted(coming.left_behind, 'picture')} without a file stay behind"

@@ -220,6 +220,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "left_behind": 0,
                 "note": "",
                 "service": None,
+                "imported": 0,
             }
         },
         "annotators": {"text": {"states": {"done": 4000, "pending": 21}, "waits": ""}},

@@ -108,6 +108,9 @@ class EvidenceSchema(BaseModel):
         "by the calibration; null where that does not know the kind's features.",
     )
     alike_llr: float | None = Field(None, description='The same of "shows the same sort of thing".')
+    is_imported: bool = Field(
+        False, description="Whether the image's feature was made by the original system, and imported."
+    )
 
     @classmethod
     def of(cls, evidence: Evidence) -> "EvidenceSchema":
@@ -123,6 +126,7 @@ class EvidenceSchema(BaseModel):
             words=[WordMatchSchema.of(match) for match in evidence.words],
             copy_llr=evidence.copy_llr,
             alike_llr=evidence.alike_llr,
+            is_imported=evidence.is_imported,
         )
 
 
@@ -256,6 +260,7 @@ class KindInfoSchema(BaseModel):
     left_behind: int = Field(description="Images without a file that only another model has a feature of.")
     note: str = Field("", description="How the index searches, if not as the settings ask.")
     service: ServiceSchema | None = Field(None, description="The other process that serves this kind.")
+    imported: int = Field(0, description="Features of the original system that are searched beside.")
 
     @classmethod
     def of(cls, info: KindInfo, service: ServiceSchema | None = None) -> "KindInfoSchema":
@@ -270,6 +275,7 @@ class KindInfoSchema(BaseModel):
             left_behind=info.left_behind,
             note=told(info.note),
             service=service,
+            imported=info.imported,
         )
 
 

@@ -236,6 +236,7 @@ class Library(CopyingLibrary):
             parts.ingest,
             specs=lambda: parts.spaces.view.specs,
             search_imported=parts.spaces.search_imported,
+            remove=self.remove,
             threads=count_or_cores(self.settings.ingest.threads),
         )
 

@@ -7,6 +7,10 @@ USER = "user"
 """Source of tags and captions that people gave; machines never write under it, nor overwrite it."""
 
 
+IMPORT = "import"
+"""Source of tags and captions that a file of another system said; machines never overwrite them either."""
+
+
 class Corner(NamedTuple):
     """A place of a picture, upright, as fractions of its width and height: 0, 0 is the upper left corner."""
 
@@ -92,12 +96,14 @@ class ImageWords:
         tags: of all sources, those of people first, then by falling score.
         captions: of all sources, that of people first.
         states: by annotator, how far it is (a value of `FeatureState`), with the reason where it failed.
+        source_url: where the picture was found, as an imported file says; "" where none does.
     """
 
     lines: tuple[TextLine, ...] = ()
     tags: tuple[Tag, ...] = ()
     captions: tuple[Caption, ...] = ()
     states: dict[str, tuple[str, str]] = field(default_factory=dict)
+    source_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,24 @@ def test_the_command_tells_what_it_did(terminal: Any, made: Collection, tmp_path
 
 
 @pytest.mark.usefixtures("without_embeddings")
+def test_what_a_gallery_said_comes_along(terminal: Any, made: Collection, tmp_path: Path) -> None:
+    made.write(tmp_path / "services", ("phash",))
+    terminal.run("import-original", tmp_path / "services")
+    first, second = (int(each) for each in made.ids[:2])
+    (tmp_path / "id_tags.txt").write_text(json.dumps([{"id": first, "tags": ["beach"]}]), encoding="utf-8")
+    assert "1 taken over" in terminal.run("import-file", tmp_path / "id_tags.txt").out
+    (tmp_path / "ids_to_delete.txt").write_text(json.dumps([second]), encoding="utf-8")
+    kept = terminal.run("import-file", tmp_path / "ids_to_delete.txt", code=1)
+    assert "which is done with --delete alone" in kept.out
+    assert "1 images deleted" in terminal.run("import-file", tmp_path / "ids_to_delete.txt", "--delete").out
+    assert "cannot be read" in terminal.run("import-file", tmp_path / "nothing", code=1).err
+    terminal.run("export", tmp_path / "out", "--no-features")
+    lines = (tmp_path / "out" / "images.jsonl").read_text("utf-8").splitlines()
+    said = {line["image_id"]: [tag["text"] for tag in line["tags"]] for line in map(json.loads, lines)}
+    assert (said[first], second in said, len(said)) == (["beach"], False, 299)
+
+
+@pytest.mark.usefixtures("without_embeddings")
 def test_a_killed_import_is_gone_on_with(terminal: Any, tmp_path: Path) -> None:
     count = 20_000
     hashes = np.random.default_rng(2).integers(0, 256, (count, 72), np.uint8)

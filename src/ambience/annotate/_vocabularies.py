@@ -20,7 +20,7 @@ from ambience.errors import SettingsError, VocabularyError
 from ambience.models.catalog import CATALOG
 from ambience.models.scenes import places
 from ambience.store.sync import sync
-from ambience.words import USER
+from ambience.words import IMPORT, USER
 
 FOLDER, SUFFIX = "vocabularies", ".txt"
 
@@ -31,7 +31,7 @@ MAX_BYTES, MAX_WORDS, MAX_LENGTH = 1_000_000, 10_000, 100
 """Of a file; of a list; letters of one of its words."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_RESERVED = frozenset({USER, *BUILT_IN, *CATALOG})
+_RESERVED = frozenset({USER, IMPORT, *BUILT_IN, *CATALOG})
 
 
 @dataclass(frozen=True, slots=True)

@@ -797,12 +797,14 @@ class Words:
         tags: Those of people first, then by falling score.
         captions: That of people first.
         annotators: By name: text, tags, caption.
+        source_url: Where the picture was found, as an imported file says.
     """
 
     lines: list[TextLine]
     tags: list[Tag]
     captions: list[Caption]
     annotators: dict[str, AnnotatorState]
+    source_url: str = ""
 
 
 SCHEMAS: dict[str, type[Any]] = {

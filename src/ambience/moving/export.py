@@ -268,4 +268,5 @@ def _document(record: ImageRecord, words: ImageWords) -> dict[str, Any]:
         "tags": [asdict(tag) for tag in words.tags],
         "captions": [asdict(caption) for caption in words.captions],
         "text": [asdict(line) for line in words.lines],
+        "source_url": words.source_url or None,
     }

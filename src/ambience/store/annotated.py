@@ -43,6 +43,7 @@ class Annotated(Notes):
     """
 
     annotators: Mapping[str, str] = {}
+    _has_source_urls = False
 
     def words(self, image_ids: Sequence[int]) -> dict[int, ImageWords]:
         """All that is said of images; unknown ids have nothing.
@@ -57,6 +58,7 @@ class Annotated(Notes):
                 [row for part in parts(asked) for row in connection.execute(_of_images(table, part))]
                 for table in tables
             )
+            urls = self._source_urls(connection, asked)
         found: dict[int, _Said] = {each: ([], [], [], {}) for each in asked}
         for row in lines:
             found[row.image_id][0].append(row)
@@ -72,9 +74,19 @@ class Annotated(Notes):
                 tuple(sorted(said, key=lambda tag: (tag.source != USER, -tag.score, tag.text))),
                 tuple(sorted(sentences, key=lambda one: (one.source != USER, one.source))),
                 how_far,
+                urls.get(each, ""),
             )
             for each, (mine, said, sentences, how_far) in found.items()
         }
+
+    def _source_urls(self, connection: sa.Connection, image_ids: Sequence[int]) -> dict[int, str]:
+        table = schema.source_urls
+        if not self._has_source_urls:  # a process that only reads may see the library of an earlier version
+            self._has_source_urls = connection.dialect.has_table(connection, table.name)
+        if not self._has_source_urls:
+            return {}
+        rows = (row for part in parts(image_ids) for row in connection.execute(_of_images(table, part)))
+        return {row.image_id: decoded(row.url) for row in rows}
 
     def lines_after(self, line_id: int, limit: int) -> list[StoredLine]:
         """Lines that were stored after one, by rising number.

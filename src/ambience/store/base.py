@@ -179,6 +179,23 @@ class SetCaption:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class PutImported:
+    """What a file of another system says of an image, under the source "import".
+
+    Attributes:
+        image_id: which.
+        tags: added to those that are there.
+        caption: in place of the imported one before; None leaves that.
+        source_url: where the picture was found, likewise.
+    """
+
+    image_id: int
+    tags: tuple[str, ...] = ()
+    caption: str | None = None
+    source_url: str | None = None
+
+
 Write = (
     PutImage
     | PutFeatures
@@ -190,6 +207,7 @@ Write = (
     | PutAnnotation
     | RemoveAnnotation
     | SetCaption
+    | PutImported
 )
 
 

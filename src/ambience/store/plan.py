@@ -21,6 +21,7 @@ from ambience.store.base import (
     PutAnnotation,
     PutFeatures,
     PutImage,
+    PutImported,
     RemoveAnnotation,
     RemoveFeature,
     RemoveImage,
@@ -166,6 +167,10 @@ class Plan:
             case SetCaption():
                 self._entry(write.image_id)
                 self.words.set_caption(write.image_id, write.text)
+                written = Written(write.image_id, self._next_seq())
+            case PutImported():
+                self._entry(write.image_id)
+                self.words.put_imported(write)
                 written = Written(write.image_id, self._next_seq())
         self.is_changed = True
         return written

@@ -16,16 +16,22 @@ import sqlalchemy as sa
 from ambience.datatypes import FeatureState
 from ambience.errors import OutdatedFeatureError, StoreError, UnknownImageError
 from ambience.store import schema
-from ambience.store.base import REMOVED, PutAnnotation
+from ambience.store.base import REMOVED, PutAnnotation, PutImported
 from ambience.store.schema import encoded
 from ambience.store.validation import stored_tag, stored_text
-from ambience.words import USER, Annotation, Caption, Corner, Tag, TextLine
+from ambience.words import IMPORT, USER, Annotation, Caption, Corner, Tag, TextLine
 
 LONGEST_CAPTION: Final = 10_000
 """Characters of a caption."""
 
 LONGEST_NAME: Final = 64
 """Characters of an annotator's name or of a source."""
+
+LONGEST_URL: Final = 2_083
+"""Characters of an address; no browser of the original's time took longer ones."""
+
+LASTING: Final = (USER, IMPORT)
+"""Sources of what no machine says, nor takes back."""
 
 FARTHEST_CORNER: Final = 1_000.0
 """Text may reach beyond its picture; no corner lies that many pictures away."""
@@ -64,6 +70,9 @@ class WordPlan:
         self.forgotten: set[int] = set()
         self.rows: dict[tuple[int, str], AnnotationRow | None] = {}
         self.captions: dict[int, bytes] = {}
+        self.imported_tags: dict[int, dict[bytes, None]] = {}
+        self.imported_captions: dict[int, bytes] = {}
+        self.source_urls: dict[int, bytes] = {}
 
     def enlist(self, image_id: int) -> None:
         """Every annotator is to look at an image, whatever it said before."""
@@ -81,7 +90,9 @@ class WordPlan:
     def remove_image(self, image_id: int) -> None:
         """Drops all that anybody said of an image."""
         self.forget(image_id)
-        self.captions.pop(image_id, None)
+        self.imported_tags.pop(image_id, None)
+        for said in (self.captions, self.imported_captions, self.source_urls):
+            said.pop(image_id, None)
 
     def checked(self, write: PutAnnotation) -> AnnotationRow:
         """What an annotator says, fit to be stored; nothing changes yet.
@@ -138,6 +149,21 @@ class WordPlan:
         """
         self.captions[image_id] = _stored_caption(text).strip()
 
+    def put_imported(self, write: PutImported) -> None:
+        """What a file of another system says.
+
+        Raises:
+            StoreError: it is no text, or too long; nothing of it is taken up.
+        """
+        tags = dict.fromkeys(stored_tag(tag) for tag in write.tags)
+        caption = None if write.caption is None else _stored_caption(write.caption).strip()
+        url = None if write.source_url is None else _stored_url(write.source_url)
+        self.imported_tags.setdefault(write.image_id, {}).update(tags)
+        if caption is not None:
+            self.imported_captions[write.image_id] = caption
+        if url is not None:
+            self.source_urls[write.image_id] = url
+
     def _put(self, image_id: int, annotator: str, row: AnnotationRow) -> None:
         self.rows[image_id, annotator] = row
         self._names.setdefault(image_id, set()).add(annotator)
@@ -169,23 +195,43 @@ def deletions(plan: WordPlan, removed: Iterable[int]) -> Iterator[tuple[sa.Delet
     forgotten = [{"i": each} for each in plan.forgotten & plan.known]
     yield sa.delete(annotations).where(annotations.c.image_id == image), forgotten
     yield sa.delete(lines).where(lines.c.image_id == image), forgotten
-    yield sa.delete(captions).where(captions.c.image_id == image, captions.c.source != USER), forgotten
-    yield sa.delete(tags).where(tags.c.image_id == image, tags.c.source != USER), forgotten
+    machine = (captions.c.image_id == image, _is_of_a_machine(captions.c.source))
+    yield sa.delete(captions).where(*machine), forgotten
+    yield sa.delete(tags).where(tags.c.image_id == image, _is_of_a_machine(tags.c.source)), forgotten
     renewed = [each for each in plan.rows if each[0] in plan.known]
     said = [{"i": image_id, "a": name} for image_id, name in renewed]
     here = (annotations.c.image_id == image, annotations.c.annotator == sa.bindparam("a"))
     yield sa.delete(annotations).where(*here), said
     of = {name: [{"i": each} for each, by in renewed if by == name] for _, name in renewed}
     yield sa.delete(lines).where(lines.c.image_id == image), of.pop(TEXT, [])
-    machine = (captions.c.image_id == image, captions.c.source != USER)
     yield sa.delete(captions).where(*machine), of.pop(CAPTION, [])
     own = sa.select(annotations.c.annotator).where(annotations.c.image_id == image)
-    others = (tags.c.image_id == image, tags.c.source != USER, tags.c.source.not_in(own))
+    others = (tags.c.image_id == image, _is_of_a_machine(tags.c.source), tags.c.source.not_in(own))
     yield sa.delete(tags).where(*others), of.pop(TAGS, [])
     for name, images in of.items():
         yield sa.delete(tags).where(tags.c.image_id == image, tags.c.source == name), images
     by_user = (captions.c.image_id == image, captions.c.source == USER)
     yield sa.delete(captions).where(*by_user), [{"i": each} for each in plan.captions]
+    yield from _imported_deletions(plan, gone)
+
+
+def _is_of_a_machine(source: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """One condition a name: a list of them cannot stand in a statement that is run for many rows."""
+    return sa.and_(*(source != each for each in LASTING))
+
+
+def _imported_deletions(
+    plan: WordPlan, gone: list[dict[str, Any]]
+) -> Iterator[tuple[sa.Delete, list[dict[str, Any]]]]:
+    captions, tags, urls = schema.captions, schema.tags, schema.source_urls
+    image: sa.BindParameter[int] = sa.bindparam("i")
+    named = (tags.c.image_id == image, tags.c.source == IMPORT, tags.c.tag == sa.bindparam("t"))
+    again = [{"i": each, "t": tag} for each, said in plan.imported_tags.items() for tag in said]
+    yield sa.delete(tags).where(*named), again
+    by_import = (captions.c.image_id == image, captions.c.source == IMPORT)
+    yield sa.delete(captions).where(*by_import), [{"i": each} for each in plan.imported_captions]
+    renewed = [*gone, *({"i": each} for each in plan.source_urls)]
+    yield sa.delete(urls).where(urls.c.image_id == image), renewed
 
 
 def insertions(plan: WordPlan) -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
@@ -222,7 +268,22 @@ def insertions(plan: WordPlan) -> Iterator[tuple[sa.Table, list[dict[str, Any]]]
         for image_id, text in plan.captions.items()
         if text
     ]
+    captions += [
+        {"image_id": image_id, "source": IMPORT, "text": text, "score": 0.0}
+        for image_id, text in plan.imported_captions.items()
+        if text
+    ]
     yield schema.captions, captions
+    yield (
+        schema.tags,
+        [
+            {"image_id": image_id, "source": IMPORT, "tag": tag, "score": 1.0}
+            for image_id, tags in plan.imported_tags.items()
+            for tag in tags
+        ],
+    )
+    urls = [{"image_id": image_id, "url": url} for image_id, url in plan.source_urls.items() if url]
+    yield schema.source_urls, urls
 
 
 def _lines(image_id: int, annotation: Annotation) -> Iterator[dict[str, Any]]:
@@ -283,7 +344,7 @@ def _checked_line(line: TextLine) -> TextLine:
 def _checked_tag(annotator: str, tag: Tag) -> Tag:
     stored_tag(tag.text)
     _check_name(tag.source, "source of a tag")
-    if tag.source == USER or (annotator != TAGS and tag.source != annotator):
+    if tag.source in LASTING or (annotator != TAGS and tag.source != annotator):
         raise StoreError(f"{annotator!r} says tags of the source {tag.source!r}, which is not its own")
     return replace(tag, score=_number(tag.score, "score of a tag"))
 
@@ -291,8 +352,8 @@ def _checked_tag(annotator: str, tag: Tag) -> Tag:
 def _checked_caption(caption: Caption) -> Caption:
     _stored_caption(caption.text)
     _check_name(caption.source, "source of a caption")
-    if caption.source == USER:
-        raise StoreError(f"captions of the source {USER!r} are those that people give")
+    if caption.source in LASTING:
+        raise StoreError(f"captions of the source {caption.source!r} are those that people give")
     return replace(caption, score=_number(caption.score, "score of a caption"))
 
 
@@ -300,6 +361,13 @@ def _stored_caption(text: str) -> bytes:
     raw = stored_text(text, "caption")
     if len(text) > LONGEST_CAPTION:
         raise StoreError(f"the caption has {len(text):,} characters; at most {LONGEST_CAPTION:,} are kept")
+    return raw
+
+
+def _stored_url(url: str) -> bytes:
+    raw = stored_text(url, "address").strip()
+    if len(url) > LONGEST_URL or not url.isprintable():
+        raise StoreError(f"the address {url[:80]!r} is not usable; it has up to {LONGEST_URL:,} characters")
     return raw
 
 

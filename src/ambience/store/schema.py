@@ -160,6 +160,14 @@ text_lines = Table(
     sqlite_autoincrement=True,
 )
 
+source_urls = Table(
+    "source_urls",
+    metadata,
+    Column("image_id", _ROWID, ForeignKey("images.image_id"), primary_key=True, autoincrement=False),
+    Column("url", LargeBinary, nullable=False),
+    comment="where pictures were found, as imported files say",
+)
+
 tag_forms = Table(
     "tag_forms",
     metadata,

@@ -53,7 +53,7 @@ def test_a_library_of_the_version_before_gains_the_table(tmp_path: Path) -> None
         store.commit([image_of(number) for number in range(5)])
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
         lacking = ("models_in_use", "annotators", "annotations", "captions", "text_lines", "tag_forms")
-        for table in (*lacking, "removals_elsewhere", "decisions"):
+        for table in (*lacking, "removals_elsewhere", "decisions", "source_urls"):
             connection.execute(f"DROP TABLE {table}")  # all that the first version lacks
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()

@@ -275,6 +275,7 @@ def test_a_library_of_the_version_before_gains_the_table(tmp_path: Path) -> None
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
         connection.execute("DROP TABLE removals_elsewhere")
         connection.execute("DROP TABLE decisions")
+        connection.execute("DROP TABLE source_urls")
         connection.execute("DROP TABLE tag_forms")
         connection.execute("UPDATE alembic_version SET version_num = '0003'")
         connection.commit()

@@ -104,6 +104,7 @@ for _command in (
     keys.keys,
     moving.export,
     moving.import_original,
+    moving.import_file,
 ):
     root.add_command(_command)
 

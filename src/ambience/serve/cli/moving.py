@@ -1,5 +1,6 @@
-"""`ambience export` and `ambience import-original`: libraries as files, and collections of the original."""
+"""`ambience export`, `import-original`, `import-file`: what leaves a library as files, and what comes in."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ambience.serve.cli.session import Session
 from ambience.serve.cli.upkeep import MakingProgress, tell_over
 
 if TYPE_CHECKING:
-    from ambience.moving.import_report import ImportReport
+    from ambience.moving.import_report import ImportReport, Refused
 
 
 @click.command()
@@ -150,8 +151,60 @@ def _lines(report: "ImportReport") -> list[str]:
     figures += [(count, f"{kind} of the original kept") for kind, count in report.features.items()]
     figures += [(report.known, "here already")]
     lines += [f"  {number:,} {what}" for number, what in figures if number]
-    for row in report.refused:
+    return lines + _refused(report.refused) + [f"  {shown(note)}" for note in report.notes]
+
+
+def _refused(refused: "Sequence[Refused]") -> list[str]:
+    lines = []
+    for row in refused:
         examples = ", ".join(shown(each) for each in row.examples)
         more = ", …" if row.count > len(row.examples) else ""
         lines.append(f"  {row.count:,} refused ({row.subject}): {shown(row.reason)}: {examples}{more}")
-    return lines + [f"  {shown(note)}" for note in report.notes]
+    return lines
+
+
+@click.command("import-file")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--delete", is_flag=True, help="Delete the images that FILE names by bare ids.")
+@click.option(
+    "--dry-run", is_flag=True, help="Look at everything, say what would be done, and write nothing."
+)
+@click.option("--json", "is_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_obj
+def import_file(session: Session, file: Path, delete: bool, dry_run: bool, is_json: bool) -> int:
+    """Takes over tags, captions and addresses that a file says of images.
+
+    FILE is one of the original's: id_tags.txt, id_caption.txt, id_source_url.txt or, with --delete,
+    ids_to_delete.txt (docs/moving.md). Tags and captions get the source "import"; those of people stay. No
+    file of a picture is deleted: those that were uploaded go to the library's trash. A server of this
+    library is to be stopped meanwhile.
+    """
+    from ambience import library
+
+    with (
+        Interruption("finishing the rows in work; Ctrl-C again to abort") as interruption,
+        library.open(settings=session.settings, writer=True, purpose="import-file") as opened,
+    ):
+        report = opened.moving_in.file(
+            file.absolute(),
+            deletes=delete,
+            is_dry_run=dry_run,
+            on_progress=MakingProgress("importing"),
+            stop=interruption.stop,
+        )
+    tell_over("")
+    if is_json:
+        write_json(report)
+    else:
+        speed = report.rows / report.took_s if report.took_s > 0 else 0.0
+        written = ", nothing written" if report.is_dry_run else ""
+        click.echo(f"{counted(report.rows, 'row')} in {duration(report.took_s)} ({rate(speed)}){written}")
+        figures = [(report.said, "taken over"), (report.deleted, "images deleted")]
+        for line in [f"  {number:,} {what}" for number, what in figures if number]:
+            click.echo(line)
+        for line in _refused(report.refused):
+            click.echo(line)
+    if not report.is_whole:
+        say("stopped before the end; the same command takes over the rest")
+        return EXIT_INTERRUPTED
+    return 1 if report.rows and not (report.said or report.deleted) else 0

@@ -166,6 +166,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "tags": _TAGS,
         "captions": _CAPTIONS,
         "annotators": {"text": {"state": "done", "reason": ""}, "tags": {"state": "done", "reason": ""}},
+        "source_url": "",
     },
     "compare_stored": _COMPARISON,
     "compare_sent": _COMPARISON,

@@ -73,6 +73,7 @@ class WordsSchema(BaseModel):
     tags: list[TagSchema] = Field(description="Those of people first, then by falling score.")
     captions: list[CaptionSchema] = Field(description="That of people first.")
     annotators: dict[str, AnnotatorStateSchema] = Field(description="By name: text, tags, caption.")
+    source_url: str = Field("", description="Where the picture was found, as an imported file says.")
 
     @classmethod
     def of(cls, words: ImageWords) -> "WordsSchema":
@@ -85,6 +86,7 @@ class WordsSchema(BaseModel):
                 name: AnnotatorStateSchema(state=FeatureState(state), reason=shown(reason))
                 for name, (state, reason) in words.states.items()
             },
+            source_url=shown(words.source_url),
         )
 
 

@@ -162,7 +162,8 @@ def test_words_that_stand_in_pictures_are_looked_up(library: Library) -> None:
     library._parts.store.submit(
         PutAnnotation(record.image_id, record.sha256, "text", fingerprint, FeatureState.DONE, said)
     )
-    wait_for(lambda: names(library, 'text:"grand hotel"') == {"rocket.jpg"})
+    wait_for(lambda: library.count_images(filter='text:"grand hotel"') == 1)
+    assert names(library, 'text:"grand hotel"') == {"rocket.jpg"}
     assert names(library, "text:hotle && space") == {"rocket.jpg"}
     assert names(library, "text:hotel && cat") == set()
     found = library.search(Query(text="grand hotle"), by=["text"], filter="space")

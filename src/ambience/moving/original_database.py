@@ -3,7 +3,8 @@
 Nothing is written to its folder, no lock file either: the service that owns it must not run meanwhile.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,6 +14,7 @@ import numpy as np
 
 from ambience.datatypes import Ids
 from ambience.errors import StoreError
+from ambience.store.probing import damage_of
 
 KEY_BYTES: Final = 4
 MAX_ORIGINAL_ID: Final = 2**32 - 1
@@ -30,6 +32,8 @@ class OriginalDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = path / "data.mdb" if path.is_dir() else path
+        self._is_sound = False
         try:
             self._environment = lmdb.Environment(
                 str(path), subdir=path.is_dir(), readonly=True, lock=False, create=False, max_dbs=0
@@ -44,12 +48,29 @@ class OriginalDatabase:
 
     def _require_whole(self) -> None:
         """Reading pages beyond the end of a file would kill the process."""
-        file = self._path / "data.mdb" if self._path.is_dir() else self._path
         needed = (self._environment.info()["last_pgno"] + 1) * self._environment.stat()["psize"]
-        if (has := file.stat().st_size) < needed:
+        if (has := self._file.stat().st_size) < needed:
             raise StoreError(
-                f"{file} was cut short: it has {has:,} bytes, and {needed:,} are in use; copy it again"
+                f"{self._file} was cut short: it has {has:,} bytes, and {needed:,} are in use; copy it again"
             )
+
+    @contextmanager
+    def _reading(self) -> Iterator[lmdb.Transaction]:
+        """A transaction; the first one once all pages were read elsewhere, since damaged ones kill a process.
+
+        Raises:
+            StoreError: the environment is damaged.
+        """
+        if not self._is_sound:
+            damage = damage_of(self._path, size=self._file.stat().st_size, is_unnamed=True)
+            if damage:
+                raise self._damaged(damage)
+            self._is_sound = True
+        try:
+            with self._environment.begin() as transaction:
+                yield transaction
+        except lmdb.Error as exc:
+            raise self._damaged(str(exc)) from exc
 
     def ids(self) -> tuple[Ids, int]:
         """All ids, ascending, and how many keys are none.
@@ -60,11 +81,8 @@ class OriginalDatabase:
         Raises:
             StoreError: the environment is damaged.
         """
-        try:
-            with self._environment.begin(buffers=False) as transaction:
-                keys = list(transaction.cursor().iternext(keys=True, values=False))
-        except lmdb.Error as exc:
-            raise self._damaged(exc) from exc
+        with self._reading() as transaction:
+            keys = [bytes(key) for key in transaction.cursor().iternext(keys=True, values=False)]
         whole = [key for key in keys if len(key) == KEY_BYTES]
         ids = np.frombuffer(b"".join(whole), ">u4").astype(np.int64)
         return np.sort(ids), len(keys) - len(whole)
@@ -78,14 +96,9 @@ class OriginalDatabase:
         Raises:
             StoreError: the environment is damaged.
         """
-        try:
-            with self._environment.begin() as transaction:
-                rows = transaction.cursor().iternext()
-                return {
-                    int.from_bytes(key, "big"): bytes(name) for name, key in rows if len(key) == KEY_BYTES
-                }
-        except lmdb.Error as exc:
-            raise self._damaged(exc) from exc
+        with self._reading() as transaction:
+            rows = transaction.cursor().iternext()
+            return {int.from_bytes(key, "big"): bytes(name) for name, key in rows if len(key) == KEY_BYTES}
 
     def values(self, ids: Sequence[int | None]) -> list[bytes | None]:
         """The values of ids.
@@ -96,13 +109,10 @@ class OriginalDatabase:
         Raises:
             StoreError: the environment is damaged.
         """
-        try:
-            with self._environment.begin() as transaction:
-                found: list[Any] = [
-                    None if each is None else transaction.get(each.to_bytes(KEY_BYTES, "big")) for each in ids
-                ]
-        except lmdb.Error as exc:
-            raise self._damaged(exc) from exc
+        with self._reading() as transaction:
+            found: list[Any] = [
+                None if each is None else transaction.get(each.to_bytes(KEY_BYTES, "big")) for each in ids
+            ]
         return found
 
     def first_length(self) -> int:
@@ -114,21 +124,16 @@ class OriginalDatabase:
         Raises:
             StoreError: the environment is damaged.
         """
-        try:
-            with self._environment.begin() as transaction:
-                for key, value in transaction.cursor().iternext():
-                    if len(key) == KEY_BYTES:
-                        return len(value)
-        except lmdb.Error as exc:
-            raise self._damaged(exc) from exc
-        return 0
+        with self._reading() as transaction:
+            rows = transaction.cursor().iternext()
+            return next((len(value) for key, value in rows if len(key) == KEY_BYTES), 0)
 
     def count(self) -> int:
         """How many entries there are."""
         return int(self._environment.stat()["entries"])
 
-    def _damaged(self, exc: lmdb.Error) -> StoreError:
-        return StoreError(f"{self._path} is damaged: {exc}; copy it again, or leave its service out")
+    def _damaged(self, what: str) -> StoreError:
+        return StoreError(f"{self._path} is damaged: {what}; copy it again, or leave its service out")
 
     def close(self) -> None:
         """Closes the files."""

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,7 +10,7 @@ import sqlalchemy as sa
 
 from ambience.datatypes import FeatureState, ImageState
 from ambience.errors import DamagedStoreError, StoreError
-from ambience.store import probe, schema
+from ambience.store import schema
 from ambience.store.backup import BACKUP_NAME, RECORDS_NAME, finish_putting_back, put_back
 from ambience.store.base import Problem
 from ambience.store.database import Database, broken_records
@@ -21,6 +19,7 @@ from ambience.store.environment import DATA_NAME
 from ambience.store.features import Features
 from ambience.store.lock import WriterLock
 from ambience.store.plan_rows import save_numbers
+from ambience.store.probing import damage_of
 from ambience.store.schema import encoded
 from ambience.store.sync import sync
 
@@ -29,10 +28,6 @@ CLEAN_NAME: Final = "closed-cleanly.json"
 
 SHOWN_IDS: Final = 20
 LOST: Final = "the features were damaged, and only they were kept of this picture: send its bytes again"
-
-_PROBE_SHORTEST_S = 60.0
-_PROBE_BYTES_PER_S = 10e6
-"""Slower than any disk that a library is kept on; a walk that takes longer goes round in circles."""
 
 
 def check_folder(folder: Path, *, is_writer: bool) -> None:
@@ -181,18 +176,7 @@ def _damage(folder: Path, *, is_writer: bool) -> str:
     place = folder / FEATURES_NAME
     if not (place / DATA_NAME).exists() or (not is_writer and WriterLock.holder(folder) is not None):
         return ""
-    timeout_s = _PROBE_SHORTEST_S + (place / DATA_NAME).stat().st_size / _PROBE_BYTES_PER_S
-    # A process of its own: a damaged memory map kills whoever reads it (SIGBUS, SIGSEGV).
-    command = [sys.executable, "-P", probe.__file__, str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return f"reading them did not end within {timeout_s:.0f} s"
-    if done.returncode == 0:
-        return ""
-    if done.returncode < 0:
-        return f"reading them ended with signal {-done.returncode}"
-    return (done.stderr.strip().splitlines() or ["unreadable"])[-1]
+    return damage_of(place, size=(place / DATA_NAME).stat().st_size)
 
 
 def _set_aside(place: Path, database: Database, damage: str) -> list[Problem]:

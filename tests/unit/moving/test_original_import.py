@@ -357,6 +357,19 @@ def test_an_environment_that_was_cut_short_is_refused(library: Library, tmp_path
         imported(library, tmp_path)
 
 
+def test_an_environment_with_damaged_pages_is_refused(library: Library, tmp_path: Path) -> None:
+    many = {key(number): bytes([number % 256]) * 72 for number in range(1, 3000)}
+    write_environment(tmp_path / "phashes.lmdb", many)
+    file = tmp_path / "phashes.lmdb" / "data.mdb"
+    with lmdb.open(str(tmp_path / "phashes.lmdb"), readonly=True) as environment:
+        page = environment.stat()["psize"]
+    with file.open("r+b") as opened:
+        opened.seek(4 * page)
+        opened.write(b"\xff" * 20 * page)
+    with pytest.raises(StoreError, match=r"is damaged: .+; copy it again"):
+        imported(library, tmp_path)
+
+
 def test_flat_pictures_match_nothing_by_their_hash(library: Library, tmp_path: Path) -> None:
     write_service(tmp_path, "phash", {1: bytes(72), 2: b"\x80" + bytes(71)})
     imported(library, tmp_path)

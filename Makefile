@@ -80,7 +80,7 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 
 # Each ends with one line, a JSON object of its figures. Inputs are kept in the user's cache folder.
 bench: $(VENV)/.bench  ## all benchmarks; PHOTOS=DIR, QUICK=1 (a subset, minutes), DOCS=1 (write docs/benchmarks.md)
-	for name in ingest extraction embed robustness $(if $(PHOTOS),quality) search 'search --kind local_features' 'search --kind embeddings'; do \
+	for name in ingest extraction embed robustness verdicts $(if $(PHOTOS),quality) search 'search --kind local_features' 'search --kind embeddings'; do \
 	  set -- $$name; program=$$1; shift; \
 	  $(BIN)/python benchmarks/$$program.py "$$@" $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(QUICK),--quick) $(if $(DOCS),--update-docs) || exit 1; \
 	done

@@ -1,13 +1,13 @@
 """What every kind answers to labelled queries: asked once, kept, and merged as often as one likes.
 
-Used by `tools/fit_calibration.py`. Rankings are kept in the cache folder under the code
-that extracts and searches, so that what merges them may change without asking again.
+Used by `tools/fit_calibration.py` and `verdicts.py`. Rankings are kept in the cache folder, query by query,
+under the code that extracts and searches: what merges them may change without asking again, and a run that
+was broken off goes on where it was.
 """
 
 import hashlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -71,19 +71,29 @@ def asked(name: str, material: Material) -> Asked:
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     code = code_stamp(package_files("keypoints.py", "extract", "index", "decode", "search", "models"))
-    keys = "".join(sorted(material.files)) + "".join(_key(query) for query in material.queries)
-    stamp = hashlib.sha256(json.dumps([code, keys, versions(PACKAGES)]).encode()).hexdigest()[:16]
-    folder = cache_folder("labelled-pairs") / f"{name}-{stamp}"
+    whole = json.dumps([code, sorted(material.files), versions(PACKAGES)])
+    folder = cache_folder("labelled-pairs") / f"{name}-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
     folder.mkdir(exist_ok=True)
-    if not (folder / "ready").is_file():
-        _ask_all(material, folder)
-    specs = _specs()
-    header = json.loads((folder / "library.json").read_text(encoding="utf-8"))
-    lines = (folder / "rankings.jsonl").read_text(encoding="utf-8").splitlines()
-    answers = [
-        _answered(query, json.loads(line)) for query, line in zip(material.queries, lines, strict=True)
-    ]
-    return Asked(header, [material.labels.get(key, "") for key in header], specs, answers)
+    kept = _kept(folder / "rankings.jsonl")
+    missing = [query for query in material.queries if _key(query) not in kept]
+    if missing:
+        _ask(missing, material, folder)
+        kept = _kept(folder / "rankings.jsonl")
+    keys = json.loads((folder / "library.json").read_text(encoding="utf-8"))
+    answers = [_answered(query, kept[_key(query)]) for query in material.queries]
+    return Asked(keys, [material.labels.get(key, "") for key in keys], _specs(), answers)
+
+
+def _kept(file: Path) -> dict[str, dict[str, Any]]:
+    """Rankings by query, as far as they were asked; a last line that was cut off is taken away."""
+    if not file.is_file():
+        return {}
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    rows = (json.loads(line) for line in whole.splitlines())
+    return {row["query"]: row for row in rows}
 
 
 def _key(query: Labelled) -> str:
@@ -97,35 +107,35 @@ def _specs() -> "Mapping[str, FeatureSpec]":
     return {kind: each.spec for kind, each in make_extractors(load_settings(environment={})).items()}
 
 
-def _ask_all(material: Material, folder: Path) -> None:
+def _ask(queries: Sequence[Labelled], material: Material, folder: Path) -> None:
+    """Adds the pictures that the library lacks, then asks; each answer is kept as soon as it is there."""
     import ambience
     from ambience.settings_sources import load_settings
 
     silent = {name: {"enabled": False} for name in ("caption", "tags", "text")}
-    settings = load_settings(environment={})
-    settings = replace(settings, annotate=silent)
-    if not (folder / "added").is_file():
-        shutil.rmtree(folder / "library", ignore_errors=True)
+    settings = replace(load_settings(environment={}), annotate=silent)
+    if not (folder / "library.json").is_file():
         with ambience.open(folder / "library", settings=settings, writer=True) as made:
             report = made.add_paths(list(material.files.values()))
             if report.failed:
                 raise RuntimeError(f"{report.failed} pictures could not be added")
-        (folder / "added").touch()
+            records = made.list_images(limit=1_000_000)
+        beside = folder / "library.part"
+        beside.write_text(json.dumps([record.sha256.hex() for record in records]), encoding="utf-8")
+        beside.replace(folder / "library.json")
     with ambience.open(folder / "library", settings=settings) as library:
         records = library.list_images(limit=1_000_000)
         places = {record.image_id: place for place, record in enumerate(records)}
-        (folder / "library.json").write_text(json.dumps([record.sha256.hex() for record in records]))
         same = {record.sha256.hex(): place for place, record in enumerate(records)}
         view = library._parts.spaces.view
-        kept = folder / "rankings.jsonl"
-        done = len(kept.read_text(encoding="utf-8").splitlines()) if kept.is_file() else 0
-        with kept.open("a", encoding="utf-8") as file:
-            for number, query in enumerate(material.queries[done:], done):
-                file.write(json.dumps(_rankings(view, query, places, same)) + "\n")
+        with (folder / "rankings.jsonl").open("a", encoding="utf-8") as file:
+            for number, query in enumerate(queries, 1):
+                row = {"query": _key(query)} | _rankings(view, query, places, same)
+                file.write(json.dumps(row) + "\n")
                 file.flush()
-                if number % 10 == 0:
-                    print(f"\r{folder.name}: {number} of {len(material.queries)}", end="", file=sys.stderr)
-    (folder / "ready").touch()
+                if number % 10 == 0 or number == len(queries):
+                    print(f"\r{folder.name}: {number} of {len(queries)}", end="", file=sys.stderr)
+        print(file=sys.stderr)
 
 
 def _rankings(

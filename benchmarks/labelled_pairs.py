@@ -154,13 +154,15 @@ class Material:
     queries: Sequence[Labelled]
 
 
-def material(part: Part, photos: Path, scenes: Path, folder: Path, *, seed: int = 1) -> Material:
+def material(
+    part: Part, photos: Path | None, scenes: Path | None, folder: Path, *, seed: int = 1
+) -> Material:
     """One part.
 
     Args:
         part: which.
-        photos: folder with a manifest.
-        scenes: folder with a manifest of groups.
+        photos: folder with a manifest, or of pictures without labels; None takes those of scikit-image.
+        scenes: folder with a manifest of groups; None where there is none.
         folder: for made pictures.
         seed: of the split of `robustness.py` and of everything drawn here.
 
@@ -188,7 +190,7 @@ def material(part: Part, photos: Path, scenes: Path, folder: Path, *, seed: int 
         gallery = [*split.queries.tolist(), *rest][: size["gallery"]]
     held, strangers = [found[i] for i in gallery], [found[i] for i in outsiders]
     makers = _Makers(part, held, [found[i] for i in sources], strangers, size, seed, folder)
-    scene = _scene_photos(part, scenes)
+    scene = [] if scenes is None else _scene_photos(part, scenes)
     made = makers.library_pictures()
     files = {photo.key: photo.path for photo in (*held, *scene)} | made
     labels = {photo.key: _label(photo) for photo in held}
@@ -196,7 +198,7 @@ def material(part: Part, photos: Path, scenes: Path, folder: Path, *, seed: int 
     return Material(files, labels, queries)
 
 
-def moved_camera(part: Part, photos: Path, folder: Path, *, seed: int = 1) -> Material:
+def moved_camera(part: Part, photos: Path | None, folder: Path, *, seed: int = 1) -> Material:
     """Pairs of pictures as two photographs of one scene from nearby would be, and others beside them.
 
     Photographs of one scene with a known truth are few. So every pixel of a photograph is given a depth,
@@ -204,7 +206,7 @@ def moved_camera(part: Part, photos: Path, folder: Path, *, seed: int = 1) -> Ma
 
     Args:
         part: which.
-        photos: folder with a manifest.
+        photos: as of `material`.
         folder: for made pictures.
         seed: as of `material`.
 

@@ -220,6 +220,7 @@ class Match:
         odds: natural log-odds that it shows what the query shows, as a copy, a part of one, or where geometry
             proves something in common, the same scene: by all kinds together, whatever the verdict; 0 is as
             likely as not. None where no calibration was asked.
+        copies: other images that are the same picture, best first; filled where an answer is folded.
     """
 
     image_id: int
@@ -228,6 +229,7 @@ class Match:
     orientation: Orientation
     evidence: tuple[Evidence, ...]
     odds: float | None = None
+    copies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,18 @@ def digest_of(query: Query, *facts: object) -> bytes:
     return hashlib.sha256(whole).digest()[:DIGEST_BYTES]
 
 
-def page(ask: Callable[[int], Answer], wanted: Wanted, digest: bytes, cursor: str | None) -> Answer:
+Fold = Callable[[Sequence[Match]], Sequence[Match]]
+"""Makes one match of several that show one picture: the first of them, which names the others as `copies`."""
+
+
+def page(
+    ask: Callable[[int], Answer],
+    wanted: Wanted,
+    digest: bytes,
+    cursor: str | None,
+    *,
+    fold: Fold = tuple,
+) -> Answer:
     """One page of an answer.
 
     Args:
@@ -133,6 +144,7 @@ def page(ask: Callable[[int], Answer], wanted: Wanted, digest: bytes, cursor: st
         wanted: which of its matches.
         digest: of the question.
         cursor: `next` of the page before; None for the first one.
+        fold: what is counted and shown as one match; none of its images comes on another page.
 
     Returns:
         At most `wanted.k` matches that no page before gave; `next` where there may be more, so that the last
@@ -154,27 +166,30 @@ def page(ask: Callable[[int], Answer], wanted: Wanted, digest: bytes, cursor: st
     while True:
         answer = ask(depth)
         took_s += answer.took_s
-        kept = [each for each in answer.matches if each.image_id not in before.given and wanted.keeps(each)]
+        folded = fold([each for each in answer.matches if wanted.keeps(each)])
+        kept = [each for each in folded if before.given.isdisjoint((each.image_id, *each.copies))]
         is_more = len(kept) > room or _is_open(answer, depth, wanted)
         if len(kept) > room or not is_more or depth >= deepest:
             break
         depth = min(deepest, _DEEPER * depth)
     shown = tuple(kept[: max(0, room)])
-    given = before.given.union(match.image_id for match in shown)
+    given = before.given.union(*((match.image_id, *match.copies) for match in shown))
     goes_on = is_more and bool(shown) and len(given) < wanted.most
     following = Cursor(digest, depth, given).encoded() if goes_on else None
     return replace(answer, matches=shown, took_s=took_s, next=following)
 
 
-def told(answer: Answer, *, wanted: Wanted, tell: Callable[[Answer], None]) -> None:
+def told(answer: Answer, *, wanted: Wanted, tell: Callable[[Answer], None], fold: Fold = tuple) -> None:
     """Tells of the first page of an answer that is not whole yet.
 
     Args:
         answer: as far as it is known.
         wanted: which of its matches.
         tell: told of it.
+        fold: as of `page`.
     """
-    tell(replace(answer, matches=tuple(filter(wanted.keeps, answer.matches))[: wanted.k]))
+    folded = fold([each for each in answer.matches if wanted.keeps(each)])
+    tell(replace(answer, matches=tuple(folded[: wanted.k])))
 
 
 def _is_open(answer: Answer, depth: int, wanted: Wanted) -> bool:

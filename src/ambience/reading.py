@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ambience.answers import Answer, Comparison, KindStatus, OriginalAnswer, Query, Ranking
+from ambience.answers import Answer, Comparison, KindStatus, Match, OriginalAnswer, Query, Ranking
 from ambience.composition import compose
 from ambience.datatypes import MAX_IMAGE_ID, FeatureSpec, FeatureState, Ids, ImageRecord, ImageState, Verdict
 from ambience.decode.thumbnail import ThumbnailCache, reduced, thumbnail
@@ -17,6 +17,7 @@ from ambience.errors import (
     UnknownKindError,
 )
 from ambience.extract.base import Extractor
+from ambience.fuse.folding import folded
 from ambience.inventory import AnnotatorInfo, KindInfo, LibraryInfo
 from ambience.one_kind import OneKind
 from ambience.paging import Wanted, digest_of, page, told
@@ -30,6 +31,7 @@ from ambience.spaces import AwaySpace, View
 from ambience.stages import Stages
 from ambience.store.base import Job, Problem
 from ambience.store.carrying import left_behind
+from ambience.store.copy_notes import CopyNotes
 from ambience.store.files import own_bytes
 from ambience.store.lock import WriterLock
 
@@ -194,6 +196,7 @@ class ReadingLibrary:
         verdicts: Sequence[Verdict] | None = None,
         min_score: float = 0.0,
         exclude_self: bool = False,
+        fold: bool = False,
         filter: str | None = None,
         cursor: str | None = None,
         wait_s: float | None = None,
@@ -208,6 +211,8 @@ class ReadingLibrary:
             verdicts: only these.
             min_score: only matches of at least this score, 0–1.
             exclude_self: leave out the images that the query names.
+            fold: make one match of images of the same bytes, and of those that are the query's own picture;
+                it names the others as `copies`.
             filter: only images that it keeps, chosen before ranking; see `docs/filters.md`.
             cursor: `next` of the page before, of the same question; None for the first page.
             wait_s: answer after so many seconds with what is there; at most `search.deadline_s`.
@@ -248,11 +253,19 @@ class ReadingLibrary:
         named = {part.image_id for part in terms(query) if exclude_self and part.image_id is not None}
         most = self.settings.search.max_depth
         wanted = Wanted(k, frozenset(verdicts or ()), min_score, frozenset(named), most)
-        digest = digest_of(query, sorted(by or ()), sorted(verdicts or ()), min_score, exclude_self, filter)
-        tell = None if on_answer is None else partial(told, wanted=wanted, tell=on_answer)
+        digest = digest_of(
+            query, sorted(by or ()), sorted(verdicts or ()), min_score, exclude_self, fold, filter
+        )
+        as_one = self._folded if fold else tuple
+        tell = None if on_answer is None else partial(told, wanted=wanted, tell=on_answer, fold=as_one)
         ask = partial(view.gateway.search, question, same_files=same_files, narrowing=narrowing)
         ask = partial(ask, wait_s=wait_s, on_answer=tell)
-        return page(lambda depth: ask(k=depth), wanted, digest, cursor)
+        return page(lambda depth: ask(k=depth), wanted, digest, cursor, fold=as_one)
+
+    def _folded(self, matches: Sequence[Match]) -> Sequence[Match]:
+        """Matches of one picture as one."""
+        notes = CopyNotes(self._parts.store.records.database)
+        return folded(matches, notes.contents([match.image_id for match in matches]))
 
     def warm_up(self, *, by: Sequence[str] | None = None) -> None:
         """Searches with a picture of nothing, so that the first real search waits for no compiler or model.

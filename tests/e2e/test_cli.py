@@ -52,6 +52,13 @@ def test_a_picture_of_the_library_is_a_question_too(terminal, photographs: Path)
     by_id = json.loads(terminal.run("search", str(asked["image_id"]), "--json").out)["matches"]
     assert asked["image_id"] not in [match["image_id"] for match in by_id]
     assert by_id[0]["verdict"] == "same_file"
+    whole = terminal.run("search", photographs / "chelsea.png", "--fold").out
+    assert whole.count("chelsea") == 1
+    assert "(1 more of this picture)" in whole
+    kept = json.loads(terminal.run("search", photographs / "chelsea.png", "--fold", "--json").out)["matches"][
+        0
+    ]
+    assert {kept["image_id"], *kept["copies"]} == {asked["image_id"], by_id[0]["image_id"]}
 
 
 def test_nothing_found_is_said_and_told_by_the_exit_code(terminal, photographs: Path, tmp_path: Path) -> None:
@@ -162,6 +169,7 @@ def test_a_path_that_is_not_there_fails_beside_those_that_are(terminal, photogra
         (["search", "12", "--by", "hash"], 1, "hash"),
         (["search"], 2, "say what to look for"),
         (["search", "1", "--json", "--paths"], 2, "two forms"),
+        (["search", "--filter", "cat", "--fold"], 2, "--fold is for what a question finds"),
         (["search", "1", "-k", "0"], 2, "0"),
         (["search", "1", "-k", "100000"], 1, "search.max_k"),
         (["search", "999999"], 1, "999999"),

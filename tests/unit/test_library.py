@@ -216,6 +216,20 @@ def test_exclude_self_leaves_room_for_k_others(library: Library) -> None:
     assert matches[0].image_id != 1
 
 
+def test_copies_of_one_picture_are_folded_into_one_match(library: Library) -> None:
+    data = library.file_bytes(1)[0]
+    copies = [library.add_image(data, name=f"copy {number}").image_id for number in range(3)]
+    plain = library.search(Query(data=data), by=["phash"])
+    assert {1, *copies} <= {match.image_id for match in plain.matches}
+    assert all(match.copies == () for match in plain.matches)
+    whole = library.search(Query(data=data), by=["phash"], fold=True)
+    assert {whole.matches[0].image_id, *whole.matches[0].copies} >= {1, *copies}
+    assert {1, *copies}.isdisjoint(match.image_id for match in whole.matches[1:])
+    plain = library.search(Query(data=data), k=1)
+    with pytest.raises(QueryError, match="another question"):
+        library.search(Query(data=data), k=1, fold=True, cursor=plain.next)
+
+
 READER = """
 import sys
 import ambience

@@ -3,6 +3,7 @@
 import base64
 import random
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from ambience.answers import Answer, Evidence, KindStatus, Match, Query
 from ambience.datatypes import MAX_IMAGE_ID, Orientation, Verdict
 from ambience.errors import QueryError
-from ambience.paging import DIGEST_BYTES, Cursor, Wanted, digest_of, page
+from ambience.fuse.folding import folded
+from ambience.paging import DIGEST_BYTES, Cursor, Wanted, digest_of, page, told
 
 DIGEST = bytes(range(DIGEST_BYTES))
 UPRIGHT = Orientation()
@@ -149,6 +151,35 @@ def test_a_score_that_is_one_figure_alone_ends_pages_early() -> None:
     by_color = Ranked({image_id: 0.8 - image_id / 50 for image_id in range(40)}, Verdict.SAME_COLORS)
     assert len(page(by_color.ask, Wanted(10, min_score=0.7), DIGEST, None).matches) == 6
     assert by_color.depths == [11]
+
+
+def test_what_is_folded_counts_once_and_comes_on_no_other_page() -> None:
+    """Twelve images of four pictures: 0, 4 and 8 are one, 1, 5 and 9 another, and so on."""
+    ranked = Ranked({image_id: 0.8 - image_id / 100 for image_id in range(12)})
+
+    def fold(matches: Sequence[Match]) -> tuple[Match, ...]:
+        return folded(matches, {each.image_id: bytes([each.image_id % 4]) for each in matches})
+
+    first = page(ranked.ask, Wanted(2), DIGEST, None, fold=fold)
+    assert [(each.image_id, each.copies) for each in first.matches] == [(0, ()), (1, ())]
+    second = page(ranked.ask, Wanted(2), DIGEST, first.next, fold=fold)
+    assert [each.image_id for each in second.matches] == [2, 3]
+    assert second.next is None or not page(ranked.ask, Wanted(2), DIGEST, second.next, fold=fold).matches
+    whole = page(ranked.ask, Wanted(4), DIGEST, None, fold=fold)
+    assert [each.image_id for each in whole.matches] == [0, 1, 2, 3]
+    assert whole.matches[0].copies in {(4,), (4, 8)}
+
+
+def test_an_answer_on_its_way_is_folded_as_well() -> None:
+    ranked = Ranked({image_id: 0.8 - image_id / 100 for image_id in range(4)})
+    seen: list[Answer] = []
+    told(
+        ranked.ask(4),
+        wanted=Wanted(3),
+        tell=seen.append,
+        fold=lambda matches: folded(matches, {0: b"a", 1: b"a", 2: b"b", 3: b"c"}),
+    )
+    assert [(each.image_id, each.copies) for each in seen[0].matches] == [(0, (1,)), (2, ()), (3, ())]
 
 
 def test_pages_end_at_the_greatest_depth() -> None:

@@ -167,6 +167,7 @@ class Client:
         verdicts: Sequence[str] = (),
         filter: str | None = None,
         exclude_self: bool | None = None,
+        fold: bool | None = None,
         cursor: str | None = None,
         wait: float | None = None,
         aqe_n: int | None = None,
@@ -188,6 +189,7 @@ class Client:
             verdicts: only these.
             filter: only images that it keeps, such as "winter && !forest".
             exclude_self: leave out the images that the question names.
+            fold: make one hit of copies of one picture.
             cursor: `next` of the page before.
             wait: answer after so many seconds with what is there.
             aqe_n: nearest pictures that widen the question.
@@ -206,6 +208,7 @@ class Client:
             "verdicts": list(verdicts) or None,
             "filter": filter,
             "exclude_self": exclude_self,
+            "fold": fold,
             "cursor": cursor,
             "wait": wait,
             "aqe_n": aqe_n,

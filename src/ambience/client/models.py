@@ -571,6 +571,7 @@ class Match:
             where geometry proves something in common, the same scene; by all kinds together, whatever the
             verdict. null where the calibration has no say.
         place: The rectangle of the image that the query covers, in its pixels; where proven.
+        copies: Other images of the same picture, where `fold` was asked for.
     """
 
     image_id: int
@@ -583,6 +584,7 @@ class Match:
     image: ImageSummary
     odds: float | None = None
     place: Box | None = None
+    copies: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

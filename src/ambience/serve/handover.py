@@ -184,6 +184,7 @@ class Handover:
         verdicts: Sequence[Verdict] | None = None,
         min_score: float = 0.0,
         exclude_self: bool = False,
+        fold: bool = False,
         filter: str | None = None,
         cursor: str | None = None,
     ) -> Answer:
@@ -196,6 +197,7 @@ class Handover:
             verdicts=None if verdicts is None else list(verdicts),
             min_score=min_score,
             exclude_self=exclude_self,
+            fold=fold,
             filter=filter,
             cursor=cursor,
         )

@@ -62,6 +62,7 @@ FILE_KIND = "sha256"
     "it lists them, newest first.",
 )
 @click.option("-k", "k", metavar="N", type=click.IntRange(min=1), help="At most so many hits.")
+@click.option("--fold", is_flag=True, help="Make one hit of copies of one picture, and say how many it has.")
 @click.option("--json", "is_json", is_flag=True, help="Print the whole answer as JSON.")
 @click.option("--paths", is_flag=True, help="Print the paths alone, one a line, best first.")
 @click.option("--open", "opens", is_flag=True, help="Open the best hit with your picture viewer.")
@@ -75,6 +76,7 @@ def search(
     kinds: tuple[str, ...],
     filter_text: str | None,
     k: int | None,
+    fold: bool,
     is_json: bool,
     paths: bool,
     opens: bool,
@@ -103,6 +105,8 @@ def search(
     if picture is None and not texts and not minuses and filter_text is not None:
         if kinds:
             raise click.UsageError("--by says what to ask of a picture or of words; a filter alone asks none")
+        if fold:
+            raise click.UsageError("--fold is for what a question finds; a filter alone asks none")
         return listing(session, filter_text, k=k, is_json=is_json, paths=paths, opens=opens)
     from ambience.search.combination import described
 
@@ -110,7 +114,7 @@ def search(
     name = described(question)
     by = [kind for word in kinds for kind in word.split(",") if kind] or None
     with session.reading() as library:
-        answer = library.search(question, by=by, k=k, exclude_self=True, filter=filter_text)
+        answer = library.search(question, by=by, k=k, exclude_self=True, fold=fold, filter=filter_text)
         records = library.images([match.image_id for match in answer.matches])
     matches = [match for match in answer.matches if match.image_id in records]
     if is_json:
@@ -249,13 +253,17 @@ def _write_matches(
                 *([] if is_worded else [words]),
                 f"{match.score:.2f}",
                 *(figures.get(kind, "–") for kind in kinds),
-                _place(records[match.image_id]),
+                _place(records[match.image_id]) + _copies(match),
             ]
         )
     leading = ["#", "id", *([] if is_worded else ["what it is"]), "score"]
     header = [*leading, *(kind.removesuffix("_features") for kind in kinds), "picture"]
     figured = range(len(leading), len(leading) + len(kinds))
     write_table(header, rows, right=frozenset({0, 1, len(leading) - 1, *figured}), spare=frozenset(figured))
+
+
+def _copies(match: "Match") -> str:
+    return f" ({len(match.copies):,} more of this picture)" if match.copies else ""
 
 
 def _figure(evidence: "Evidence") -> str:
@@ -371,6 +379,7 @@ def _as_document(
                 "score": match.score,
                 "orientation": match.orientation,
                 "evidence": match.evidence,
+                "copies": match.copies,
             }
             for rank, match in enumerate(matches, start=1)
         ],

@@ -38,6 +38,7 @@ class Knobs:
     verdicts: list[Verdict] | None
     min_score: float
     exclude_self: bool
+    fold: bool
     filter: str | None
     cursor: str | None
     wait_s: float | None
@@ -136,6 +137,7 @@ def knobs_of(form: Form, *, max_k: int) -> Knobs:
         verdicts=_verdicts(form),
         min_score=form.number("min_score", least=0, most=1) or 0.0,
         exclude_self=form.flag("exclude_self"),
+        fold=form.flag("fold"),
         filter=form.text("filter", most=LONGEST_FILTER),
         cursor=form.text("cursor", most=LONGEST_CURSOR),
         wait_s=form.number("wait", least=0),

@@ -93,6 +93,7 @@ _MATCH: dict[str, Any] = {
     "orientation": _UPRIGHT,
     "place": _PLACE,
     "evidence": _EVIDENCE,
+    "copies": [],
     "image": _SUMMARY,
 }
 _STATUSES: list[dict[str, Any]] = [

@@ -147,6 +147,7 @@ class MatchSchema(BaseModel):
         None, description="The rectangle of the image that the query covers, in its pixels; where proven."
     )
     evidence: list[EvidenceSchema]
+    copies: list[int] = Field([], description="Other images of the same picture, where `fold` was asked for.")
     image: ImageSummary
 
 
@@ -419,6 +420,7 @@ class Shaper:
                 orientation=OrientationSchema.of(match.orientation),
                 place=_place(match, records[match.image_id]),
                 evidence=[EvidenceSchema.of(evidence) for evidence in match.evidence],
+                copies=list(match.copies),
                 image=self.summary(records[match.image_id]),
             )
             for match in matches

@@ -76,6 +76,11 @@ _KNOBS: dict[str, Any] = {
         "(docs/filters.md).",
     },
     "exclude_self": {"type": "boolean", "description": "Leave out the images that the question names."},
+    "fold": {
+        "type": "boolean",
+        "description": "Make one hit of images of the same bytes, and of those that are the question's own "
+        "picture; its `copies` names the others.",
+    },
     "cursor": {
         "type": "string",
         "maxLength": LONGEST_CURSOR,
@@ -182,6 +187,7 @@ class LinkFields(BaseModel):
         examples=["winter && !forest"],
     )
     exclude_self: bool | None = Field(None, description="Leave out the images that the question names.")
+    fold: bool | None = Field(None, description="Make one hit of copies of one picture.")
     cursor: str | None = Field(None, description="`next` of the page before, of the same question.")
     wait: float | None = Field(None, ge=0, description="Answer after so many seconds with what is there.")
     aqe_n: int | None = Field(None, ge=0, description="Nearest pictures that widen the question.")

@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -50,6 +51,7 @@ from ambience.errors import (
     UnknownKindError,
     UnsupportedFormatError,
 )
+from ambience.fuse.folding import folded
 from ambience.ingest.progress import IngestProgress, IngestReport
 from ambience.inventory import KindInfo, LibraryInfo, UnusedFeatures
 from ambience.paging import Wanted, digest_of, page
@@ -469,6 +471,7 @@ class MemoryLibrary:
         verdicts=None,
         min_score=0.0,
         exclude_self=False,
+        fold=False,
         filter=None,
         cursor=None,
         wait_s=None,
@@ -503,7 +506,9 @@ class MemoryLibrary:
         matches.sort(key=lambda match: (order.index(match.verdict), -match.score))
         answer = Answer(tuple(matches), tuple(statuses), time.perf_counter() - started)
         wanted = Wanted(k or self.settings.search.k, verdicts or (), min_score)
-        return page(lambda _depth: answer, wanted, digest_of(query, by, verdicts, min_score, filter), cursor)
+        digest = digest_of(query, by, verdicts, min_score, fold, filter)
+        as_one = partial(folded, contents={}) if fold else tuple
+        return page(lambda _depth: answer, wanted, digest, cursor, fold=as_one)
 
     def info(self):
         kinds = {

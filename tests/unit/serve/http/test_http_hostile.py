@@ -32,6 +32,7 @@ NAMES = st.sampled_from(
         "min_score",
         "verdicts",
         "exclude_self",
+        "fold",
         "tags",
         "name",
         "id",

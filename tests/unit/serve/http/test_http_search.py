@@ -54,6 +54,18 @@ def test_knobs_narrow_the_answer(filled, picture):
     assert 1 not in [match["image_id"] for match in ids]
 
 
+def test_copies_of_one_picture_are_one_hit_where_that_is_asked_for(filled, picture):
+    twin = filled.post("/v1/images", files={"image": ("twin.png", picture(1))}).json()["image_id"]
+
+    def ask(**fields):
+        sent = {"image": ("q", picture(1))}
+        matches = filled.post("/v1/search", files=sent, data=fields).json()["matches"]
+        return {match["image_id"]: match["copies"] for match in matches if match["verdict"] == "same_picture"}
+
+    assert ask() == {1: [], twin: []}
+    assert ask(fold="true") == {1: [twin]}
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -73,6 +85,7 @@ def test_knobs_narrow_the_answer(filled, picture):
         ({"image_id": 1, "min_score": 2}, "min_score"),
         ({"image_id": 1, "min_score": "1e999"}, "min_score"),
         ({"image_id": 1, "exclude_self": "perhaps"}, "exclude_self"),
+        ({"image_id": 1, "fold": "perhaps"}, "fold"),
         ({"text": "sea"}, "(color, phash) none takes words"),
         ({"text": "sea", "by": "phash"}, "(phash) none takes words"),
         ({"text": " "}, "the text is empty"),

@@ -71,6 +71,7 @@ _EVIDENCE: list[dict[str, Any]] = [
         "words": [],
         "copy_llr": 9.12,
         "alike_llr": 4.36,
+        "is_imported": False,
     },
     {
         "kind": "color",
@@ -83,6 +84,7 @@ _EVIDENCE: list[dict[str, Any]] = [
         "words": [],
         "copy_llr": 3.42,
         "alike_llr": 0.38,
+        "is_imported": False,
     },
 ]
 _MATCH: dict[str, Any] = {

@@ -290,6 +290,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "geometry": None,
                 "verdict": None,
                 "plain_distance": None,
+                "is_imported": False,
             }
         ],
         "pending": 0,

@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from ambience.answers import Hit  # noqa: E402
-from ambience.fuse.calibration import Calibration, Claim, shipped, to_document  # noqa: E402
+from ambience.fuse.calibration import Calibration, Claim, Scale, shipped, to_document  # noqa: E402
 from ambience.fuse.evidence import readings  # noqa: E402
-from ambience.fuse.fitting import LabelledReading, fit_claim, fit_slope, log_loss  # noqa: E402
+from ambience.fuse.fitting import LabelledReading, fit_claim, fit_last, log_loss  # noqa: E402
 from ambience.fuse.verdict import merge  # noqa: E402
 from ambience.search.vector import score  # noqa: E402
 from kept_rankings import Answered, Asked, asked  # noqa: E402
@@ -36,6 +36,9 @@ Keep = Callable[[int], bool]
 """Whether answers of a group are taken."""
 
 OUT = ROOT / "src" / "ambience" / "fuse" / "data" / "calibration.json"
+
+PARTS = 4
+"""Parts of the pairs, each judged by a fit to the others for the last step."""
 
 SCORED = ("same_picture", "edited", "part", "same_scene", "look_alike")
 """Verdicts whose score is a probability; that of equal bytes is 1."""
@@ -90,7 +93,7 @@ def grouped(asked: Sequence[Asked]) -> Iterator[tuple[Asked, Answered, int]]:
 
 
 def fitted(asked: Sequence[Asked], *, keep: Keep = lambda group: True) -> Calibration:
-    """Scales and weights of all claims, without slopes."""
+    """Scales and weights of all claims, without the last step."""
     witnesses, offsets, provenance = {}, {}, {}
     for claim in Claim:
         rows = list(rows_of(claim, asked, keep=keep))
@@ -109,22 +112,27 @@ def fitted(asked: Sequence[Asked], *, keep: Keep = lambda group: True) -> Calibr
     return Calibration(fingerprints, witnesses, offsets, {}, provenance)
 
 
-def slopes_of(asked: Sequence[Asked]) -> dict[str, tuple[float, float]]:
-    """The last step: log-odds of verdicts, by a fit to the other half, against whether they were right."""
-    told: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    for half in (0, 1):
-        learned = fitted(asked, keep=lambda group: group % 2 != half)  # noqa: B023  called at once
+def last_of(asked: Sequence[Asked]) -> tuple[dict[str, Scale], dict[str, dict[str, float]]]:
+    """The last step: log-odds of verdicts, by fits to the other parts, against whether they were right.
+
+    Returns:
+        By verdict a scale, and what it was fitted to: pairs, and the share that was right.
+    """
+    told: dict[str, list[tuple[float, bool, int]]] = defaultdict(list)
+    for part in range(PARTS):
+        learned = fitted(asked, keep=lambda group: group % PARTS != part)  # noqa: B023  called at once
         for found, answer, group in grouped(asked):
-            if group % 2 == half:
+            if group % PARTS == part:
                 for verdict, value, right in judged(answer, found, learned):
-                    told[verdict].append((value, right))
-    slopes = {}
+                    told[verdict].append((value, right, group))
+    last, facts = {}, {}
     for verdict in SCORED:
         if told[verdict]:
-            values, right = (np.array(each) for each in zip(*told[verdict], strict=True))
+            values, right, groups = (np.array(each) for each in zip(*told[verdict], strict=True))
             p = np.clip(values, 1e-6, 1 - 1e-6)
-            slopes[verdict] = fit_slope(np.log(p / (1 - p)), right.astype(bool))
-    return slopes
+            last[verdict] = fit_last(np.log(p / (1 - p)), right.astype(bool), groups)
+            facts[verdict] = {"pairs": len(right), "of which right": round(float(right.mean()), 4)}
+    return last, facts
 
 
 def judged(answer: Answered, found: Asked, calibration: Calibration) -> Iterator[tuple[str, float, bool]]:
@@ -154,20 +162,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = material("fit", given.photos, scenes, folder / "made-fit", seed=given.seed)
     moved = moved_camera("fit", given.photos, folder / "made-camera-fit", seed=given.seed)
     found = [asked("fit", made), asked("camera-fit", moved)]
-    calibration = fitted(found)
+    calibration, (last, facts) = fitted(found), last_of(found)
     provenance = {
         "fitted": datetime.now(UTC).date().isoformat(),
         "photos": f"{given.photos.resolve().name}, seed {given.seed}: {len(made.files)} pictures in the "
         f"library, {len(made.queries) + len(moved.queries)} queries; none shows a query source or an "
         "outsider of benchmarks/robustness.py",
         "claims": dict(calibration.provenance),
+        "verdicts": facts,
     }
     document = to_document(
         Calibration(
             calibration.fingerprints,
             calibration.witnesses,
             calibration.offsets,
-            slopes_of(found),
+            last,
             provenance,
         )
     )

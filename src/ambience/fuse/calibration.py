@@ -20,7 +20,7 @@ from typing import Any
 from ambience.datatypes import FeatureSpec
 from ambience.errors import SettingsError
 
-FORM = 1
+FORM = 2
 """Form of the file, raised when its layout changes."""
 
 CLAMP = math.log(1e4)
@@ -47,7 +47,7 @@ class Scale:
 
     Attributes:
         figures: rising.
-        llrs: natural logarithms, one a figure; rising or falling throughout.
+        llrs: natural logarithms, one a figure; never falling, or never rising.
     """
 
     figures: tuple[float, ...]
@@ -87,7 +87,18 @@ class Witness:
     weight: float
 
     def llr(self, level: str, figure: float | None) -> float:
-        """The log-likelihood ratio of what the kind gave; 0 of a level that the fit has not seen."""
+        """The log-likelihood ratio of what the kind gave.
+
+        Args:
+            level: in which manner it gave its figure.
+            figure: in its own unit; None of levels without one.
+
+        Returns:
+            0 of a level that the fit has not seen; but one that is parted by what another kind said, such as
+            "distance pixels differ", is then read as the undivided one, "distance".
+        """
+        if level not in self.scales and level not in self.levels:
+            level = level.partition(" ")[0]
         scale = self.scales.get(level)
         if scale is None or figure is None:
             return self.levels.get(level, 0.0)
@@ -103,15 +114,15 @@ class Calibration:
         witnesses: by claim, by kind.
         offsets: by claim, the log-odds before any kind is heard: how often the claim held among what was
             answered in the fit.
-        slopes: by verdict, (slope, offset) of the last step: from the log-odds that the verdict is right to
-            those that were observed.
+        last: by verdict, the last step: from the log-odds that the verdict is right to those that were
+            observed; never falling. A verdict without one keeps its log-odds.
         provenance: what it was fitted to, when, and how well it held on pictures apart.
     """
 
     fingerprints: Mapping[str, str]
     witnesses: Mapping[Claim, Mapping[str, Witness]]
     offsets: Mapping[Claim, float]
-    slopes: Mapping[str, tuple[float, float]]
+    last: Mapping[str, Scale]
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def knows(self, spec: FeatureSpec) -> bool:
@@ -133,9 +144,9 @@ class Calibration:
         return self.offsets[claim] + sum(told)
 
     def probability(self, verdict: str, log_odds: float) -> float:
-        """How often a verdict with these log-odds was right, 0–1; rises with the log-odds."""
-        slope, offset = self.slopes.get(verdict, (1.0, 0.0))
-        return logistic(slope * log_odds + offset)
+        """How often a verdict with these log-odds was right, 0–1; never falls with the log-odds."""
+        scale = self.last.get(verdict)
+        return logistic(log_odds if scale is None else scale.at(log_odds))
 
 
 def logistic(log_odds: float) -> float:
@@ -181,10 +192,7 @@ def from_document(document: Mapping[str, Any]) -> Calibration:
             for claim in Claim
         },
         offsets={claim: _finite(document["claims"][claim]["offset"]) for claim in Claim},
-        slopes={
-            verdict: (_finite(slope), _finite(offset))
-            for verdict, (slope, offset) in document["slopes"].items()
-        },
+        last={verdict: _scale(knots) for verdict, knots in document["last"].items()},
         provenance=document["provenance"],
     )
 
@@ -202,23 +210,14 @@ def to_document(calibration: Calibration) -> dict[str, Any]:
                     kind: {
                         "weight": round(witness.weight, 4),
                         "levels": {name: round(llr, 4) for name, llr in witness.levels.items()},
-                        "scales": {
-                            name: [
-                                [round(figure, 6), round(llr, 4)]
-                                for figure, llr in zip(scale.figures, scale.llrs, strict=True)
-                            ]
-                            for name, scale in witness.scales.items()
-                        },
+                        "scales": {name: _knots(scale) for name, scale in witness.scales.items()},
                     }
                     for kind, witness in calibration.witnesses[claim].items()
                 },
             }
             for claim in Claim
         },
-        "slopes": {
-            verdict: [round(slope, 4), round(offset, 4)]
-            for verdict, (slope, offset) in calibration.slopes.items()
-        },
+        "last": {verdict: _knots(scale) for verdict, scale in calibration.last.items()},
     }
 
 
@@ -228,6 +227,10 @@ def _witness(document: Mapping[str, Any]) -> Witness:
         levels={name: _finite(llr) for name, llr in document["levels"].items()},
         weight=_finite(document["weight"]),
     )
+
+
+def _knots(scale: Scale) -> list[list[float]]:
+    return [[round(figure, 6), round(llr, 4)] for figure, llr in zip(scale.figures, scale.llrs, strict=True)]
 
 
 def _scale(knots: list[list[float]]) -> Scale:

@@ -17,6 +17,11 @@ ABSENT = "absent"
 FLAT = "flat"
 """Level of a figure between pictures of which one is too plain to tell anything."""
 
+DIFFERING = "pixels differ"
+"""Ends levels of what other kinds give of `Claim.COPY`, parted by a space, where a proof by geometry found
+the pixels to differ. A hash not far off says much for a copy among all pictures, and little among those that
+lie on each other with pixels that differ: the next frame of a film has one as well."""
+
 FRAME, CHANCE = "frame", "chance"
 """Heard like kinds of their own: how far two pictures fill each other's frame, of `Claim.UNALTERED`; and how
 surely chance is ruled out as the cause of a proof by geometry, of the other claims."""
@@ -49,7 +54,8 @@ def readings(hits: Mapping[str, Hit], specs: Mapping[str, FeatureSpec], claim: C
 
     Returns:
         By kind; and of the proof by geometry under `FRAME` its `frame_deviation`, or under `CHANCE` −log10 of
-        the expected number of chance matches as good.
+        the expected number of chance matches as good. Where that proof found pixels to differ, levels of
+        `Claim.COPY` of kinds without a proof end in `DIFFERING`.
     """
     given = {
         kind: reading(hits[kind], spec) if kind in hits else Reading(ABSENT) for kind, spec in specs.items()
@@ -62,7 +68,16 @@ def readings(hits: Mapping[str, Hit], specs: Mapping[str, FeatureSpec], claim: C
         elif hit.geometry is not None:
             score = min(max(-hit.geometry.log10_chance, LEAST_SCORE), MOST_SCORE)
             given[of_proof] = Reading(_level(hit.geometry), score)
-    return given
+    differ = any(hit.geometry is not None and hit.geometry.is_copy is False for hit in hits.values())
+    return _where_pixels_differ(given, hits) if differ and claim is Claim.COPY else given
+
+
+def _where_pixels_differ(given: Mapping[str, Reading], hits: Mapping[str, Hit]) -> dict[str, Reading]:
+    proving = {CHANCE, *(kind for kind, hit in hits.items() if hit.geometry is not None)}
+    return {
+        kind: each if kind in proving else Reading(f"{each.level} {DIFFERING}", each.figure)
+        for kind, each in given.items()
+    }
 
 
 def llrs(given: Mapping[str, Reading], claim: Claim, calibration: Calibration) -> dict[str, float]:

@@ -140,6 +140,22 @@ def fit_weights(llrs: Vector, holds: NDArray[np.bool_]) -> tuple[Vector, float]:
     return beta[:-1], float(beta[-1])
 
 
+def fit_last(log_odds: Vector, is_right: NDArray[np.bool_], groups: NDArray[np.int64]) -> Scale:
+    """From log-odds that a verdict is right to those that were observed: isotonic or logistic regression.
+
+    Args:
+        log_odds: (N,).
+        is_right: (N,) what was observed.
+        groups: (N,) pairs of one group are never parted between the folds that choose.
+
+    Returns:
+        A scale that never falls.
+    """
+    if min(is_right.sum(), (~is_right).sum()) < LEAST_EACH:
+        return _logistic_scale(log_odds, is_right, 0.0, rises=True)
+    return _scale(log_odds, is_right, groups % FOLDS, 0.0, rises=True)
+
+
 def fit_slope(log_odds: Vector, is_right: NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and offset that take log-odds to those that were observed.
 
@@ -206,13 +222,20 @@ def _scales(rows: Sequence[LabelledReading], kinds: Sequence[str]) -> dict[str, 
 
 
 def _scales_of(rows: Sequence[tuple[LabelledReading, Reading]]) -> Scales:
-    """Scales and levels of one kind."""
-    prior = _ratio(sum(row.holds for row, _ in rows), len(rows))
+    """Scales and levels of one kind.
+
+    A level that is parted from others by what another kind said (behind a space) is compared with its own
+    part alone: the other kind has already told how likely the claim is there.
+    """
     by_level: dict[str, list[tuple[LabelledReading, Reading]]] = defaultdict(list)
+    by_part: dict[str, list[bool]] = defaultdict(list)
     for row, reading in rows:
         by_level[reading.level].append((row, reading))
+        by_part[_part(reading.level)].append(row.holds)
     scales, levels = {}, {}
     for level, members in by_level.items():
+        part = by_part[_part(level)]
+        prior = _ratio(sum(part), len(part))
         holds = np.array([row.holds for row, _ in members])
         levels[level] = _clamped(_ratio(int(holds.sum()), len(holds)) - prior)
         is_figured = members[0][1].figure is not None
@@ -223,21 +246,33 @@ def _scales_of(rows: Sequence[tuple[LabelledReading, Reading]]) -> Scales:
     return scales, levels
 
 
-def _scale(figures: Vector, holds: NDArray[np.bool_], folds: NDArray[Any], prior: float) -> Scale:
-    """The better of both ways on folds apart."""
-    rises = figures[holds].mean() >= figures[~holds].mean()
+def _part(level: str) -> str:
+    return level.partition(" ")[2]
+
+
+def _scale(
+    figures: Vector,
+    holds: NDArray[np.bool_],
+    folds: NDArray[Any],
+    prior: float,
+    *,
+    rises: bool | None = None,
+) -> Scale:
+    """The better of both ways on folds apart; where `rises` is not given, as the figures do."""
+    if rises is None:
+        rises = bool(figures[holds].mean() >= figures[~holds].mean())
     losses = []
     for way in (_isotonic_scale, _logistic_scale):
         loss = 0.0
         for fold in np.unique(folds):
             own = folds == fold
             if 0 < holds[~own].sum() < (~own).sum():
-                made = way(figures[~own], holds[~own], prior, rises=bool(rises))
+                made = way(figures[~own], holds[~own], prior, rises=rises)
                 odds = np.array([made.at(figure) for figure in figures[own]]) + prior
                 loss += log_loss(odds, holds[own]) * own.sum()
         losses.append(loss)
     way = (_isotonic_scale, _logistic_scale)[int(np.argmin(losses))]
-    return way(figures, holds, prior, rises=bool(rises))
+    return way(figures, holds, prior, rises=rises)
 
 
 def _isotonic_scale(figures: Vector, holds: NDArray[np.bool_], prior: float, *, rises: bool) -> Scale:

@@ -30,7 +30,7 @@ def made() -> Calibration:
         {"hash": "hash-scaled-v1"},
         {claim: {"hash": witness} for claim in Claim},
         dict.fromkeys(Claim, -3.0),
-        {"part": (2.0, 1.0)},
+        {"part": Scale((-10.0, 10.0), (-19.0, 21.0))},
         {"fitted": "by hand"},
     )
 
@@ -59,8 +59,17 @@ def test_log_odds_are_the_offset_and_the_weighted_sum() -> None:
     assert made().log_odds(Claim.COPY, {}) == -3.0
 
 
-def test_the_last_step_has_a_slope_for_some_verdicts() -> None:
+def test_a_level_that_pixels_part_is_read_as_the_whole_one_where_no_fit_has_seen_it() -> None:
+    whole = made().witnesses[Claim.COPY]["hash"]
+    assert whole.llr("distance pixels differ", 5.0) == pytest.approx(1.0)
+    assert whole.llr("absent pixels differ", None) == -1.0
+    parted = Witness({**whole.scales, "distance pixels differ": Scale((0.0,), (-7.0,))}, {}, 0.5)
+    assert parted.llr("distance pixels differ", 5.0) == -7.0
+
+
+def test_the_last_step_is_there_for_some_verdicts() -> None:
     assert made().probability("part", 1.0) == pytest.approx(1 / (1 + math.exp(-3)))
+    assert made().probability("part", 99.0) == pytest.approx(1 / (1 + math.exp(-21)))
     assert made().probability("edited", 1.0) == pytest.approx(1 / (1 + math.exp(-1)))
 
 
@@ -81,7 +90,7 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_calibration(file) == made()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"form": 2}', '{"form": 1}', '{"form": 1, "claims": []}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"form": 1}', '{"form": 2}', '{"form": 2, "claims": []}'])
 def test_a_file_that_is_none_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
     file = tmp_path / "own.json"
     file.write_text(text, encoding="utf-8")
@@ -117,3 +126,6 @@ def test_what_ships_proves_no_more_than_its_pairs_can_and_rises_or_falls_through
             for scale in witness.scales.values():
                 assert max(map(abs, scale.llrs)) <= CLAMP + 1e-3
                 assert list(scale.llrs) in (sorted(scale.llrs), sorted(scale.llrs, reverse=True))
+    assert set(shipped().last) == {"same_picture", "edited", "part", "same_scene", "look_alike"}
+    for scale in shipped().last.values():
+        assert list(scale.llrs) == sorted(scale.llrs)

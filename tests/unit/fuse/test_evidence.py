@@ -59,6 +59,21 @@ def test_a_proof_tells_its_frame_or_how_sure_it_is() -> None:
     )
 
 
+def test_where_pixels_differ_the_other_kinds_are_read_apart() -> None:
+    """For a copy alone; the kind that compared the pixels, and its chance, already say so."""
+    hits = {"points": Hit(1, 0.0, geometry=replace(HALVED, is_copy=False)), "hash": Hit(1, 3.0)}
+    specs = {"hash": HASH, "points": POINTS, "other": replace(HASH, kind="other")}
+    assert readings(hits, specs, Claim.COPY) == {
+        "hash": Reading("distance pixels differ", 3.0),
+        "other": Reading("absent pixels differ"),
+        "points": Reading("pixels_differ", 0.98),
+        CHANCE: Reading("pixels_differ", 55.0),
+    }
+    assert readings(hits, specs, Claim.SCENE)["hash"] == Reading("distance", 3.0)
+    agreeing = hits | {"points": Hit(1, 0.0, geometry=HALVED)}
+    assert readings(agreeing, specs, Claim.COPY)["hash"] == Reading("distance", 3.0)
+
+
 def test_a_smaller_copy_fills_the_frame() -> None:
     assert frame_deviation(HALVED, 0) == pytest.approx(0.0)
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from ambience.fuse.evidence import Reading
-from ambience.fuse.fitting import LabelledReading, fit_claim, fit_slope, fit_weights, isotonic, log_loss
+from ambience.fuse.fitting import (
+    LabelledReading,
+    fit_claim,
+    fit_last,
+    fit_slope,
+    fit_weights,
+    isotonic,
+    log_loss,
+)
 
 
 def test_isotonic_pools_what_does_not_rise() -> None:
@@ -77,6 +85,47 @@ def test_a_fit_tells_truths_apart_and_knows_how_well() -> None:
     p = 1 / (1 + np.exp(-odds))
     for part in np.array_split(np.argsort(p), 5):
         assert p[part].mean() == pytest.approx(holds[part].mean(), abs=0.05)
+
+
+def test_a_level_is_compared_with_its_own_part_alone() -> None:
+    """Half of what another kind doubts holds, and nearly all of the rest: "near" says the same of both."""
+    rows = []
+    for group in range(2000):
+        is_doubtful, number = group % 2 == 0, group // 2
+        holds = number % 2 == 0 if is_doubtful else number % 20 != 0
+        near = "near" if (number // 20) % 3 != 0 or holds else "far"
+        level = f"{near} doubtful" if is_doubtful else near
+        other = Reading("doubtful" if is_doubtful else "sure")
+        rows.append(LabelledReading(group, {"hash": Reading(level), "other": other}, holds))
+    levels = fit_claim(rows)[0]["hash"].levels
+    assert levels["near doubtful"] == pytest.approx(np.log(3 / 2), abs=0.05)
+    assert levels["near"] == pytest.approx(np.log(3 / 2), abs=0.05)
+    assert levels["far doubtful"] < -4
+
+
+def test_the_last_step_never_falls_whatever_was_observed() -> None:
+    """The surer half is right less often: both halves are then as sure as all together."""
+    odds = np.repeat([0.0, 4.0], 300)
+    right = np.r_[np.arange(300) % 10 != 0, np.arange(300) % 10 < 7]
+    scale = fit_last(odds, right, np.arange(600))
+    assert list(scale.llrs) == sorted(scale.llrs)
+    assert scale.at(4.0) - scale.at(0.0) < 0.3
+    assert scale.at(2.0) == pytest.approx(np.log(0.8 / 0.2), abs=0.2)
+
+
+def test_the_last_step_follows_what_was_observed_where_no_line_does() -> None:
+    """Right in half of all up to 2, and in nearly all beyond: a step that a logistic curve cannot follow."""
+    odds = np.repeat([0.0, 1.0, 2.0, 3.0, 4.0], 400)
+    shares = np.repeat([0.5, 0.5, 0.5, 0.97, 0.97], 400)
+    right = (np.arange(2000) * 7 % 100) < 100 * shares
+    scale = fit_last(odds, right, np.arange(2000))
+    assert scale.at(0.5) == pytest.approx(0.0, abs=0.2)
+    assert scale.at(3.5) == pytest.approx(np.log(0.97 / 0.03), abs=0.3)
+
+
+def test_a_last_step_of_a_verdict_that_was_never_wrong_is_not_certain() -> None:
+    scale = fit_last(np.linspace(3, 6, 20), np.ones(20, bool), np.arange(20))
+    assert 0.9 < 1 / (1 + np.exp(-scale.at(5.0))) < 0.999
 
 
 def test_one_truth_alone_is_refused() -> None:

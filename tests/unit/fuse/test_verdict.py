@@ -123,7 +123,7 @@ def calibrated(*, fingerprint: str = HASH.fingerprint) -> Calibration:
             Claim.ALIKE: {"hash": by_hash},
         },
         offsets={Claim.COPY: -1.0, Claim.UNALTERED: 0.0, Claim.SCENE: 0.0, Claim.ALIKE: -1.0},
-        slopes={},
+        last={},
     )
 
 
@@ -231,8 +231,8 @@ def test_the_same_bytes_are_sure_and_without_a_calibration_there_are_no_odds() -
 
 
 def test_of_equally_high_scores_the_surer_comes_first() -> None:
-    """Scores level off where a slope is near nothing; odds do not."""
-    level = replace(calibrated(), slopes={Verdict.SAME_PICTURE: (0.0, 3.0)})
+    """Scores level off where the last step does; odds do not."""
+    level = replace(calibrated(), last={Verdict.SAME_PICTURE: Scale((0.0,), (3.0,))})
     hashes = Ranking("hash", (Hit(1, 8.0), Hit(2, 2.0)))
     first, second = merge([hashes], SPECS, linear, calibration=level)
     assert first.score == second.score

@@ -168,6 +168,9 @@ def material(
 
     Returns:
         The same for the same arguments.
+
+    Raises:
+        ValueError: there are too few photographs.
     """
     found = find_photos(photos)
     split = split_photos(found, seed=seed, **FULL)
@@ -181,6 +184,11 @@ def material(
     if part == "fit":
         gallery, outsiders = free[: size["gallery"]], free[size["gallery"] :][: size["outsiders"]]
         sources = gallery[: size["sources"]]
+        if not outsiders:
+            raise ValueError(
+                f"{len(found)} photographs, of which {len(free)} are left beside those that benchmarks report "
+                f"on; a fit needs more than {FULL['queries'] + FULL['outsiders'] + size['gallery']}"
+            )
     else:
         sources, outsiders = (
             split.queries[: size["sources"]].tolist(),

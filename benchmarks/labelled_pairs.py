@@ -186,8 +186,8 @@ def material(
         sources = gallery[: size["sources"]]
         if not outsiders:
             raise ValueError(
-                f"{len(found)} photographs, of which {len(free)} are left beside those that benchmarks report "
-                f"on; a fit needs more than {FULL['queries'] + FULL['outsiders'] + size['gallery']}"
+                f"{len(found)} photographs, of which {len(free)} are left beside those that benchmarks "
+                f"report on; a fit needs more than {FULL['queries'] + FULL['outsiders'] + size['gallery']}"
             )
     else:
         sources, outsiders = (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ambience.index.embedding import EmbeddingOptions
 from embedding_inputs import NEAR, QUERIES, Vectors, units
 from embedding_library import Library
 from embedding_peers import Search, lists_of, peers
@@ -19,8 +20,8 @@ from local_building import memory
 
 BLOCK = 20
 """Queries of a block."""
-PROBES = (16, 32, 64, 128, 256)
-USUAL_PROBES, USUAL_RERANK = 128, 50
+PROBES = (16, 32, 64, 128, 256, 512)
+USUAL_PROBES, USUAL_RERANK = EmbeddingOptions().probes, EmbeddingOptions().rerank
 """Those of the index as it comes."""
 EXACT_TITLE, OURS_TITLE = "Ambience, exact", "Ambience"
 REMOVED = 1000

@@ -60,7 +60,7 @@ class EmbeddingOptions:
     )  # fmt: skip
     train_from: int = setting(20_000, "vectors", "Below this, every vector is compared exactly.", minimum=1)
     lists: int = setting(0, "lists", "Inverted lists; 0: twice the square root of the vectors.", minimum=0)
-    probes: int = setting(128, "lists", "Inverted lists that a search visits.", minimum=1)
+    probes: int = setting(256, "lists", "Inverted lists that a search visits.", minimum=1)
     rerank: int = setting(
         50, "vectors", "Candidates ranked by exact distance, beside those that are asked for.", minimum=0
     )

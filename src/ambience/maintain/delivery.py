@@ -136,24 +136,19 @@ class Delivery:
         """
         service = self._services[kind]
         pending = FeatureDraft(service.spec.fingerprint, FeatureState.PENDING)
-        with self._outbox.holding(image_id):
-            known = self._store.records.images([image_id]).get(image_id)
-            if known is None or (known.state is ImageState.FEATURES_ONLY and known.sha256 == draft.sha256):
-                self._outbox.put(image_id, data)
+        with self._lock(kind, image_id):  # else the background may give it first, and hear what we must say
+            self._take(image_id, data, PutFeatures(image_id, {kind: pending}, draft=draft))
             try:
-                self._store.submit(PutFeatures(image_id, {kind: pending}, draft=draft))
-            except BaseException:
-                self._discard_if_done(image_id)
+                outcome = self._give_held(kind, image_id)
+            except (ServiceError, BusyError, ModelError) as exc:
+                return FeatureState.PENDING, str(exc)
+            except AmbienceError:
+                with contextlib.suppress(UnknownImageError):
+                    self._store.submit(RemoveFeature(image_id, kind))
+                self._settle(image_id)
                 raise
-        try:
-            return self._give(kind, image_id)
-        except (ServiceError, BusyError, ModelError) as exc:
-            return FeatureState.PENDING, str(exc)
-        except AmbienceError:
-            with contextlib.suppress(UnknownImageError):
-                self._store.submit(RemoveFeature(image_id, kind))
-            self._settle(image_id)
-            raise
+        self._settle(image_id)
+        return outcome
 
     def deliver(self, image_id: int) -> dict[str, Outcome]:
         """Gives an image to every service that has yet to get it, all at the same time.
@@ -264,6 +259,21 @@ class Delivery:
 
     # --- one image -------------------------------------------------------------------------------------
 
+    def _take(self, image_id: int, data: bytes, write: PutFeatures) -> None:
+        """Keeps the bytes for as long as a service waits for them, and notes that it does."""
+        assert write.draft is not None
+        with self._outbox.holding(image_id):
+            known = self._store.records.images([image_id]).get(image_id)
+            if known is None or (
+                known.state is ImageState.FEATURES_ONLY and known.sha256 == write.draft.sha256
+            ):
+                self._outbox.put(image_id, data)
+            try:
+                self._store.submit(write)
+            except BaseException:
+                self._discard_if_done(image_id)
+                raise
+
     def _give(self, kind: str, image_id: int) -> Outcome:
         """Gives one image to a service, unless it has it, and notes what became of it.
 
@@ -272,29 +282,34 @@ class Delivery:
             AmbienceError: it refuses the picture, which is noted where that will not change.
         """
         with self._lock(kind, image_id):
-            for removal in self._elsewhere.removals(kind, image_id=image_id):
-                self._forget(kind, removal)
-            record = self._store.records.images([image_id]).get(image_id)
-            if record is None:
-                return FeatureState.FAILED, "removed meanwhile"
-            state, reason = record.features.get(kind, (FeatureState.PENDING, ""))
-            if state is not FeatureState.PENDING:
-                return state, reason
-            try:
-                data = self._bytes(record)
-            except (UnknownImageError, ImageError) as exc:
-                return FeatureState.PENDING, str(exc)
-            if hashlib.sha256(data).digest() != record.sha256:
-                return FeatureState.PENDING, "its file has changed; add it again"
-            try:
-                state, reason = self._services[kind].put(image_id, data, name=record.name)
-            except (ServiceError, BusyError, ModelError):
-                raise
-            except AmbienceError as exc:
-                self._note(record, kind, FeatureState.FAILED, str(exc))
-                raise
-            self._note(record, kind, state, reason)
+            outcome = self._give_held(kind, image_id)
         self._settle(image_id)
+        return outcome
+
+    def _give_held(self, kind: str, image_id: int) -> Outcome:
+        """The same, while its lock is held."""
+        for removal in self._elsewhere.removals(kind, image_id=image_id):
+            self._forget(kind, removal)
+        record = self._store.records.images([image_id]).get(image_id)
+        if record is None:
+            return FeatureState.FAILED, "removed meanwhile"
+        state, reason = record.features.get(kind, (FeatureState.PENDING, ""))
+        if state is not FeatureState.PENDING:
+            return state, reason
+        try:
+            data = self._bytes(record)
+        except (UnknownImageError, ImageError) as exc:
+            return FeatureState.PENDING, str(exc)
+        if hashlib.sha256(data).digest() != record.sha256:
+            return FeatureState.PENDING, "its file has changed; add it again"
+        try:
+            state, reason = self._services[kind].put(image_id, data, name=record.name)
+        except (ServiceError, BusyError, ModelError):
+            raise
+        except AmbienceError as exc:
+            self._note(record, kind, FeatureState.FAILED, str(exc))
+            raise
+        self._note(record, kind, state, reason)
         return state, reason
 
     def _forget(self, kind: str, removal: Removal) -> None:

@@ -10,6 +10,7 @@ from ambience.store.commit import Store
 from embedding_inputs import MOVED, PIECE, QUERIES, Displaced, Made, Vectors, leading, nearest, units
 from embedding_library import KIND, Library, build, spec_of
 from embedding_products import mean_average_precision
+from embedding_queries import USUAL_PROBES
 from embedding_tables import figures_of
 
 DIM = 16
@@ -79,8 +80,8 @@ def test_a_library_is_made_in_parts_and_holds_the_embeddings(tmp_path: Path) -> 
 def test_figures_are_those_of_the_index_as_it_comes() -> None:
     found = [
         {"title": "faiss flat, float32", "setting": 0, "cpu_ms": 100.0, "recall": 1.0},
-        {"title": "Ambience", "setting": 64, "cpu_ms": 2.0, "recall": 0.9},
-        {"title": "Ambience", "setting": 128, "cpu_ms": 4.0, "recall": 0.98},
+        {"title": "Ambience", "setting": USUAL_PROBES // 2, "cpu_ms": 2.0, "recall": 0.9},
+        {"title": "Ambience", "setting": USUAL_PROBES, "cpu_ms": 4.0, "recall": 0.98},
     ]
     result = {"found": found, "library": {"bytes": {"index": 200}}, "count": 2}
     rows = {"float32": {"map": 0.7, "recall": 1.0}, "pq256": {"map": 0.695, "recall": 0.9}}

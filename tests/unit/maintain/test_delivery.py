@@ -203,6 +203,24 @@ def test_a_service_that_refuses_leaves_nothing_behind(desk: Desk, tmp_path: Path
     assert desk.service.held == {5: b"of another"}
 
 
+def test_who_adds_hears_of_a_refusal_though_the_background_would_be_quicker(desk: Desk) -> None:
+    desk.service.held[5] = b"of another"
+    given_early: list[bool] = []
+
+    def let_it_be_quicker() -> None:
+        deadline = time.monotonic() + 0.5  # the background looks every 0.02 s
+        while not desk.service.calls and time.monotonic() < deadline:
+            time.sleep(0.01)
+        given_early.append(bool(desk.service.calls))
+
+    desk.delivery.start()
+    desk.store.on_commit.append(let_it_be_quicker)
+    with pytest.raises(ImageIdTakenError, match="other bytes"):
+        desk.delivery.add("toy", 5, b"one", draft_of(b"one", is_upload=False))
+    assert not given_early[0]
+    assert desk.store.records.images([5]) == {}
+
+
 def test_a_service_gets_everything_again_where_it_lost_it(desk: Desk) -> None:
     for image_id in range(3):
         desk.add(image_id, b"%d" % image_id)

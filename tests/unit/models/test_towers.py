@@ -234,7 +234,7 @@ def memory() -> int:
 
 
 def memory_given_back(folder: Path) -> tuple[int, bool]:
-    """Bytes that a model which nobody uses gives back, and whether it says the same when it is loaded again."""
+    """Bytes that a model which nobody uses gives back, and whether it says the same when loaded again."""
     embedder = models(folder, wide_row(folder), idle_s=0.5).embedder("wide")
     first = embedder.embed_pictures(pictures()[:2])
     loaded = memory()

@@ -13,6 +13,7 @@ from ambience.datatypes import FeatureSpec, PixelNeed
 from ambience.decode.image import Decoder
 from ambience.duplicates.duplicates import Duplicates
 from ambience.duplicates.following import PairFollowing
+from ambience.duplicates.resolving import Resolving
 from ambience.errors import SettingsError
 from ambience.extract.base import Extractor
 from ambience.fuse.calibration import Calibration, read_calibration, shipped
@@ -98,6 +99,7 @@ class Parts:
         changes: changes the models of kinds.
         selections: answer which images filters keep.
         duplicates: finds and groups copies.
+        resolving: puts copies away and brings them back.
         background: what works beside those who ask.
         repairs: what opening found broken and mended.
     """
@@ -118,6 +120,7 @@ class Parts:
     changes: ModelChanges
     selections: Selections
     duplicates: Duplicates
+    resolving: Resolving
     background: Background
     repairs: tuple[Problem, ...]
 
@@ -165,6 +168,9 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
         opened.callback(duplicates.close)
         background = shared.background(spaces, maker, duplicates)
         uploads = Uploads(store, kept)
+        resolving = Resolving(store, kept, uploads, decoder, ingest, duplicates.copies_of)
+        if writer:
+            resolving.settle()
         return Parts(
             opened=opened.pop_all(),
             spaces=spaces,
@@ -178,6 +184,7 @@ def compose(settings: Settings, *, writer: bool) -> Parts:
             words=words,
             texts=texts,
             duplicates=duplicates,
+            resolving=resolving,
             background=background,
             placing=Placing(store, decoder, ingest, uploads, spaces, background.delivery),
             upkeep=Upkeep(store, kept, ingest, spaces.lives),

@@ -1,6 +1,8 @@
-"""The nouns of duplicates: pairs of contents that show the same, groups of images, what people decided."""
+"""The nouns of duplicates: pairs of contents that show the same, groups of images, what becomes of these."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from ambience.datatypes import Verdict
 
@@ -122,3 +124,137 @@ class Paired:
     compared: int
     pairs: int
     pending: int
+
+
+# --- resolving: copies go to the library's trash, and come back ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to become of one group.
+
+    Attributes:
+        keep: the image that stays.
+        trash: copies of it whose files go to the trash.
+    """
+
+    keep: int
+    trash: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A picture in the trash, with everything that brings it back.
+
+    Attributes:
+        entry: its number in the trash; never given twice.
+        batch: entry of the first picture that went in the same run.
+        image_id: that it had, and gets back.
+        kept: the image that stayed in its place.
+        name: what people called it.
+        path: absolute path where its file was; None for an upload.
+        sha256: 32 bytes, of its file.
+        size: bytes.
+        mtime_ns: of its file; None for an upload.
+        trashed_at: UTC, aware.
+        tags: that people gave it.
+        caption: that people gave it; "" where they gave none.
+        imported_tags: that an imported file gave it.
+        imported_caption: likewise; "" where there was none.
+        source_url: where it was found, by an imported file; "" where none says it.
+        given_tags: those of `tags` that the kept image did not have, and got.
+        given_caption: whether the kept image got `caption`.
+    """
+
+    entry: int
+    batch: int
+    image_id: int
+    kept: int
+    name: str
+    path: str | None
+    sha256: bytes
+    size: int
+    mtime_ns: int | None
+    trashed_at: datetime
+    tags: tuple[str, ...] = ()
+    caption: str = ""
+    imported_tags: tuple[str, ...] = ()
+    imported_caption: str = ""
+    source_url: str = ""
+    given_tags: tuple[str, ...] = ()
+    given_caption: bool = False
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether the library itself kept its bytes."""
+        return self.path is None
+
+
+class Outcome(StrEnum):
+    """What became of one picture."""
+
+    WOULD_TRASH = "would_trash"
+    TRASHED = "trashed"
+    WOULD_RESTORE = "would_restore"
+    RESTORED = "restored"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class TrashStep:
+    """What became of one picture on its way into the trash, or out of it.
+
+    Attributes:
+        image_id: which.
+        kept: the image that stays, or stayed, in its place.
+        outcome: what became of it.
+        reason: why it was refused, without any path; "" where it was not.
+        name: what people call it; "" where there is no such image.
+        size: bytes of its file.
+        entry: its number in the trash; None where it is not, or not yet, there.
+    """
+
+    image_id: int
+    kept: int
+    outcome: Outcome
+    reason: str = ""
+    name: str = ""
+    size: int = 0
+    entry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrashRun:
+    """What a run of moving into the trash, or out of it, did or would do.
+
+    Attributes:
+        steps: one for each picture, in the order of the question.
+        is_dry_run: whether nothing was changed.
+        is_whole: false where it was stopped before the end.
+    """
+
+    steps: tuple[TrashStep, ...]
+    is_dry_run: bool = False
+    is_whole: bool = True
+
+    @property
+    def size(self) -> int:
+        """Bytes of what was moved, or would be."""
+        return sum(step.size for step in self.steps if step.outcome is not Outcome.REFUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class TrashPage:
+    """Some of what is in the trash, the newest first.
+
+    Attributes:
+        entries: of this page.
+        next: `before` of the next page; None after the last.
+        total: pictures in the trash.
+        size: bytes of all of them.
+    """
+
+    entries: tuple[Trashed, ...]
+    next: int | None
+    total: int
+    size: int

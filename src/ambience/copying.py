@@ -1,4 +1,4 @@
-"""The duplicates of a library, beside its files and words; `library.Library` adds what changes them."""
+"""The duplicates of a library, beside its files and words; `ClearingLibrary` adds what changes them."""
 
 from collections.abc import Sequence
 

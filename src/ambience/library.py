@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ambience.answers import AddedImage
-from ambience.copies import Paired
-from ambience.copying import CopyingLibrary
+from ambience.clearing import ClearingLibrary
 from ambience.datatypes import FeatureState, Verdict
-from ambience.errors import ImageIdTakenError, LibraryLockedError, OutdatedFeatureError
+from ambience.errors import ImageIdTakenError, OutdatedFeatureError
 from ambience.every_kind import EveryKind
 from ambience.fuse.verdict import tells_copies
 from ambience.ingest import IngestProgress, IngestReport
@@ -73,7 +72,7 @@ def open(
         raise
 
 
-class Library(CopyingLibrary):
+class Library(ClearingLibrary):
     """A library as its faces see it; what changes it needs the writer lock."""
 
     def __init__(self, settings: Settings, lock: WriterLock | None) -> None:
@@ -355,57 +354,6 @@ class Library(CopyingLibrary):
         )  # so that what was read is found from now on
         return dict(found)
 
-    def find_duplicates(
-        self,
-        *,
-        on_progress: Callable[[str, int, int], None] | None = None,
-        stop: threading.Event | None = None,
-    ) -> Paired:
-        """Compares the images that were not compared yet with all others, and waits for it.
-
-        Args:
-            on_progress: told (kind, images compared, images to compare).
-            stop: ends it after the images in hand; what was found stays.
-
-        Returns:
-            How many were compared, and how many pairs are known by now.
-
-        Raises:
-            IndexFileError: the file of pairs is broken; another call begins anew.
-            LibraryLockedError: opened for reading.
-            StoreFullError: the disk is full; what was found before stays.
-        """
-        self._require_writer()
-        stop = stop or threading.Event()
-        return self._parts.duplicates.find(on_progress=on_progress, stop=stop.is_set)
-
-    def follow_duplicates(self) -> None:
-        """Has duplicates found in the background from now on, until the library is closed.
-
-        Raises:
-            LibraryLockedError: opened for reading.
-        """
-        self._require_writer()
-        self._parts.background.pair_following.start()
-
-    def tell_apart(self, one: int, other: int, *, is_different: bool = True) -> None:
-        """Notes that two images are no duplicates of each other, for ever; or takes that back.
-
-        Args:
-            one: of the library.
-            other: another one, with other bytes.
-            is_different: whether they are told apart.
-
-        Raises:
-            LibraryLockedError: opened for reading.
-            QueryError: both have the same bytes, or are one image.
-            UnknownImageError: one does not exist.
-        """
-        self._require_writer()
-        check_id(one)
-        check_id(other)
-        self._parts.duplicates.decide(one, other, is_different=is_different)
-
     def rebuild(
         self,
         kinds: Sequence[str] | None = None,
@@ -518,7 +466,3 @@ class Library(CopyingLibrary):
             if count:
                 deleted.append(replace(each, features=count))
         return deleted
-
-    def _require_writer(self) -> None:
-        if self.lock is None:
-            raise LibraryLockedError(f"{self.folder} was opened for reading; open it with writer=True")

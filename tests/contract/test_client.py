@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ambience.client import Client
-from ambience.client.client import OPERATIONS
+from ambience.client.operations import OPERATIONS
 
 PROJECT = Path(__file__).parents[2]
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,117 @@ def test_a_server_finds_by_itself_and_answers(terminal, copies: Path, free_port:
             refused = client.post("/v1/duplicates/decisions", json=body)
             assert (refused.status_code, told in refused.json()["detail"]) == (status, True), refused.text
         assert client.get("/v1/duplicates", params={"verdict": "same_scene"}).status_code in (400, 422)
+
+
+def test_the_command_puts_copies_away_and_brings_them_back(terminal, copies: Path) -> None:
+    terminal.run("add", copies)
+    names = {each.name for each in copies.iterdir()}
+    asked = terminal.run("duplicates", "--trash", "losers", code=2)
+    assert "--yes" in asked.err
+    dry = terminal.run("duplicates", "--trash", "losers", "--dry-run")
+    assert "would move 2 pictures" in dry.err
+    assert {each.name for each in copies.iterdir()} == names
+    assert "belong to --trash" in terminal.run("duplicates", "--dry-run", code=2).err
+    assert "no group 77" in terminal.run("duplicates", "--trash", "losers", "--group", "77", code=1).err
+
+    (copies / "half\x1b[31m.jpg").write_bytes(b"changed")
+    gone = terminal.run("duplicates", "--trash", "losers", "--yes", code=1)
+    assert "moved 1 picture " in gone.err
+    assert "left 1 picture where" in gone.err
+    assert "its file was changed since it was added" in gone.err
+    assert "\x1b[31m.jpg" not in gone.out + gone.err
+    left = {each.name for each in copies.iterdir()}
+    assert names - left <= {"coffee.png", "coffee again.png"}
+    assert len(names - left) == 1
+
+    listed = terminal.run("trash", "list")
+    assert str(copies) in listed.out
+    (entry,) = json.loads(terminal.run("trash", "list", "--json").out)
+    assert entry["name"] in names - left
+    assert "give numbers of entries" in terminal.run("trash", "restore", code=2).err
+    assert "there is no such entry" in terminal.run("trash", "restore", "55", code=1).err
+    assert "1 picture" in terminal.run("trash", "empty", "--older-than", "0", "--dry-run").err
+    assert "0 pictures" in terminal.run("trash", "empty", "--older-than", "1", "--yes").err
+    assert "brought back 1 picture" in terminal.run("trash", "restore", "--last").err
+    assert {each.name for each in copies.iterdir()} == names
+
+    terminal.run("duplicates", "--trash", "losers", "--yes", code=1)
+    assert "deleted 1 picture" in terminal.run("trash", "empty", "--older-than", "0", "--yes").err
+    assert "0 pictures" in terminal.run("trash", "list").err
+    assert "nothing" not in terminal.run("check").err
+
+
+def test_copies_are_put_away_over_http_and_come_back(terminal, copies: Path, free_port: int) -> None:
+    terminal.run("add", copies)
+    terminal.run("duplicates")
+    names = {each.name for each in copies.iterdir()}
+    with terminal.server("--port", str(free_port), port=free_port) as client:
+        (group,) = client.get("/v1/duplicates").json()["groups"]
+        members = [each["image_id"] for each in group["members"]]
+        asked = {"groups": [{"keep": group["keep"], "trash": members}]}
+        dry = client.post("/v1/duplicates/resolve", json=asked).json()
+        assert dry["dry_run"] is True
+        assert [step["outcome"] for step in dry["steps"]] == ["would_trash", "would_trash"]
+        assert {each.name for each in copies.iterdir()} == names
+
+        run = client.post("/v1/duplicates/resolve", json={**asked, "dry_run": False})
+        assert str(copies) not in run.text
+        assert [step["outcome"] for step in run.json()["steps"]] == ["trashed", "trashed"]
+        assert client.get("/v1/duplicates").json()["groups"] == []
+        assert len(list(copies.iterdir())) == len(names) - 2
+        page = client.get("/v1/duplicates/trash", params={"limit": 1}).json()
+        assert (page["total"], len(page["entries"])) == (2, 1)
+        older = client.get("/v1/duplicates/trash", params={"before": page["next"]}).json()
+        entries = [each["entry"] for each in page["entries"] + older["entries"]]
+        assert "2 pictures" in terminal.run("trash", "list").err
+
+        back = client.post("/v1/duplicates/restore", json={"entries": [*entries, 99]})
+        assert [step["outcome"] for step in back.json()["steps"]] == ["restored", "restored", "refused"]
+        assert {each.name for each in copies.iterdir()} == names
+        beside = terminal.run("duplicates", "--trash", "losers", "--yes")
+        assert "moved 2 pictures" in beside.err
+        assert "brought back 2 pictures" in terminal.run("trash", "restore", "--all").err
+
+        for path, body, told in (
+            ("resolve", {"groups": 7}, "groups = 7"),
+            ("resolve", {"groups": [7]}, "groups has 7"),
+            ("resolve", {"groups": [{"keep": 1}]}, "trash = None"),
+            ("resolve", {"groups": [{"keep": True, "trash": []}]}, "keep has True"),
+            ("resolve", {"groups": [{"keep": 1, "trash": [-1]}]}, "trash has -1"),
+            ("resolve", {"groups": [{"keep": 1, "trash": [1]}]}, "image 1 is to be kept"),
+            ("resolve", {"groups": [{"keep": 1, "trash": list(range(2, 1003))}]}, "1001 pictures"),
+            ("resolve", {**asked, "dry_run": "no"}, "dry_run"),
+            ("restore", {"entries": "3"}, "entries = '3'"),
+            ("restore", {"entries": [2**60]}, "entries has"),
+        ):
+            refused = client.post(f"/v1/duplicates/{path}", json=body)
+            assert (refused.status_code, told in refused.json()["detail"]) == (400, True), refused.text
+
+
+def test_a_writer_that_was_killed_while_copies_went_has_lost_none(terminal, copies: Path) -> None:
+    """Real processes, killed at many moments; whatever was begun is finished or taken back by the next."""
+    for number in range(12):
+        with Image.open(copies / "rocket.jpg") as opened:
+            opened.resize((300 + 10 * number, 200 + 7 * number)).save(copies / f"rocket-{number}.png")
+    terminal.run("add", copies)
+    terminal.run("duplicates")
+    contents = {sha256(each.read_bytes()).digest() for each in copies.iterdir()}
+    delay = 0.2
+    while True:
+        process = terminal.start("duplicates", "--no-find", "--trash", "losers", "--yes")
+        try:
+            process.wait(timeout=delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        trash = terminal.library / "trash"
+        there = [*copies.iterdir(), *(each for each in trash.rglob("*") if each.is_file())]
+        assert contents <= {sha256(each.read_bytes()).digest() for each in there}
+        if process.returncode in (0, 1):
+            break
+        delay += 0.15
+    listed = json.loads(terminal.run("trash", "list", "--json").out)
+    assert len(listed) >= 12
+    assert f"brought back {len(listed)} pictures" in terminal.run("trash", "restore", "--all").err
+    assert {sha256(each.read_bytes()).digest() for each in copies.iterdir()} == contents
+    terminal.run("check")

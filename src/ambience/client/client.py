@@ -1,11 +1,11 @@
 """The client: one method for each operation of /v1, held to the server's own description by a test."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -13,26 +13,13 @@ from ambience.client import models
 from ambience.client.batches import batches_of, items_of
 from ambience.client.connection import Connection
 from ambience.client.documents import read
+from ambience.client.duplicates import DuplicateClient
+from ambience.client.operations import asks
 from ambience.client.pictures import NewImage, Part, Picture, Region, Sent, name_of
 from ambience.client.questions import question
 
-T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
 
-OPERATIONS: dict[str, set[str]] = {}
-"""Operation of the interface → methods of the client that ask it."""
-
-
-def _asks(*operations: str) -> Callable[[F], F]:
-    def noted(method: F) -> F:
-        for operation in operations:
-            OPERATIONS.setdefault(operation, set()).add(method.__name__)
-        return method
-
-    return noted
-
-
-class Client:
+class Client(DuplicateClient):
     """Asks a server; a context manager that threads may share.
 
     A request that is refused as too much at once (429, 503 with Retry-After), or that finds no server, is
@@ -55,13 +42,11 @@ class Client:
         tries: int = 4,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._connection = Connection(
-            base_url, key=key, timeout_s=timeout_s, tries=tries, transport=transport
-        )
+        super().__init__(Connection(base_url, key=key, timeout_s=timeout_s, tries=tries, transport=transport))
 
     # --- add and change -----------------------------------------------------------------------------------
 
-    @_asks("add_image")
+    @asks("add_image")
     def add(
         self,
         picture: Picture,
@@ -92,7 +77,7 @@ class Client:
             models.AddedImage, "POST", "/v1/images", form=form, is_repeatable=image_id is not None
         )
 
-    @_asks("add_images")
+    @asks("add_images")
     def add_many(
         self, images: Iterable[NewImage | Picture], *, tags: Sequence[str] = ()
     ) -> Iterator[models.Outcome]:
@@ -120,7 +105,7 @@ class Client:
                 yield replace(outcome, index=begin + outcome.index)
             begin += len(batch)
 
-    @_asks("change_image")
+    @asks("change_image")
     def patch(
         self, image_id: int, *, tags: Sequence[str] | None = None, caption: str | None = None
     ) -> models.ImageDetail:
@@ -133,7 +118,7 @@ class Client:
         sent |= {} if caption is None else {"caption": caption}
         return self._read(models.ImageDetail, "PATCH", f"/v1/images/{image_id}", json=sent)
 
-    @_asks("remove_image")
+    @asks("remove_image")
     def delete(self, image_id: int, *, purge: bool = False) -> None:
         """Forgets an image; files of folders are never touched.
 
@@ -150,7 +135,7 @@ class Client:
 
     # --- search -------------------------------------------------------------------------------------------
 
-    @_asks("search", "search_by_link")
+    @asks("search", "search_by_link")
     def search(
         self,
         picture: Picture | None = None,
@@ -237,7 +222,7 @@ class Client:
 
     # --- images -------------------------------------------------------------------------------------------
 
-    @_asks("show_image")
+    @asks("show_image")
     def image(self, image_id: int) -> models.ImageDetail:
         """All that is known of an image.
 
@@ -246,7 +231,7 @@ class Client:
         """
         return self._read(models.ImageDetail, "GET", f"/v1/images/{image_id}")
 
-    @_asks("list_images")
+    @asks("list_images")
     def image_page(
         self,
         *,
@@ -291,12 +276,12 @@ class Client:
             yield from page.images
             after = page.next
 
-    @_asks("show_words")
+    @asks("show_words")
     def words(self, image_id: int) -> models.Words:
         """All that is said of an image in words: text in it, tags, captions."""
         return self._read(models.Words, "GET", f"/v1/images/{image_id}/words")
 
-    @_asks("send_file")
+    @asks("send_file")
     def file(self, image_id: int) -> bytes:
         """The picture's own bytes, as they were added."""
         return self._connection.ask("GET", f"/v1/images/{image_id}/file").content
@@ -305,12 +290,12 @@ class Client:
         """Writes the picture's own bytes to a file."""
         Path(path).write_bytes(self.file(image_id))
 
-    @_asks("send_thumbnail")
+    @asks("send_thumbnail")
     def thumbnail(self, image_id: int, *, size: int = 320) -> bytes:
         """A small JPEG, upright, whose longest side is at most `size` pixels."""
         return self._connection.ask("GET", f"/v1/images/{image_id}/thumbnail", params={"size": size}).content
 
-    @_asks("compare_stored", "compare_sent")
+    @asks("compare_stored", "compare_sent")
     def matches(self, query: Picture | int, image_id: int) -> models.Comparison:
         """How a picture, or an image of the library, lies in another image of it.
 
@@ -326,7 +311,7 @@ class Client:
         """
         return read(models.Comparison, self._compared(query, image_id, format="json", layout="auto").json())
 
-    @_asks("compare_stored", "compare_sent")
+    @asks("compare_stored", "compare_sent")
     def proof(
         self,
         query: Picture | int,
@@ -351,69 +336,24 @@ class Client:
         """
         return self._compared(query, image_id, format=format, layout=layout).content
 
-    # --- duplicates ---------------------------------------------------------------------------------------
-
-    @_asks("list_duplicates")
-    def duplicate_page(
-        self, *, after: int = -1, limit: int = 100, verdict: Sequence[str] = ()
-    ) -> models.GroupList:
-        """One page of the groups of copies.
-
-        Args:
-            after: `next` of the page before; −1 for the first one.
-            limit: most groups, up to 1,000.
-            verdict: by which images are put together; by default all but "part".
-
-        Returns:
-            Groups, `next`, and how many images have yet to be compared.
-        """
-        params = {"after": after, "limit": limit, "verdict": list(verdict) or None}
-        return self._read(models.GroupList, "GET", "/v1/duplicates", params=params)
-
-    def duplicates(self, *, verdict: Sequence[str] = (), limit: int = 100) -> Iterator[models.Group]:
-        """Every group of copies, asked for page by page.
-
-        Args:
-            verdict: by which images are put together; by default all but "part".
-            limit: of one page.
-
-        Yields:
-            Groups: the image that is best kept, why, and the others.
-        """
-        after: int | None = -1
-        while after is not None:
-            page = self.duplicate_page(after=after, limit=limit, verdict=verdict)
-            yield from page.groups
-            after = page.next
-
-    @_asks("decide")
-    def decide(self, a: int, b: int, decision: Literal["different", "undecided"]) -> None:
-        """Notes that two images are no duplicates, for ever; or takes that back.
-
-        Raises:
-            UnknownImageError: no such image.
-        """
-        sent = {"a": a, "b": b, "decision": decision}
-        self._connection.ask("POST", "/v1/duplicates/decisions", json=sent)
-
     # --- the server ---------------------------------------------------------------------------------------
 
-    @_asks("list_kinds")
+    @asks("list_kinds")
     def kinds(self) -> list[models.Kind]:
         """The kinds that the server answers for."""
         return self._read(models.KindList, "GET", "/v1/kinds").kinds
 
-    @_asks("list_jobs")
+    @asks("list_jobs")
     def jobs(self) -> list[models.Job]:
         """Background work, newest first."""
         return self._read(models.JobList, "GET", "/v1/jobs").jobs
 
-    @_asks("show_info")
+    @asks("show_info")
     def info(self) -> models.Info:
         """The library at a glance."""
         return self._read(models.Info, "GET", "/v1/info")
 
-    @_asks("list_models")
+    @asks("list_models")
     def models(self) -> list[models.Model]:
         """Every model that is known, installed or not."""
         return self._read(models.ModelList, "GET", "/v1/models").models
@@ -436,6 +376,3 @@ class Client:
             return self._connection.ask("GET", f"/v1/images/{query}/matches/{image_id}", params=params)
         form = Sent(pictures={"image": query})
         return self._connection.ask("POST", f"/v1/images/{image_id}/matches", params=params, form=form)
-
-    def _read(self, cls: type[T], method: str, path: str, **asked: Any) -> T:
-        return read(cls, self._connection.ask(method, path, **asked).json())

@@ -29,6 +29,7 @@ class Duplicates:
         self._notes = CopyNotes(store.records.database)
         self._finding, self._grouping = threading.Lock(), threading.Lock()
         self._known: tuple[Any, list[CopyGroup]] | None = None
+        self._near: tuple[Any, dict[bytes, set[bytes]]] | None = None
 
     def find(self, *, on_progress: Progress | None = None, stop: Callable[[], bool]) -> Paired:
         """Compares what was not compared yet; one caller at a time, others wait.
@@ -100,9 +101,47 @@ class Duplicates:
             raise QueryError(f"images {one} and {other} have the same bytes; they cannot be told apart")
         self._notes.decide(contents[one], contents[other], is_different=is_different)
 
+    def copies_of(self, keep: int, others: Collection[int]) -> set[int]:
+        """Those of some images that are known as copies of one, or of something that it is a copy of.
+
+        Args:
+            keep: of the library.
+            others: of the library; ids that are unknown are no copies.
+
+        Returns:
+            Of `others`; with the same bytes, or by pairs that people did not tell apart.
+        """
+        contents = self._notes.contents([keep, *others])
+        if keep not in contents:
+            return set()
+        near = self._neighbors()
+        own = contents[keep]
+        direct = near.get(own, frozenset())
+        return {
+            each
+            for each in others
+            if (other := contents.get(each)) is not None
+            and each != keep
+            and (other == own or other in direct or direct & near.get(other, frozenset()))
+        }
+
     def close(self) -> None:
         """Closes the file of pairs."""
         self._file.close()
+
+    def _neighbors(self) -> dict[bytes, set[bytes]]:
+        """Content → its copies, from memory where no pair changed meanwhile."""
+        with self._grouping:
+            different = self._notes.different()
+            stamp = self._file.stamp(), frozenset(different)
+            if self._near is None or self._near[0] != stamp:
+                near: dict[bytes, set[bytes]] = {}
+                for pair in self._file.pairs():
+                    if (pair.low, pair.high) not in different:
+                        near.setdefault(pair.low, set()).add(pair.high)
+                        near.setdefault(pair.high, set()).add(pair.low)
+                self._near = stamp, near
+            return self._near[1]
 
     def _groups(self, verdicts: frozenset[Verdict]) -> list[CopyGroup]:
         """All groups, from memory where nothing changed meanwhile."""

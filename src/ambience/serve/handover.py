@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from ambience.answers import Answer, Comparison, Query, Ranking
-from ambience.copies import MOST_GROUPS, GroupPage, Paired
+from ambience.copies import MOST_GROUPS, Choice, GroupPage, Paired, TrashPage, TrashRun
 from ambience.datatypes import ImageRecord, Verdict
 from ambience.errors import StoreError, error_of
 from ambience.inventory import LibraryInfo, ModelUse, UnusedFeatures
@@ -79,6 +79,38 @@ class Handover:
     def set_tags(self, image_id: int, tags: Sequence[str]) -> None:
         """As `Library.set_tags`."""
         self._call("set_tags", image_id=image_id, tags=list(tags))
+
+    def resolve(
+        self,
+        choices: Sequence[Choice],
+        *,
+        is_dry_run: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> TrashRun:
+        """As `Library.resolve`."""
+        arguments = {"choices": list(choices), "is_dry_run": is_dry_run}
+        return cast(TrashRun, self._run("resolve", arguments, on_event=on_progress, stop=stop))
+
+    def trashed(self, *, before: int | None = None, limit: int = 100) -> TrashPage:
+        """As `Library.trashed`."""
+        return cast(TrashPage, self._call("trashed", before=before, limit=limit))
+
+    def restore(
+        self,
+        entries: Sequence[int],
+        *,
+        is_dry_run: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> TrashRun:
+        """As `Library.restore`."""
+        arguments = {"entries": list(entries), "is_dry_run": is_dry_run}
+        return cast(TrashRun, self._run("restore", arguments, on_event=on_progress, stop=stop))
+
+    def empty_trash(self, *, older_than_s: float, is_dry_run: bool = False) -> TrashPage:
+        """As `Library.empty_trash`."""
+        return cast(TrashPage, self._call("empty_trash", older_than_s=older_than_s, is_dry_run=is_dry_run))
 
     def rebuild(
         self,

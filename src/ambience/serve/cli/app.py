@@ -25,6 +25,7 @@ from ambience.serve.cli import (
     searching,
     serving,
     tags,
+    trash,
     upkeep,
 )
 from ambience.serve.cli.adding import EXIT_INTERRUPTED
@@ -90,6 +91,7 @@ for _command in (
     searching.search,
     matching.match,
     duplicates.duplicates,
+    trash.trash,
     serving.serve,
     adding.remove,
     upkeep.info,

@@ -1,6 +1,8 @@
 """`ambience duplicates`: copies among the pictures of a library, in groups."""
 
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +11,7 @@ from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
 from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json
 from ambience.serve.cli.progress import Interruption
 from ambience.serve.cli.session import Session
+from ambience.serve.cli.trash import confirm, put_away
 from ambience.serve.cli.upkeep import KEEPING, MakingProgress, tell_over
 
 if TYPE_CHECKING:
@@ -46,6 +49,24 @@ VERDICTS = ("same_file", "same_picture", "edited", "part")
     metavar="ID ID",
     help="Take --different back. May be repeated.",
 )
+@click.option(
+    "--trash",
+    "going",
+    type=click.Choice(["losers"]),
+    help="Put away all pictures of the groups but those to keep: move their files to the library's trash.",
+)
+@click.option(
+    "--group",
+    "group_ids",
+    multiple=True,
+    type=click.IntRange(min=0),
+    metavar="ID",
+    help="Of this group alone; may be repeated.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="With --trash: read all files, say what would go, and change nothing."
+)
+@click.option("--yes", "is_sure", is_flag=True, help="With --trash: do not ask.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
@@ -55,22 +76,30 @@ def duplicates(
     no_find: bool,
     different: tuple[tuple[int, int], ...],
     undecided: tuple[tuple[int, int], ...],
+    going: str | None,
+    group_ids: tuple[int, ...],
+    dry_run: bool,
+    is_sure: bool,
     is_json: bool,
     no_wait: bool,
 ) -> int:
     """Finds copies among the pictures of the library, and says which to keep.
 
     Pictures that were not compared yet are compared with all others first, which a server does by itself in
-    the background; after Ctrl-C, the same command goes on from there. Nothing is changed or deleted.
+    the background; after Ctrl-C, the same command goes on from there. Nothing is changed, unless you ask for
+    --trash: then the pictures that are not to be kept go to the library's trash, and their tags and captions
+    to the one that is kept. `ambience trash restore --last` undoes it.
     """
     from ambience.datatypes import Verdict
 
-    wanted = [Verdict(word) for word in verdicts]
-    if no_find and not different and not undecided:
+    asked = _Asked(tuple(Verdict(word) for word in verdicts), frozenset(group_ids), is_json)
+    if (dry_run or is_sure) and not going:
+        raise click.UsageError("--dry-run and --yes belong to --trash")
+    if no_find and not different and not undecided and not going:
         with session.reading() as library:
-            _write(library, wanted, is_json=is_json)
+            asked.write(library)
         return 0
-    was_stopped = False
+    code = 0
     with Interruption(KEEPING) as interruption, session.writing("duplicates", wait=not no_wait) as library:
         for pairs, is_different in ((different, True), (undecided, False)):
             for one, other in pairs:
@@ -78,13 +107,55 @@ def duplicates(
         if not no_find:
             library.find_duplicates(on_progress=MakingProgress("comparing"), stop=interruption.stop)
             tell_over("")
-            was_stopped = interruption.stop.is_set()
-        _write(library, wanted, is_json=is_json)
-    return EXIT_INTERRUPTED if was_stopped else 0
+        if interruption.stop.is_set():
+            code = EXIT_INTERRUPTED
+        if not going or code:
+            asked.write(library)
+        else:
+            code = asked.put_losers_away(library, interruption.stop, is_dry_run=dry_run, is_sure=is_sure)
+    return code
 
 
-def _write(library: "Library | Handover", verdicts: "Sequence[Verdict]", *, is_json: bool) -> None:
-    groups, pending = _all(library, verdicts)
+@dataclass(frozen=True)
+class _Asked:
+    """Which groups are meant, and how they are told."""
+
+    verdicts: "tuple[Verdict, ...]"
+    group_ids: frozenset[int]
+    is_json: bool
+
+    def write(self, library: "Library | Handover") -> None:
+        groups, pending = self._groups(library)
+        _write(library, groups, pending, is_json=self.is_json)
+
+    def put_losers_away(
+        self, library: "Library | Handover", stop: threading.Event, *, is_dry_run: bool, is_sure: bool
+    ) -> int:
+        from ambience.copies import Choice
+
+        groups, pending = self._groups(library)
+        if not self.is_json:
+            _write(library, groups, pending, is_json=False)
+        choices = [Choice(group.keep, tuple(each.image_id for each in group.members)) for group in groups]
+        going = sum(len(choice.trash) for choice in choices)
+        if going and not (is_dry_run or is_sure):
+            confirm(f"Move {counted(going, 'picture')} to the trash of the library?")
+        return put_away(library, choices, stop, is_dry_run=is_dry_run, is_json=self.is_json)
+
+    def _groups(self, library: "Library | Handover") -> "tuple[list[CopyGroup], int]":
+        """The groups that are meant, and how many images have yet to be compared."""
+        groups, pending = _all(library, self.verdicts)
+        unknown = self.group_ids - {group.group_id for group in groups}
+        if unknown:
+            raise click.ClickException(
+                f"there is no group {', '.join(map(str, sorted(unknown)))}; `ambience duplicates` lists them"
+            )
+        return [each for each in groups if not self.group_ids or each.group_id in self.group_ids], pending
+
+
+def _write(
+    library: "Library | Handover", groups: "Sequence[CopyGroup]", pending: int, *, is_json: bool
+) -> None:
     records = _records(library, groups)
     if is_json:
         write_json({"groups": [_document(group, records) for group in groups], "pending": pending})

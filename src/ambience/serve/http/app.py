@@ -26,6 +26,7 @@ from ambience.serve.http import (
     search,
     streaming,
     system,
+    trash,
 )
 from ambience.serve.http.admission import Admission
 from ambience.serve.http.limits import BodyLimit, Gatekeeper, as_sent
@@ -84,7 +85,20 @@ def create_app(library: "Library", *, kind: str | None = None) -> FastAPI:
     )
     app.state.server = state
     errors.install(app)
-    own = (batches, images, matches, duplicates, search, streaming, system, kinds, models, login, local)
+    own = (
+        batches,
+        images,
+        matches,
+        duplicates,
+        trash,
+        search,
+        streaming,
+        system,
+        kinds,
+        models,
+        login,
+        local,
+    )
     routers = [annotators.router, *(each.router for each in own)]
     routers += [made(library, kind) for made in (original_router, words_router, gateway_router)]
     for router in routers:

@@ -274,6 +274,61 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "total": 1,
         "pending": 0,
     },
+    "resolve_duplicates": {
+        "dry_run": False,
+        "steps": [
+            {
+                "image_id": 12,
+                "kept": 31,
+                "outcome": "trashed",
+                "reason": "",
+                "entry": 3,
+                "name": "lake-small.jpg",
+                "size": 90_211,
+            },
+            {
+                "image_id": 57,
+                "kept": 31,
+                "outcome": "refused",
+                "reason": "its file is gone",
+                "entry": None,
+                "name": "lake-copy.jpg",
+                "size": 2_481_223,
+            },
+        ],
+        "bytes": 90_211,
+    },
+    "list_trash": {
+        "entries": [
+            {
+                "entry": 3,
+                "batch": 3,
+                "image_id": 12,
+                "kept": 31,
+                "name": "lake-small.jpg",
+                "size": 90_211,
+                "trashed_at": "2026-01-09T08:15:00Z",
+            }
+        ],
+        "next": None,
+        "total": 1,
+        "bytes": 90_211,
+    },
+    "restore_duplicates": {
+        "dry_run": False,
+        "steps": [
+            {
+                "image_id": 12,
+                "kept": 31,
+                "outcome": "restored",
+                "reason": "",
+                "entry": 3,
+                "name": "lake-small.jpg",
+                "size": 90_211,
+            }
+        ],
+        "bytes": 90_211,
+    },
     "log_in": {"name": "phone", "scopes": ["read"], "expires_at": None},
     "show_kind": {"kind": "phash", "fingerprint": "phash-scaled-v1", "protocol": 1},
     "search_kind": {

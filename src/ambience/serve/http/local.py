@@ -34,6 +34,7 @@ CALLS = frozenset(
     {
         "count_images",
         "duplicates",
+        "empty_trash",
         "image",
         "image_by_name",
         "images",
@@ -47,6 +48,7 @@ CALLS = frozenset(
         "set_caption",
         "set_tags",
         "tell_apart",
+        "trashed",
         "words",
     }
 )
@@ -59,6 +61,8 @@ RUNS: Mapping[str, str] = {
     "clean": "clean",
     "find_duplicates": "find_duplicates",
     "rebuild": "rebuild",
+    "resolve": "resolve",
+    "restore": "restore",
     "train": "train",
     "use_model": "use_model",
     "watch": "watch",
@@ -71,6 +75,8 @@ _LISTENERS = {
     "check": "on_progress",
     "find_duplicates": "on_progress",
     "rebuild": "on_progress",
+    "resolve": "on_progress",
+    "restore": "on_progress",
     "train": "on_progress",
     "use_model": "on_progress",
     "watch": "on_report",

@@ -1,0 +1,175 @@
+"""Bringing pictures back from the trash, as they were.
+
+The image is committed before its file moves, so that whoever watches the folder meets a file that is known.
+The journal of the trash tells of it before; what a killed writer left is finished or taken back.
+"""
+
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ambience.copies import Outcome, Trashed, TrashStep
+from ambience.datatypes import ImageState
+from ambience.decode.image import Decoder
+from ambience.duplicates._steps import RefusedError, caption_by, step_of, tags_by
+from ambience.errors import AmbienceError, StoreFullError
+from ambience.ingest import Ingest
+from ambience.ingest.uploads import Uploads
+from ambience.store.base import MarkMissing, PutImage, PutImported, RemoveImage, SetCaption, SetTags
+from ambience.store.commit import Store
+from ambience.store.disk_full import disk_full, is_disk_full
+from ambience.store.files import KeptFiles
+from ambience.store.trash import Stage, Trash
+from ambience.words import USER
+
+
+class Restoring:
+    """Brings pictures back, one caller at a time.
+
+    Args:
+        store: of the library, open for writing.
+        kept: bytes that the library keeps itself.
+        uploads: adds images with such bytes.
+        decoder: of the library.
+        ingest: makes their features anew.
+        trash: of the library.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kept: KeptFiles,
+        uploads: Uploads,
+        decoder: Decoder,
+        ingest: Ingest,
+        trash: Trash,
+    ) -> None:
+        self._store, self._kept, self._uploads = store, kept, uploads
+        self._decoder, self._ingest, self._trash = decoder, ingest, trash
+
+    def restore(self, trashed: Trashed, *, is_dry_run: bool) -> TrashStep:
+        """Brings one picture back.
+
+        Raises:
+            StoreFullError: the disk is full; it is in the trash still.
+        """
+        try:
+            data = self._ready(trashed)
+            if is_dry_run:
+                return step_of(trashed, Outcome.WOULD_RESTORE)
+            self._bring_back(trashed, data)
+        except RefusedError as exc:
+            return step_of(trashed, Outcome.REFUSED, str(exc))
+        return step_of(trashed, Outcome.RESTORED)
+
+    def _ready(self, trashed: Trashed) -> bytes:
+        """The bytes of a picture that can come back.
+
+        Raises:
+            RefusedError: it cannot.
+        """
+        if trashed.image_id in self._store.records.images([trashed.image_id]):
+            raise RefusedError(f"there is another image {trashed.image_id} by now")
+        if trashed.path is not None and os.path.lexists(trashed.path):
+            raise RefusedError("there is another file in its place by now")
+        place = self._trash.place(trashed)
+        if trashed.is_upload and not place.exists():
+            place = self._kept.path(trashed.sha256)  # another image with these bytes was there, or came
+        try:
+            data = self._decoder.read(place) if place.exists() else None
+        except AmbienceError as exc:
+            raise RefusedError("its file in the trash cannot be read") from exc
+        if data is None:
+            raise RefusedError("its file is gone from the trash")
+        return data
+
+    def _bring_back(self, trashed: Trashed, data: bytes) -> None:
+        try:
+            picture = self._decoder.decode(data, name=trashed.name)
+            draft, features = self._ingest.extract(data, picture, name=trashed.name)
+        except AmbienceError as exc:
+            raise RefusedError(f"its file in the trash is no usable picture any more: {exc.code}") from exc
+        if draft.sha256 != trashed.sha256:
+            raise RefusedError("its file in the trash was changed")
+        self._trash.note(trashed, Stage.COMING)
+        try:
+            if trashed.path is None:
+                draft = replace(draft, is_upload=True)
+                self._uploads.add(data, draft, features, image_id=trashed.image_id, tags=trashed.tags)
+            else:
+                # The image first: whoever watches the folder then meets a file that is known.
+                draft = replace(draft, path=trashed.path, mtime_ns=trashed.mtime_ns)
+                self._store.submit(
+                    PutImage(draft, features, image_id=trashed.image_id, tags=trashed.tags, is_current=True)
+                )
+                self._trash.move_back(trashed)
+        except (AmbienceError, OSError) as exc:
+            self._take_back(trashed)
+            if isinstance(exc, StoreFullError):
+                raise
+            if isinstance(exc, OSError) and is_disk_full(exc):
+                raise disk_full(self._store.folder, exc) from exc
+            told = exc.strerror if isinstance(exc, OSError) else exc.code
+            raise RefusedError(f"it cannot be brought back: {told}") from exc
+        self._finish_back(trashed)
+
+    def _take_back(self, trashed: Trashed) -> None:
+        """Forgets an image whose file did not come back."""
+        if not trashed.is_upload and trashed.image_id in self._store.records.images([trashed.image_id]):
+            self._store.submit(RemoveImage(trashed.image_id))
+        self._trash.note(trashed, Stage.IN)
+
+    def _finish_back(self, trashed: Trashed) -> None:
+        """What is left once file and image are back; harmless where it was done before."""
+        records = self._store.records
+        image = records.images([trashed.image_id]).get(trashed.image_id)
+        if image is not None:
+            if image.state is ImageState.MISSING:  # somebody looked between the commit and the move
+                self._store.submit(MarkMissing(trashed.image_id, is_missing=False))
+            if trashed.caption:
+                self._store.submit(SetCaption(trashed.image_id, trashed.caption))
+            tags, caption, url = trashed.imported_tags, trashed.imported_caption, trashed.source_url
+            if tags or caption or url:
+                self._store.submit(PutImported(trashed.image_id, tags, caption or None, url or None))
+        if trashed.kept in records.images([trashed.kept]):
+            self._take_from_kept(trashed)
+        self._trash.note(trashed, Stage.OUT)
+        others = {each.sha256 for each in self._trash.entries() if each.is_upload}
+        if trashed.is_upload and trashed.sha256 not in others:
+            with contextlib.suppress(OSError):  # its bytes are back; what is left here is one copy too many
+                self._trash.delete(trashed)
+
+    def _take_from_kept(self, trashed: Trashed) -> None:
+        """The image that was kept loses what it was given, unless others in the trash gave it as well."""
+        words = self._store.records.words([trashed.kept])[trashed.kept]
+        others = [
+            each
+            for each in self._trash.entries()
+            if each.kept == trashed.kept and each.entry != trashed.entry
+        ]
+        still = {tag for each in others for tag in each.tags}
+        own = tags_by(words, USER)
+        left = tuple(tag for tag in own if tag not in trashed.given_tags or tag in still)
+        if left != own:
+            self._store.submit(SetTags(trashed.kept, left))
+        if trashed.given_caption and caption_by(words, USER) == trashed.caption:
+            self._store.submit(SetCaption(trashed.kept, ""))
+
+    def settle(self, trashed: Trashed) -> None:
+        """Finishes what a killed writer had begun, or takes it back.
+
+        Raises:
+            OSError: a file cannot be moved.
+        """
+        is_known = trashed.image_id in self._store.records.images([trashed.image_id])
+        if trashed.path is not None:
+            place, target = self._trash.place(trashed), Path(trashed.path)
+            if is_known and not os.path.lexists(target) and place.exists():
+                self._trash.move_back(trashed)
+            elif not self._trash.settle(trashed, place, target):
+                is_known = False
+        if is_known:
+            self._finish_back(trashed)
+        else:
+            self._take_back(trashed)

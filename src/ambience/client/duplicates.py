@@ -79,6 +79,19 @@ class DuplicateClient:
         return self._read(models.TrashRun, "POST", "/v1/duplicates/resolve", json=sent)
 
     @asks("list_trash")
+    def trash_page(self, *, before: int | None = None, limit: int = 100) -> models.TrashList:
+        """One page of what is in the trash, the newest first.
+
+        Args:
+            before: `next` of the page before; None for the first one.
+            limit: most pictures, up to 1,000.
+
+        Returns:
+            Pictures with the numbers by which `restore` brings them back, and `next`.
+        """
+        params = {"before": before, "limit": limit}
+        return self._read(models.TrashList, "GET", "/v1/duplicates/trash", params=params)
+
     def trash(self, *, limit: int = 100) -> Iterator[models.Trashed]:
         """Everything in the trash, the newest first, asked for page by page.
 
@@ -88,14 +101,11 @@ class DuplicateClient:
         Yields:
             Pictures with the numbers by which `restore` brings them back.
         """
-        before: int | None = None
-        while True:
-            params = {"before": before, "limit": limit}
-            page = self._read(models.TrashList, "GET", "/v1/duplicates/trash", params=params)
+        page = self.trash_page(limit=limit)
+        yield from page.entries
+        while page.next is not None:
+            page = self.trash_page(before=page.next, limit=limit)
             yield from page.entries
-            if page.next is None:
-                return
-            before = page.next
 
     @asks("restore_duplicates")
     def restore(self, entries: Sequence[int]) -> models.TrashRun:

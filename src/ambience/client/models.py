@@ -764,6 +764,78 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TrashList:
+    """One page of the trash, the newest first.
+
+    Attributes:
+        next: `before` of the next page; null after the last.
+        total: Pictures in the trash.
+        bytes: Of all of them.
+    """
+
+    entries: list[Trashed]
+    next: int | None
+    total: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrashRun:
+    """What was done, or would be.
+
+    Attributes:
+        steps: One for each picture, in the order of the request.
+        bytes: Of what was moved, or would be.
+    """
+
+    dry_run: bool
+    steps: list[TrashStep]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrashStep:
+    """What became of one picture on its way into the trash, or out of it.
+
+    Attributes:
+        image_id: -1 for an entry that is not in the trash.
+        kept: The image that stays, or stayed, in its place.
+        reason: Why it was refused.
+        entry: Its number in the trash; null where it is not there.
+        size: Bytes of its file.
+    """
+
+    image_id: int
+    kept: int
+    outcome: Literal["would_trash", "trashed", "would_restore", "restored", "refused"]
+    reason: str
+    entry: int | None
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A picture in the trash.
+
+    Attributes:
+        entry: Its number, never given twice.
+        batch: Entry of the first picture that went in the same run.
+        image_id: That it had, and gets back.
+        kept: The image that stayed in its place.
+        size: Bytes of its file.
+    """
+
+    entry: int
+    batch: int
+    image_id: int
+    kept: int
+    name: str
+    size: int
+    trashed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WordDocument:
     """A tag or a caption."""
 
@@ -850,6 +922,10 @@ SCHEMAS: dict[str, type[Any]] = {
     "ServiceSchema": Service,
     "TagSchema": Tag,
     "TextLineSchema": TextLine,
+    "TrashList": TrashList,
+    "TrashRunSchema": TrashRun,
+    "TrashStepSchema": TrashStep,
+    "TrashedSchema": Trashed,
     "WordDocument": WordDocument,
     "WordMatchSchema": WordMatch,
     "WordsSchema": Words,

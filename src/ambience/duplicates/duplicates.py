@@ -116,13 +116,13 @@ class Duplicates:
             return set()
         near = self._neighbors()
         own = contents[keep]
-        direct = near.get(own, frozenset())
+        direct = near.get(own, set())
         return {
             each
             for each in others
             if (other := contents.get(each)) is not None
             and each != keep
-            and (other == own or other in direct or direct & near.get(other, frozenset()))
+            and (other == own or other in direct or direct & near.get(other, set()))
         }
 
     def close(self) -> None:

@@ -51,6 +51,13 @@ class Restoring:
     def restore(self, trashed: Trashed, *, is_dry_run: bool) -> TrashStep:
         """Brings one picture back.
 
+        Args:
+            trashed: which.
+            is_dry_run: only look whether it can come back.
+
+        Returns:
+            What became of it; refused with the reason where it cannot come back, and then in the trash still.
+
         Raises:
             StoreFullError: the disk is full; it is in the trash still.
         """

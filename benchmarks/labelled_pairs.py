@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from cases import FULL
-from photos import Photo, find_photos, load_rgb, near_duplicates, split_photos
+from photos import QUERY_SHORT_SIDE, Photo, find_photos, load_rgb, near_duplicates, split_photos
 from same_scene import scene_photos
 from transforms import TRANSFORMS, RgbImage, fitted, jpeg_bytes, text_bars, transformed, watermark
 
@@ -75,7 +75,7 @@ FIT_SCENES = frozenset({"monstree", "sacre_coeur"})
 SIZES: Mapping[Part, Mapping[str, int]] = {
     "fit": {
         "gallery": 420, "sources": 96, "per_source": 9, "outsiders": 60, "foreign": 60, "per_foreign": 4,
-        "alike": 140, "made": 40, "same": 80,
+        "alike": 140, "made": 40, "same": 80, "asked": 240,
     },
     "test": {
         "gallery": 420, "sources": 120, "per_source": 4, "outsiders": 120, "foreign": 60, "per_foreign": 1,
@@ -181,10 +181,10 @@ def material(
         for number in np.random.default_rng([seed, 7]).permutation(len(found))
         if number not in reported
     ]
+    fit_gallery, fit_outsiders = _of_the_fit(found, free)
     if part == "fit":
-        gallery, outsiders = free[: size["gallery"]], free[size["gallery"] :][: size["outsiders"]]
-        sources = gallery[: size["sources"]]
-        if not outsiders:
+        gallery, outsiders, sources = fit_gallery, fit_outsiders, fit_gallery[: size["sources"]]
+        if len(free) <= size["gallery"]:
             raise ValueError(
                 f"{len(found)} photographs, of which {len(free)} are left beside those that benchmarks "
                 f"report on; a fit needs more than {FULL['queries'] + FULL['outsiders'] + size['gallery']}"
@@ -194,7 +194,8 @@ def material(
             split.queries[: size["sources"]].tolist(),
             split.outsiders[: size["outsiders"]].tolist(),
         )
-        rest = free[SIZES["fit"]["gallery"] + SIZES["fit"]["outsiders"] :]
+        taken = {*fit_gallery, *fit_outsiders}
+        rest = [number for number in free if number not in taken]
         gallery = [*split.queries.tolist(), *rest][: size["gallery"]]
     held, strangers = [found[i] for i in gallery], [found[i] for i in outsiders]
     makers = _Makers(part, held, [found[i] for i in sources], strangers, size, seed, folder)
@@ -237,6 +238,22 @@ def moved_camera(part: Part, photos: Path | None, folder: Path, *, seed: int = 1
         files[key] = file
         queries.append(Labelled(second, "scene, moved camera", {key: "same_scene"}))
     return Material(files, {}, queries)
+
+
+def _of_the_fit(found: Sequence[Photo], free: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Gallery and outsiders of the fit, drawn as those that are reported on.
+
+    What queries are made of is as large as there, where there is enough of it: small photographs are of other
+    collections, whose labels are wider, and scores that were fitted to these would say little of others.
+    """
+    size = SIZES["fit"]
+    large = [number for number in free if found[number].short_side >= QUERY_SHORT_SIDE]
+    small = [number for number in free if found[number].short_side < QUERY_SHORT_SIDE]
+    asked = [*large, *small][: size["outsiders"] + size["asked"]]
+    outsiders, held = asked[: size["outsiders"]], asked[size["outsiders"] :]
+    chosen = set(asked)
+    rest = [number for number in free if number not in chosen]
+    return [*held, *rest][: size["gallery"]], outsiders
 
 
 class _Makers:
@@ -307,7 +324,8 @@ class _Makers:
 
     def _alike(self) -> Iterator[Labelled]:
         plain = self._held[: -self._size["made"]]  # the others are in the library with text over them as well
-        for photo in [*self._strangers, *plain[::3][: self._size["alike"]]]:
+        held = plain[self._size["sources"] :][: self._size["alike"]]
+        for photo in [*self._strangers, *held]:
             if photo.label:
                 own = photo.key
                 yield Labelled(

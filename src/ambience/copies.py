@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ambience.datatypes import Verdict
+from ambience.datatypes import UPRIGHT, Orientation, Verdict
 
 GROUPED = (Verdict.SAME_FILE, Verdict.SAME_PICTURE, Verdict.EDITED)
 """Verdicts by which images are put into one group where nothing else is asked."""
@@ -26,6 +26,7 @@ class CopyPair:
         verdict: the strongest that a kind supports.
         score: 0–1, of that kind.
         kind: which.
+        orientation: how the picture of `low` is to be turned to look like that of `high`.
     """
 
     low: bytes
@@ -33,6 +34,7 @@ class CopyPair:
     verdict: Verdict
     score: float
     kind: str
+    orientation: Orientation = UPRIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,14 @@ class GroupMember:
         verdict: of this image and the one that is best kept, between which it was found.
         score: 0–1.
         kind: that found it; "sha256" for the bytes themselves.
+        orientation: how the image that is best kept is to be turned to look like this one.
     """
 
     image_id: int
     verdict: Verdict
     score: float
     kind: str
+    orientation: Orientation = UPRIGHT
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,11 @@ class Orientation(NamedTuple):
     rotation: int = 0
     mirrored: bool = False
 
+    @property
+    def inverse(self) -> "Orientation":
+        """What undoes it: a mirrored one undoes itself."""
+        return self if self.mirrored else Orientation(-self.rotation % 360)
+
 
 UPRIGHT = Orientation()
 

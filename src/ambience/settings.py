@@ -204,6 +204,9 @@ class ServeSettings:
     workers: int = setting(
         0, "threads", "Requests worked on at the same time; 0: as many as cores.", minimum=0
     )
+    duplicates: bool = setting(
+        True, "", "Look for duplicates in the background; `ambience duplicates` finds them either way."
+    )
     queue: int = setting(
         64, "requests", "Requests that may wait; beyond that 503 with Retry-After.", minimum=0
     )

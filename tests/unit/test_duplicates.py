@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 
 import ambience
 from ambience.copies import PAIRED
-from ambience.datatypes import Verdict
+from ambience.datatypes import Orientation, Verdict
 from ambience.errors import IndexFileError, LibraryLockedError, QueryError, UnknownImageError
 from ambience.library import Library
 from ambience.settings import Settings
@@ -195,3 +195,43 @@ def test_refusals_say_what_is_wrong(library: Library) -> None:
         library.duplicates(verdicts=[Verdict.LOOK_ALIKE])
     with pytest.raises(QueryError, match="limit = 0"):
         library.duplicates(limit=0)
+
+
+def test_turned_copies_say_how(library: Library, pictures: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.mkdir()
+    with Image.open(pictures / "coffee.png") as opened:
+        opened.transpose(Image.Transpose.ROTATE_90).save(new / "turned.png")
+        opened.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((150, 100)).save(new / "mirrored.png")
+    library.add_paths([new])
+    library.find_duplicates()
+    names = {record.image_id: record.name for record in library.list_images()}
+    told = {
+        (names[group.keep], names[each.image_id]): each.orientation
+        for group in library.duplicates().groups
+        for each in group.members
+    }
+    ((kept, turned),) = [(pair, how) for pair, how in told.items() if "turned.png" in pair]
+    assert turned == (Orientation(90) if kept[1] == "turned.png" else Orientation(270))
+    assert next(how for pair, how in told.items() if pair[1] == "mirrored.png") in (
+        Orientation(0, True),
+        Orientation(90, True),  # of the turned one, where that is kept
+        Orientation(270, True),
+    )
+
+
+def test_pairs_of_what_is_gone_are_forgotten_and_found_again(
+    tmp_path: Path, found: Path, pictures: Path
+) -> None:
+    shutil.copytree(found, tmp_path / "library")
+    settings = settings_at(tmp_path / "library")
+    with ambience.open(settings=settings, writer=True) as library:
+        (half,) = (each for each in library.list_images() if each.name == "coffee_half.jpg")
+        before = library.find_duplicates().pairs
+        library.remove(half.image_id)
+    with ambience.open(settings=settings, writer=True) as library:
+        left = library.find_duplicates().pairs
+        assert left < before
+        library.add_paths([pictures / "coffee_half.jpg"])
+        assert library.find_duplicates().pairs == before
+        assert any("coffee_half.jpg" in members for members in groups(library).values())

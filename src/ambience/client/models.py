@@ -594,6 +594,7 @@ class Member:
     Attributes:
         score: 0–1.
         kind: That found it; "sha256" for the bytes themselves.
+        orientation: How the picture that is best kept is to be turned to look like this one.
         image: Null where it was removed meanwhile.
     """
 
@@ -601,6 +602,7 @@ class Member:
     verdict: Literal["same_file", "same_picture", "edited", "part"]
     score: float
     kind: str
+    orientation: Orientation
     image: ImageSummary | None
 
 

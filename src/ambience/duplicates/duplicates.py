@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from ambience.copies import GROUPED, MOST_GROUPS, PAIRED, CopyGroup, GroupPage, Paired
@@ -29,6 +30,7 @@ class Duplicates:
         self._notes = CopyNotes(store.records.database)
         self._finding, self._grouping = threading.Lock(), threading.Lock()
         self._known: tuple[Any, list[CopyGroup]] | None = None
+        self._is_swept = False
         self._near: tuple[Any, dict[bytes, set[bytes]]] | None = None
 
     def find(self, *, on_progress: Progress | None = None, stop: Callable[[], bool]) -> Paired:
@@ -46,7 +48,12 @@ class Duplicates:
             StoreFullError: the disk is full; what was kept before is good.
         """
         with self._finding:
-            return self._pairing.catch_up(on_progress=on_progress, stop=stop)
+            found = self._pairing.catch_up(on_progress=on_progress, stop=stop)
+            if not found.pending and not self._is_swept:
+                self._sweep()
+                self._is_swept = True
+                found = replace(found, pairs=self._file.count())
+            return found
 
     def pending(self) -> int:
         """Images that have yet to be compared with the others."""
@@ -128,6 +135,16 @@ class Duplicates:
     def close(self) -> None:
         """Closes the file of pairs."""
         self._file.close()
+
+    def _sweep(self) -> None:
+        """Forgets pairs of what no image has any more; it is compared anew where it comes again.
+
+        Once in the life of a process: looking up everything that is in a pair costs more than what is gone.
+        """
+        contents = self._file.contents()
+        gone = contents - self._notes.known(contents)
+        if gone:
+            self._file.forget(gone)
 
     def _neighbors(self) -> dict[bytes, set[bytes]]:
         """Content → its copies, from memory where no pair changed meanwhile."""

@@ -112,8 +112,9 @@ def _members(
     members = [GroupMember(one.image_id, Verdict.SAME_FILE, 1.0, "sha256") for one in same]
     for pair in taken:
         images = by_content[_other(pair, content)]
+        turned = pair.orientation if pair.low == content else pair.orientation.inverse
         members += [
-            GroupMember(one.image_id, pair.verdict, pair.score, pair.kind)
+            GroupMember(one.image_id, pair.verdict, pair.score, pair.kind, turned)
             for one in (images if with_same_files else images[:1])
         ]
     return sorted(members, key=lambda each: (STRENGTH[each.verdict], -each.score, each.image_id))

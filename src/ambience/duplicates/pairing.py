@@ -196,7 +196,8 @@ class Pairing:
             one, other = contents.get(image_id), contents.get(hit.image_id)
             if verdict in PAIRED and one is not None and other is not None and one != other:
                 low, high = sorted((one, other))
-                pairs.append(CopyPair(low, high, verdict, score(hit.distance, spec), spec.kind))
+                turned = hit.orientation if one == low else hit.orientation.inverse
+                pairs.append(CopyPair(low, high, verdict, score(hit.distance, spec), spec.kind, turned))
         return pairs
 
 

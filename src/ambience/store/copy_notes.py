@@ -31,6 +31,20 @@ class CopyNotes:
         with self._database.reading() as connection:
             return {row.image_id: bytes(row.sha256) for row in connection.execute(query)}
 
+    def known(self, contents: Collection[bytes]) -> set[bytes]:
+        """Which contents an image has.
+
+        Returns:
+            Those of the given ones.
+        """
+        table = schema.images
+        found: set[bytes] = set()
+        with self._database.reading() as connection:
+            for part in _parts(sorted(contents)):
+                query = sa.select(table.c.sha256).where(table.c.sha256.in_(part)).distinct()
+                found.update(bytes(row.sha256) for row in connection.execute(query))
+        return found
+
     def came_after(self, fingerprint: str, seq: int) -> int:
         """Features of a fingerprint that came after a change number.
 

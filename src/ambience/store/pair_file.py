@@ -7,29 +7,32 @@ of contents, by their sha256, so that an image that moves, goes, or comes back h
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from ambience.copies import CopyPair
-from ambience.datatypes import STRENGTH, Verdict
+from ambience.datatypes import STRENGTH, Orientation, Verdict
 from ambience.errors import IndexFileError, StoreError, StoreFullError
 from ambience.store.disk_full import is_disk_full
 from ambience.store.word_file import transaction
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the tables; a file of another one is made anew."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pairs (
     low BLOB NOT NULL, high BLOB NOT NULL, strength INTEGER NOT NULL, verdict TEXT NOT NULL,
-    score REAL NOT NULL, kind TEXT NOT NULL, PRIMARY KEY (low, high)) WITHOUT ROWID;
+    score REAL NOT NULL, kind TEXT NOT NULL, rotation INTEGER NOT NULL, mirrored INTEGER NOT NULL,
+    PRIMARY KEY (low, high)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS compared (fingerprint TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
 """
 _PUT = """
-INSERT INTO pairs (low, high, strength, verdict, score, kind) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO pairs (low, high, strength, verdict, score, kind, rotation, mirrored)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (low, high) DO UPDATE SET
-    strength = excluded.strength, verdict = excluded.verdict, score = excluded.score, kind = excluded.kind
+    strength = excluded.strength, verdict = excluded.verdict, score = excluded.score, kind = excluded.kind,
+    rotation = excluded.rotation, mirrored = excluded.mirrored
 WHERE (excluded.strength, -excluded.score) < (strength, -score)
 """
 
@@ -68,8 +71,16 @@ class PairFile:
             IndexFileError: the file is broken; the next call makes it anew.
         """
         rows = [
-            (each.low, each.high, STRENGTH[each.verdict], each.verdict.value, each.score, each.kind)
-            for each in pairs
+            (
+                pair.low,
+                pair.high,
+                STRENGTH[pair.verdict],
+                pair.verdict,
+                pair.score,
+                pair.kind,
+                *pair.orientation,
+            )
+            for pair in pairs
         ]
         with self._opened() as connection:
             assert connection is not None
@@ -87,11 +98,33 @@ class PairFile:
             IndexFileError: the file is broken; a writer makes it anew.
         """
         with self._opened() as connection:
-            query = "SELECT low, high, verdict, score, kind FROM pairs"
+            query = "SELECT low, high, verdict, score, kind, rotation, mirrored FROM pairs"
             rows = [] if connection is None else connection.execute(query).fetchall()
         return [
-            CopyPair(low, high, Verdict(verdict), score, kind) for low, high, verdict, score, kind in rows
+            CopyPair(low, high, Verdict(verdict), score, kind, Orientation(rotation, bool(mirrored)))
+            for low, high, verdict, score, kind, rotation, mirrored in rows
         ]
+
+    def contents(self) -> set[bytes]:
+        """Everything that is in a pair: sha256 of 32 bytes each."""
+        with self._opened() as connection:
+            query = "SELECT low FROM pairs UNION SELECT high FROM pairs"
+            return set() if connection is None else {row[0] for row in connection.execute(query)}
+
+    def forget(self, contents: Collection[bytes]) -> None:
+        """Deletes all pairs that one of these contents is in.
+
+        Raises:
+            StoreFullError: the disk is full; all are there still.
+            IndexFileError: the file is broken; the next call makes it anew.
+        """
+        with self._opened() as connection:
+            assert connection is not None
+            with transaction(connection, writes=True):
+                connection.execute("CREATE TEMP TABLE gone (content BLOB PRIMARY KEY) WITHOUT ROWID")
+                connection.executemany("INSERT INTO gone VALUES (?)", [(each,) for each in contents])
+                connection.execute("DELETE FROM pairs WHERE low IN gone OR high IN gone")
+                connection.execute("DROP TABLE gone")
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever pairs do, whoever changed them: by this connection, and by others."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ambience.copies import GROUPED, PAIRED, CopyFacts, CopyGroup, CopyPair
-from ambience.datatypes import Verdict
+from ambience.datatypes import UPRIGHT, Orientation, Verdict
 from ambience.duplicates.groups import grouped
 
 
@@ -19,9 +21,15 @@ def image(image_id: int, *, of: int | None = None, side: int = 100, **facts: obj
     return CopyFacts(image_id, content(image_id if of is None else of), **(usual | facts))  # type: ignore[arg-type]
 
 
-def pair(one: int, other: int, verdict: Verdict = Verdict.SAME_PICTURE, score: float = 0.9) -> CopyPair:
+def pair(
+    one: int,
+    other: int,
+    verdict: Verdict = Verdict.SAME_PICTURE,
+    score: float = 0.9,
+    turned: Orientation = UPRIGHT,
+) -> CopyPair:
     low, high = sorted((content(one), content(other)))
-    return CopyPair(low, high, verdict, score, "phash")
+    return CopyPair(low, high, verdict, score, "phash", turned)
 
 
 def groups(
@@ -110,3 +118,27 @@ def test_every_image_is_in_one_group_at_most() -> None:
     found = [image_id for each in groups(pairs, images) for image_id in (each.keep, *members(each))]
     assert len(found) == len(set(found))
     assert len(found) > 20
+
+
+@pytest.mark.parametrize(
+    "turned", [Orientation(90), Orientation(270), Orientation(180), Orientation(90, True)]
+)
+@pytest.mark.parametrize("keep", [2, 9])
+def test_members_are_turned_as_seen_from_the_kept_one(turned: Orientation, keep: int) -> None:
+    images = [image(2), image(9, side=200)] if keep == 9 else [image(2, side=200), image(9)]
+    (group,) = groups([pair(2, 9, turned=turned)], images)
+    assert group.keep == keep
+    from_low_to_high = group.members[0].orientation if keep == 2 else group.members[0].orientation.inverse
+    assert from_low_to_high == turned
+
+
+def test_what_undoes_an_orientation() -> None:
+    picture = np.arange(6).reshape(2, 3)
+    for rotation in (0, 90, 180, 270):
+        for mirrored in (False, True):
+            there = Orientation(rotation, mirrored)
+            assert np.array_equal(turned_by(turned_by(picture, there), there.inverse), picture)
+
+
+def turned_by(picture: NDArray[np.int64], orientation: Orientation) -> NDArray[np.int64]:
+    return np.rot90(picture[:, ::-1] if orientation.mirrored else picture, orientation.rotation // 90)

@@ -193,9 +193,12 @@ def _ids(group: "CopyGroup") -> Iterator[int]:
 
 
 def _write_group(group: "CopyGroup", records: "dict[int, ImageRecord]") -> None:
+    from ambience.serve.placement import turn_words
+
     click.echo(f"group {group.group_id}: keep {_described(group.keep, records)}: {group.reason}")
     for each in group.members:
-        click.echo(f"  {each.verdict.value} {each.score:.2f}  {_described(each.image_id, records)}")
+        turned = "".join(f", {words}" for words in turn_words(each.orientation, None))
+        click.echo(f"  {each.verdict.value} {each.score:.2f}  {_described(each.image_id, records)}{turned}")
 
 
 def _described(image_id: int, records: "dict[int, ImageRecord]") -> str:
@@ -217,6 +220,7 @@ def _document(group: "CopyGroup", records: "dict[int, ImageRecord]") -> dict[str
                 "verdict": each.verdict.value,
                 "score": each.score,
                 "kind": each.kind,
+                "orientation": each.orientation,
             }
             for each in group.members
         ],

@@ -12,7 +12,7 @@ from ambience.errors import QueryError
 from ambience.keys import Scope
 from ambience.serve.http.bodies import json_object
 from ambience.serve.http.errors import shown
-from ambience.serve.http.schemas import PROBLEMS, ImageSummary, Shaper
+from ambience.serve.http.schemas import PROBLEMS, ImageSummary, OrientationSchema, Shaper
 from ambience.serve.http.scopes import needs
 from ambience.serve.http.state import State
 
@@ -51,6 +51,9 @@ class MemberSchema(BaseModel):
     verdict: CopyVerdict
     score: float = Field(description="0–1.")
     kind: str = Field(description='That found it; "sha256" for the bytes themselves.')
+    orientation: OrientationSchema = Field(
+        description="How the picture that is best kept is to be turned to look like this one."
+    )
     image: ImageSummary | None = Field(description="Null where it was removed meanwhile.")
 
 
@@ -143,6 +146,7 @@ def _member(member: GroupMember, records: dict[int, ImageRecord], shaper: Shaper
             "verdict": member.verdict.value,
             "score": member.score,
             "kind": member.kind,
+            "orientation": OrientationSchema.of(member.orientation),
             "image": _summary(member.image_id, records, shaper),
         }
     )

@@ -265,6 +265,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                         "verdict": "same_picture",
                         "score": 0.98,
                         "kind": "phash",
+                        "orientation": _UPRIGHT,
                         "image": {**_SUMMARY, "image_id": 4, "width": 800, "height": 600, "size": 90_211},
                     }
                 ],

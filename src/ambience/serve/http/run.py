@@ -73,7 +73,7 @@ def serve(
             (on_ready or _say)(server.url)
             if requires_keys(settings.serve) and not server.app.state.server.keys.all():
                 click.echo(_NO_KEYS, err=True)
-            if kind is None:
+            if kind is None and settings.serve.duplicates:
                 opened.follow_duplicates()
             with (
                 _warming_up(opened, kind) if kind in (None, *opened.kinds) and opened.kinds else nullcontext()

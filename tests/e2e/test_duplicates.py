@@ -3,7 +3,10 @@
 import json
 import shutil
 import subprocess
+from base64 import b64decode
 from hashlib import sha256
+from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,60 @@ def test_a_server_finds_by_itself_and_answers(terminal, copies: Path, free_port:
             refused = client.post("/v1/duplicates/decisions", json=body)
             assert (refused.status_code, told in refused.json()["detail"]) == (status, True), refused.text
         assert client.get("/v1/duplicates", params={"verdict": "same_scene"}).status_code in (400, 422)
+
+
+def test_a_report_is_one_page_that_needs_nothing_else(terminal, copies: Path, tmp_path: Path) -> None:
+    (copies / "coffee.png").rename(copies / "<script src=x onload=alert(1)>&.png")
+    terminal.run("add", copies)
+    file = tmp_path / "report.html"
+    told = terminal.run("duplicates", "--report", file)
+    assert "1 group" in told.err
+    assert told.out == ""
+    page = Page(file.read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert "&lt;script src=x onload=alert(1)&gt;&amp;.png" in file.read_text(encoding="utf-8")
+    assert "\x1b" not in file.read_text(encoding="utf-8")
+    assert page.sources, "no pictures"
+    for source in page.sources:
+        assert source.startswith("data:image/jpeg;base64,")
+        with Image.open(BytesIO(b64decode(source.partition(",")[2]))) as picture:
+            assert max(picture.size) <= 192
+    assert len(page.sources) == 3
+    for words in ("keep", "same file", "same picture", "600×400", "most pixels"):
+        assert words in page.text
+    assert not [each for each in tmp_path.iterdir() if each.name.endswith(".partial")]
+
+    terminal.run("duplicates", "--no-find", "--report", file)  # over the one before
+    other = tmp_path / "mine.html"
+    other.write_text("<p>mine</p>", encoding="utf-8")
+    assert "no report of Ambience" in terminal.run("duplicates", "--report", other, code=1).err
+    assert other.read_text(encoding="utf-8") == "<p>mine</p>"
+    assert "is a folder" in terminal.run("duplicates", "--report", tmp_path, code=1).err
+    assert "--report goes with" in terminal.run("duplicates", "--json", "--report", file, code=2).err
+    for picture in copies.iterdir():
+        picture.unlink()
+    terminal.run("duplicates", "--no-find", "--report", file)
+    assert "cannot be shown" in file.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a page holds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        given = dict(attrs)
+        self.sources += [given["src"] or ""] if "src" in given else []
+        assert not any(name.startswith("on") or name == "href" for name in given)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
 
 def test_the_command_puts_copies_away_and_brings_them_back(terminal, copies: Path) -> None:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +12,7 @@ import click
 from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
 from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json
 from ambience.serve.cli.progress import Interruption
+from ambience.serve.cli.report import Found, check_place, write_report
 from ambience.serve.cli.session import Session
 from ambience.serve.cli.trash import confirm, put_away
 from ambience.serve.cli.upkeep import KEEPING, MakingProgress, tell_over
@@ -67,6 +70,12 @@ VERDICTS = ("same_file", "same_picture", "edited", "part")
     "--dry-run", is_flag=True, help="With --trash: read all files, say what would go, and change nothing."
 )
 @click.option("--yes", "is_sure", is_flag=True, help="With --trash: do not ask.")
+@click.option(
+    "--report",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the groups as one HTML page with small pictures, instead of listing them.",
+)
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @no_wait_option
 @click.pass_obj
@@ -80,6 +89,7 @@ def duplicates(
     group_ids: tuple[int, ...],
     dry_run: bool,
     is_sure: bool,
+    report: Path | None,
     is_json: bool,
     no_wait: bool,
 ) -> int:
@@ -92,7 +102,11 @@ def duplicates(
     """
     from ambience.datatypes import Verdict
 
-    asked = _Asked(tuple(Verdict(word) for word in verdicts), frozenset(group_ids), is_json)
+    asked = _Asked(session, tuple(map(Verdict, verdicts)), frozenset(group_ids), is_json, report)
+    if report is not None:
+        if is_json or going:
+            raise click.UsageError("--report goes with neither --json nor --trash")
+        check_place(report)
     if (dry_run or is_sure) and not going:
         raise click.UsageError("--dry-run and --yes belong to --trash")
     if no_find and not different and not undecided and not going:
@@ -120,13 +134,32 @@ def duplicates(
 class _Asked:
     """Which groups are meant, and how they are told."""
 
+    session: Session
     verdicts: "tuple[Verdict, ...]"
     group_ids: frozenset[int]
     is_json: bool
+    report: Path | None
 
     def write(self, library: "Library | Handover") -> None:
         groups, pending = self._groups(library)
-        _write(library, groups, pending, is_json=self.is_json)
+        if self.report is None:
+            _write(library, groups, pending, is_json=self.is_json)
+        else:
+            self._write_report(self.report, Found(groups, _records(library, groups), pending))
+
+    def _write_report(self, file: Path, found: Found) -> None:
+        from ambience import library
+        from ambience.settings import count_or_cores
+
+        threads = count_or_cores(self.session.settings.ingest.threads)
+        # A reader of its own: the server that holds the library sends no pictures this way.
+        with library.open(settings=self.session.settings) as pictures:
+            told = write_report(file, found, pictures, threads=threads, when=datetime.now().astimezone())
+        left = len(found.groups) - told
+        say(
+            f"{shown_path(str(file))}: {counted(told, 'group')}"
+            + (f"; {left:,} more left out" if left else "")
+        )
 
     def put_losers_away(
         self, library: "Library | Handover", stop: threading.Event, *, is_dry_run: bool, is_sure: bool

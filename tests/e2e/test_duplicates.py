@@ -119,7 +119,7 @@ def test_a_report_is_one_page_that_needs_nothing_else(terminal, copies: Path, tm
     other.write_text("<p>mine</p>", encoding="utf-8")
     assert "no report of Ambience" in terminal.run("duplicates", "--report", other, code=1).err
     assert other.read_text(encoding="utf-8") == "<p>mine</p>"
-    assert "is a folder" in terminal.run("duplicates", "--report", tmp_path, code=1).err
+    assert "is no file" in terminal.run("duplicates", "--report", tmp_path, code=1).err
     assert "--report goes with" in terminal.run("duplicates", "--json", "--report", file, code=2).err
     for picture in copies.iterdir():
         picture.unlink()

@@ -79,15 +79,18 @@ def served(settings: Settings, photographs: Sequence[Path]) -> Iterator[str]:
         server = Server(opened, port=0)
         thread = threading.Thread(target=server.run)
         thread.start()
-        while not server.is_listening:
-            time.sleep(0.01)
-        for path in photographs:
-            files = {"image": (path.name, path.read_bytes())}
-            httpx.post(f"{server.url}v1/images", files=files, timeout=60, trust_env=False).raise_for_status()
-        yield server.url
-        server.stop()
-        thread.join(30)
-        server.close()
+        try:
+            while not server.is_listening:
+                time.sleep(0.01)
+            for path in photographs:
+                files = {"image": (path.name, path.read_bytes())}
+                sent = httpx.post(f"{server.url}v1/images", files=files, timeout=60, trust_env=False)
+                sent.raise_for_status()
+            yield server.url
+        finally:
+            server.stop()
+            thread.join(30)
+            server.close()
 
 
 @pytest.fixture(scope="module")
@@ -382,3 +385,89 @@ def test_where_a_key_is_needed_the_page_asks_for_it_once(
         page.wait_for_selector("#login[open]")
         assert "revoked" in page.inner_text("#login-error")
         context.close()
+
+
+@pytest.fixture
+def copies(tmp_path: Path, shipped_photographs: Path) -> Path:
+    """Two photographs, three copies of one of them."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for name in ("coffee.png", "rocket.jpg"):
+        shutil.copy(shipped_photographs / name, folder)
+    shutil.copy(folder / "coffee.png", folder / "again <b>.png")
+    with Image.open(folder / "coffee.png") as opened:
+        opened.convert("RGB").resize((300, 200)).save(folder / "half.jpg", quality=85)
+        opened.convert("RGB").rotate(90, expand=True).save(folder / "turned.jpg", quality=85)
+    return folder
+
+
+def test_duplicates_are_put_away_and_come_back(
+    browser: "sync_api.Browser", tmp_path: Path, copies: Path
+) -> None:
+    off = {"enabled": False}
+    kinds = {"global_features": off, "image_text_features": off}
+    settings = Settings(library=tmp_path / "library", kinds=kinds)
+    with library.open(settings=settings, writer=True) as opened:
+        opened.add_paths([copies])
+        opened.find_duplicates()
+    names = {each.name for each in copies.iterdir()}
+    with served(settings, []) as url:
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        page, faults = context.new_page(), []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.goto(url)
+        page.get_by_role("link", name="Duplicates").click()
+        group = page.locator(".group")
+        sync_api.expect(group.locator(".card")).to_have_count(4)
+        assert page.inner_text("#summary") == "1 group"
+        assert group.locator(".kept .badge").inner_text() == "Best"
+        badges = group.locator(".badge").all_inner_texts()
+        assert "Same file" in badges
+        assert any(each.startswith("Rotated 90°") for each in badges)
+        assert page.evaluate(STICKING_OUT) == []
+
+        # One is told apart, and that is taken back.
+        half = group.locator(".card", has_text="half.jpg")
+        half.get_by_role("button", name="Not a duplicate").click()
+        sync_api.expect(page.locator("#notice")).to_contain_text("half.jpg is no duplicate")
+        sync_api.expect(group.locator(".card")).to_have_count(3)
+        page.locator("#notice").get_by_role("button", name="Undo").click()
+        sync_api.expect(group.locator(".card")).to_have_count(4)
+
+        # Another one is kept, and one stays.
+        again = group.locator(".card:not(.kept)", has_text="png")
+        kept = again.locator(".name").inner_text()
+        again.get_by_label("Keep").click()  # the cards are drawn anew: there is nothing left to be checked
+        sync_api.expect(group.locator(".kept .name")).to_have_text(kept)
+        half.get_by_label("Put away").click()
+        group.get_by_role("button", name="Put 2 copies away").click()
+        sync_api.expect(page.locator("#sure-yes")).to_be_visible()
+        assert {each.name for each in copies.iterdir()} == names
+        assert page.inner_text("#sure-title").startswith("Move 2 pictures (")
+        page.click("#sure-yes")
+        sync_api.expect(page.locator("#notice")).to_contain_text("2 pictures are in the trash now")
+        left = {each.name for each in copies.iterdir()}
+        assert left == {kept, "half.jpg", "rocket.jpg"}
+        sync_api.expect(page.locator("#trash-list li")).to_have_count(2)
+
+        page.locator("#trash-list").get_by_role("button", name="Bring back").first.click()
+        sync_api.expect(page.locator("#notice")).to_contain_text("1 picture is back")
+        page.get_by_role("button", name="Put away all").click()
+        page.click("#sure-yes")
+        page.locator("#notice").get_by_role("button", name="Undo").click()
+        sync_api.expect(page.locator("#notice")).to_contain_text("2 pictures are back")
+        page.locator("#trash-list").get_by_role("button", name="Bring back").click()
+        sync_api.expect(page.locator("#trash")).to_be_hidden()
+        assert {each.name for each in copies.iterdir()} == names
+
+        # A file that changed stays, and the page says so.
+        (copies / "half.jpg").write_bytes(b"changed")
+        page.get_by_role("button", name="Put away all").click()
+        sync_api.expect(page.locator("#sure-refused")).to_contain_text("half.jpg stays: its file was changed")
+        page.get_by_role("button", name="Cancel").click()
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(STICKING_OUT) == []
+        context.close()
+        assert [each for each in faults if "400" not in each] == []

@@ -1,6 +1,7 @@
 """Groups of copies as one HTML page that needs nothing else: for people who look before they decide."""
 
 import base64
+import secrets
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,8 +58,8 @@ def check_place(file: Path) -> None:
     Raises:
         StoreError: something else lies there.
     """
-    if file.is_dir():
-        raise StoreError(f"{shown_path(str(file))} is a folder; name a file, such as duplicates.html")
+    if file.exists() and not file.is_file():
+        raise StoreError(f"{shown_path(str(file))} is no file; name one, such as duplicates.html")
     try:
         with file.open("rb") as opened:
             is_report = MARK.encode() in opened.read(1000)
@@ -93,9 +94,9 @@ def write_report(file: Path, found: Found, pictures: Thumbnails, *, threads: int
     title = "Duplicates"
     head, tail = template.split("$groups")
     summary = "\n".join(f"<p>{line}</p>" for line in _summary(found, when))
-    beside = file.with_name(f".{file.name[:200]}.partial")
+    beside = file.with_name(f".{file.name[:200]}.{secrets.token_hex(8)}.partial")
     try:
-        with beside.open("w", encoding="utf-8", errors="replace") as out:
+        with beside.open("x", encoding="utf-8", errors="replace") as out:
             out.write(string.Template(head).substitute(title=title, summary=summary))
             for section in _sections(groups, found.records, pictures, threads):
                 out.write(section)

@@ -23,6 +23,8 @@ PAGE_POLICY = (
 DOCS_POLICY = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 ASSETS = {
     "app.js": "text/javascript",
+    "common.js": "text/javascript",
+    "duplicates.js": "text/javascript",
     "app.css": "text/css",
     "icon.svg": "image/svg+xml",
     "docs.js": "text/javascript",
@@ -99,6 +101,13 @@ async def show_page(state: State) -> Response | dict[str, str]:
     if state.kind is not None:
         return {"Hello": "World"}
     return _page("index.html", PAGE_POLICY)
+
+
+@router.get("/duplicates", response_class=HTMLResponse, include_in_schema=False)
+@public
+async def show_duplicates() -> HTMLResponse:
+    """The page of duplicates."""
+    return _page("duplicates.html", PAGE_POLICY)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

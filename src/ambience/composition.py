@@ -17,6 +17,7 @@ from ambience.duplicates.resolving import Resolving
 from ambience.errors import SettingsError
 from ambience.extract.base import Extractor
 from ambience.fuse.calibration import Calibration, read_calibration, shipped
+from ambience.fuse.ordering import check_merge
 from ambience.gateway import Gateway
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
@@ -248,8 +249,15 @@ class _Opened:
 
     def space_maker(self, texts: Mapping[str, TextSearch]) -> ConfiguredSpaces:
         settings, calibration = self.settings, _calibration(self.settings)
+        check_merge(settings.search.merge)
         threads = count_or_cores(settings.serve.workers)
-        gateway = Gateway({}, deadline_s=settings.search.deadline_s, threads=threads, calibration=calibration)
+        gateway = Gateway(
+            {},
+            deadline_s=settings.search.deadline_s,
+            threads=threads,
+            calibration=calibration,
+            order=settings.search.merge,
+        )
         self.stack.callback(gateway.close)
         maker = ConfiguredSpaces(
             settings,

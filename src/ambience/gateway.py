@@ -16,6 +16,7 @@ from ambience.errors import (
     ServiceLateError,
 )
 from ambience.fuse.calibration import Calibration
+from ambience.fuse.ordering import EVIDENCE, ordered
 from ambience.fuse.verdict import merge
 from ambience.search.base import KindElsewhere, KindSearch, TextSearch
 from ambience.search.narrowing import Narrowing, narrowed
@@ -36,6 +37,7 @@ class Gateway:
         threads: questions that one kind answers at the same time. Each kind has its own, so that one that
             hangs makes no other late.
         calibration: what figures of kinds prove; None leaves verdicts to each kind's own distances.
+        order: of matches, by its name (`fuse.ordering`).
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Gateway:
         texts: Mapping[str, TextSearch] | None = None,
         elsewhere: Mapping[str, KindElsewhere] | None = None,
         calibration: Calibration | None = None,
+        order: str = EVIDENCE,
     ) -> None:
         self._searches = searches
         self._texts, self._elsewhere = texts or {}, elsewhere or {}
         self._deadline_s = deadline_s
         self._threads = threads
         self._calibration = calibration
+        self._order = order
         self._pools = {kind: self._pool(kind) for kind in (*searches, *self._texts, *self._elsewhere)}
 
     def _pool(self, kind: str) -> ThreadPoolExecutor:
@@ -78,7 +82,13 @@ class Gateway:
         for kind in (*searches, *texts, *elsewhere):
             if kind not in self._pools:
                 self._pools[kind] = self._pool(kind)
-        other = Gateway({}, deadline_s=self._deadline_s, threads=self._threads, calibration=self._calibration)
+        other = Gateway(
+            {},
+            deadline_s=self._deadline_s,
+            threads=self._threads,
+            calibration=self._calibration,
+            order=self._order,
+        )
         other._searches, other._texts, other._elsewhere = searches, texts, elsewhere
         other._pools = self._pools
         return other
@@ -173,6 +183,7 @@ class Gateway:
         is_of_one_picture = not (question.has_words or question.is_composed)
         calibration = self._calibration if is_of_one_picture else None
         matches = merge(rankings, specs, score, same_files=same_files, calibration=calibration)
+        matches = ordered(matches, rankings, self._order)
         return Answer(matches, tuple(statuses), time.perf_counter() - started)
 
     def close(self) -> None:

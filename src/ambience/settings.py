@@ -168,6 +168,12 @@ class SearchSettings:
     deadline_s: float = setting(
         10.0, "seconds", "A kind that has not answered by then is named as late.", minimum=0.01
     )
+    merge: str = setting(
+        "evidence",
+        "",
+        "Order of an answer: evidence (verdicts and scores), reciprocal_rank (of the kinds, k = 60), or "
+        "original (the merge of the original system); nothing is dropped by any.",
+    )
     calibration: Path | None = field(
         default=None,
         metadata={

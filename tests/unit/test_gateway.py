@@ -177,3 +177,19 @@ def test_a_kind_that_hangs_makes_no_other_late(store: Store) -> None:
         assert states == {"good": "ok", "hanging": "late"}
     hanging.released.set()
     gateway.close()
+
+
+def test_an_order_by_ranks_is_kept_by_those_who_ask_for_others(store: Store) -> None:
+    """A picture that both kinds name goes before a nearer one that only the first does."""
+    searches = {"toy": search_over(store, engine(Following))}
+    texts = {"signs": Signs()}
+    near = Question({"toy": [QueryVariant(vector(2))]}, text="open")
+    answers = {}
+    for order in ("evidence", "original"):
+        first = Gateway({}, deadline_s=5, threads=1, order=order)
+        gateway = first.over(searches, texts)
+        answers[order] = [match.image_id for match in gateway.search(near, k=5).matches]
+        first.close()
+    assert sorted(answers["evidence"]) == sorted(answers["original"])
+    assert answers["evidence"][0] == 2
+    assert answers["original"][0] == 1

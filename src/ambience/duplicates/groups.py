@@ -30,14 +30,16 @@ def worth(facts: CopyFacts) -> tuple[Any, ...]:
 
 
 def reason(kept: CopyFacts, others: Iterable[CopyFacts]) -> str:
-    """The first thing in which an image surpasses those of other bytes, in words.
+    """The first thing in which an image surpasses the next best of other bytes, in words.
 
     Returns:
         Such as "most pixels (4000×3000)".
     """
     rest = [other for other in others if other.sha256 != kept.sha256]
-    surpassing = (words for words, of in _CRITERIA if all(of(kept) > of(other) for other in rest))
-    words = next(surpassing) if rest else _CRITERIA[-1][0]
+    words = _CRITERIA[-1][0]
+    if rest:
+        second = max(rest, key=worth)
+        words = next((words for words, of in _CRITERIA if of(kept) > of(second)), words)
     if words == "most pixels":
         return f"{words} ({kept.width}×{kept.height})"
     return f"{words} ({kept.format})" if words == "a format without loss" else words

@@ -68,6 +68,12 @@ def test_each_reason(better: dict[str, object], reason: str) -> None:
     assert (group.keep, group.reason) == (9, reason)
 
 
+def test_who_surpasses_each_of_the_others_in_another_thing_has_a_reason_all_the_same() -> None:
+    images = [image(1, side=90), image(2, size=900), image(9)]
+    (group,) = groups([pair(1, 9), pair(2, 9)], images)
+    assert (group.keep, group.reason) == (9, "largest file")
+
+
 def test_of_equals_the_one_added_first_is_kept() -> None:
     (group,) = groups([pair(2, 9)], [image(9), image(2)])
     assert (group.keep, group.reason) == (2, "added first")

@@ -12,7 +12,6 @@ import click
 from ambience.serve.cli.adding import EXIT_INTERRUPTED, no_wait_option
 from ambience.serve.cli.output import counted, say, shown, shown_path, size, write_json
 from ambience.serve.cli.progress import Interruption
-from ambience.serve.cli.report import Found, check_place, write_report
 from ambience.serve.cli.session import Session
 from ambience.serve.cli.trash import confirm, put_away
 from ambience.serve.cli.upkeep import KEEPING, MakingProgress, tell_over
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from ambience.copies import CopyGroup
     from ambience.datatypes import ImageRecord, Verdict
     from ambience.library import Library
+    from ambience.serve.cli.report import Found
     from ambience.serve.handover import Handover
 
 VERDICTS = ("same_file", "same_picture", "edited", "part")
@@ -106,7 +106,7 @@ def duplicates(
     if report is not None:
         if is_json or going:
             raise click.UsageError("--report goes with neither --json nor --trash")
-        check_place(report)
+        _check_place(report)
     if (dry_run or is_sure) and not going:
         raise click.UsageError("--dry-run and --yes belong to --trash")
     if no_find and not different and not undecided and not going:
@@ -130,6 +130,12 @@ def duplicates(
     return code
 
 
+def _check_place(report: Path) -> None:
+    from ambience.serve.cli.report import check_place
+
+    check_place(report)
+
+
 @dataclass(frozen=True)
 class _Asked:
     """Which groups are meant, and how they are told."""
@@ -141,14 +147,17 @@ class _Asked:
     report: Path | None
 
     def write(self, library: "Library | Handover") -> None:
+        from ambience.serve.cli.report import Found
+
         groups, pending = self._groups(library)
         if self.report is None:
             _write(library, groups, pending, is_json=self.is_json)
         else:
             self._write_report(self.report, Found(groups, _records(library, groups), pending))
 
-    def _write_report(self, file: Path, found: Found) -> None:
+    def _write_report(self, file: Path, found: "Found") -> None:
         from ambience import library
+        from ambience.serve.cli.report import write_report
         from ambience.settings import count_or_cores
 
         threads = count_or_cores(self.session.settings.ingest.threads)

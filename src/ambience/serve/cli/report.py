@@ -16,6 +16,8 @@ from ambience.copies import CopyGroup, GroupMember
 from ambience.datatypes import ImageRecord
 from ambience.errors import AmbienceError, StoreError
 from ambience.serve.cli.output import counted, shown, shown_path, size
+from ambience.serve.placement import VERDICT_WORDS, turn_words
+from ambience.store.disk_full import disk_full, is_disk_full
 
 THUMBNAIL = 192
 """Pixels of the longest side: some 10 kB each."""
@@ -101,8 +103,6 @@ def write_report(file: Path, found: Found, pictures: Thumbnails, *, threads: int
             out.write(tail)
         beside.replace(file)
     except OSError as exc:
-        from ambience.store.disk_full import disk_full, is_disk_full
-
         if is_disk_full(exc):
             raise disk_full(file.parent, exc) from exc
         raise StoreError(f"{shown_path(str(file))} cannot be written: {exc.strerror}") from exc
@@ -163,8 +163,6 @@ def _section(group: CopyGroup, records: Mapping[int, ImageRecord], images: Mappi
 
 
 def _words(member: GroupMember) -> str:
-    from ambience.serve.placement import VERDICT_WORDS, turn_words
-
     words = [VERDICT_WORDS.get(member.verdict, member.verdict.value), *turn_words(member.orientation, None)]
     return f"{', '.join(words)} {member.score:.2f}"
 

@@ -23,7 +23,7 @@ THUMBNAIL = 192
 """Pixels of the longest side: some 10 kB each."""
 
 MOST_GROUPS, MOST_MEMBERS = 500, 11
-"""Groups of a page, and copies of each that are drawn: at most 60 MB, which browsers still open; mostly
+"""Groups of a page, and copies of each that are drawn: at most some 80 MB, which browsers open; mostly
 five. What is left out is counted on the page."""
 
 MARK = '<meta name="generator" content="Ambience">'

@@ -226,6 +226,7 @@ def test_copies_are_put_away_over_http_and_come_back(terminal, copies: Path, fre
             ("resolve", {"groups": [{"keep": 1, "trash": [-1]}]}, "trash has -1"),
             ("resolve", {"groups": [{"keep": 1, "trash": [1]}]}, "image 1 is to be kept"),
             ("resolve", {"groups": [{"keep": 1, "trash": list(range(2, 1003))}]}, "1001 pictures"),
+            ("resolve", {"groups": [{"keep": 1, "trash": []}] * 1001}, "1001 groups"),
             ("resolve", {**asked, "dry_run": "no"}, "dry_run"),
             ("restore", {"entries": "3"}, "entries = '3'"),
             ("restore", {"entries": [2**60]}, "entries has"),

@@ -5,20 +5,22 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import ambience
-from ambience.copies import Choice, Outcome, TrashRun
+from ambience.copies import Choice, Outcome, Trashed, TrashRun
 from ambience.datatypes import ImageState
+from ambience.duplicates import resolving
 from ambience.errors import LibraryLockedError, QueryError, StoreFullError, UnknownImageError
 from ambience.library import Library
 from ambience.settings import Settings
 from ambience.store import trash
 from ambience.store.base import PutImported
-from ambience.store.trash import Trash
+from ambience.store.trash import Stage, Trash
 from support.silent import SILENT
 
 OFF = {"enabled": False}
@@ -299,6 +301,79 @@ def test_the_trash_is_emptied_of_what_is_old_enough(library: Library, home: Path
     assert library._parts.resolving._trash.next_entry() == 3  # numbers are never given twice
     with pytest.raises(QueryError):
         library.empty_trash(older_than_s=-1)
+
+
+def test_uploads_of_the_same_bytes_keep_their_file_while_one_is_in_the_trash(
+    library: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = (pictures / "3.coffee_half.jpg").read_bytes() + b"\0"
+    first, second = (library.add_image(data, image_id=image_id).image_id for image_id in (71, 72))
+    library.find_duplicates()
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=1)
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(resolving, "datetime", Yesterday)
+        library.resolve([Choice(WHOLE, (first,))])
+    library.resolve([Choice(WHOLE, (second,))])
+    assert library.empty_trash(older_than_s=3600).total == 1
+    (left,) = library.trashed().entries
+    assert left.image_id == second
+    assert library.restore([left.entry]).steps[0].outcome is Outcome.RESTORED
+    assert library.file_bytes(second)[0] == data
+
+
+def test_an_image_that_took_the_id_in_the_meantime_is_not_forgotten(
+    library: Library, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (step,) = library.resolve([Choice(WHOLE, (HALF,))]).steps
+    assert step.entry is not None
+    data = (pictures / "4.cat.png").read_bytes()
+    whole = Trash.note
+
+    def note(trash: Trash, trashed: Trashed, stage: Stage) -> None:
+        whole(trash, trashed, stage)
+        if stage is Stage.COMING:
+            library.add_image(data, image_id=HALF)
+
+    monkeypatch.setattr(Trash, "note", note)
+    assert library.restore([step.entry]).steps[0].reason == "it cannot be brought back: image_id_taken"
+    assert library.image(HALF).is_upload
+    assert library.trashed().total == 1
+
+
+def test_a_file_that_took_the_place_after_a_kill_is_not_touched(
+    home: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, file = settings_at(home / "library"), pictures / "3.coffee_half.jpg"
+    data = file.read_bytes()
+    with ambience.open(settings=settings, writer=True) as library:
+        (step,) = library.resolve([Choice(WHOLE, (HALF,))]).steps
+        assert step.entry is not None
+        with monkeypatch.context() as dying:
+            kill_at(dying, Trash, "note", 1, after=True)
+            with pytest.raises(Killed):
+                library.restore([step.entry])
+    file.write_bytes(data)  # the very same bytes, by somebody else
+    with ambience.open(settings=settings, writer=True) as library:
+        assert file.read_bytes() == data
+        assert library.trashed().total == 1
+
+
+def test_a_journal_with_nonsense_in_it_still_opens(library: Library, home: Path, pictures: Path) -> None:
+    library.resolve([Choice(WHOLE, (AGAIN,))])
+    library.close()
+    with (home / "library" / "trash" / trash.JOURNAL).open("ab") as file:
+        file.write(
+            b'{"entry": "x", "stage": "in"}\n{"entry": 7, "stage": "going"}\n{"entry": 8}\n[1]\n\xff\n'
+        )
+    with ambience.open(settings=settings_at(home / "library"), writer=True) as opened:
+        assert opened.trashed().total == 1
+        (step,) = opened.resolve([Choice(WHOLE, (HALF,))]).steps
+        assert step.outcome is Outcome.TRASHED
 
 
 def test_readers_see_the_trash_and_change_nothing(library: Library, home: Path) -> None:

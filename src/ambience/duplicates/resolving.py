@@ -6,7 +6,6 @@ trash tells before they are taken: the file is moved, its tags and caption are g
 the image is forgotten. A writer that is opened after one was killed in between finishes or takes back.
 """
 
-import contextlib
 import logging
 import os
 import threading
@@ -21,7 +20,7 @@ from ambience.datatypes import ImageRecord, ImageState
 from ambience.decode.image import Decoder
 from ambience.duplicates._steps import RefusedError, caption_by, step_of, tags_by
 from ambience.duplicates.restoring import Restoring
-from ambience.errors import QueryError
+from ambience.errors import AmbienceError, QueryError
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
 from ambience.store.base import PutImported, SetCaption, SetTags
@@ -145,17 +144,14 @@ class Resolving:
         return step_of(trashed, Outcome.TRASHED)
 
     def _move_in(self, trashed: Trashed, source: Path) -> None:
-        place = self._trash.place(trashed)
         try:
             before = source.stat()
             self._trash.move_in(trashed)
-            now = place.stat()
+            now = self._trash.place(trashed).stat()
             is_changed = (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size)
             if is_changed:  # somebody wrote to it since it was read
                 self._trash.move_back(trashed)
         except OSError as exc:
-            with contextlib.suppress(OSError):
-                self._trash.settle(trashed, source, place)
             self._trash.note(trashed, Stage.OUT)
             if is_disk_full(exc):
                 raise disk_full(self._store.folder, exc) from exc
@@ -221,10 +217,10 @@ class Resolving:
         if record.state is ImageState.FEATURES_ONLY or (record.path is None and not record.is_upload):
             raise RefusedError("the library knows only features of it, and no file")
         path = self._kept.path(record.sha256) if record.is_upload else Path(record.path or "")
+        if not path.is_file():
+            raise RefusedError(f"{what} is gone")
         try:
             is_sound = sha256_of(path) == record.sha256
-        except FileNotFoundError as exc:
-            raise RefusedError(f"{what} is gone") from exc
         except OSError as exc:
             raise RefusedError(f"{what} cannot be read: {exc.strerror}") from exc
         if not is_sound:
@@ -236,7 +232,11 @@ class Resolving:
         if path.is_symlink():
             raise RefusedError("its file is a symbolic link; remove it yourself")
         stays = self._kept.path(kept.sha256) if kept.is_upload else Path(kept.path or "")
-        if path.samefile(stays):
+        try:
+            is_kept = path.samefile(stays)
+        except OSError as exc:
+            raise RefusedError("its file, or the one that is to be kept, is gone by now") from exc
+        if is_kept:
             raise RefusedError(
                 "it is the very file that is to be kept, under another name; nothing would be won"
             )
@@ -325,7 +325,8 @@ class Resolving:
             if is_dry_run:
                 gone = old
             else:
-                stay = {each.sha256 for each in entries if each.is_upload} - {each.sha256 for each in old}
+                # Uploads of the same bytes share one file, which goes with the last of them.
+                stay = {each.sha256 for each in entries if each.is_upload and each.trashed_at > before}
                 gone = [each for each in old if self._deleted(each, stay)]
                 self._trash.forget({each.entry for each in gone})
         return TrashPage(tuple(gone), None, len(gone), sum(each.size for each in gone))
@@ -342,21 +343,20 @@ class Resolving:
     def settle(self) -> None:
         """Finishes or takes back what a killed writer had begun; for the opening of a library for writing.
 
-        Raises:
-            StoreError: the journal cannot be written.
+        What cannot be settled, as on a full disk, waits for the next opening.
         """
         with self._turn:
             for trashed, stage in self._trash.unfinished():
                 try:
                     (self._settle if stage is Stage.GOING else self._restoring.settle)(trashed)
-                except OSError as exc:
-                    _log.warning("entry %d of the trash waits: %s", trashed.entry, exc.strerror)
+                except (AmbienceError, OSError) as exc:
+                    _log.warning("entry %d of the trash waits: %s", trashed.entry, exc)
 
     def _settle(self, trashed: Trashed) -> None:
         if trashed.path is None:
             has_gone = trashed.image_id not in self._store.records.images([trashed.image_id])
         else:
-            has_gone = self._trash.settle(trashed, Path(trashed.path), self._trash.place(trashed))
+            has_gone = self._trash.is_in(trashed)
         if has_gone:
             self._finish(trashed)
         else:

@@ -6,17 +6,25 @@ The journal of the trash tells of it before; what a killed writer left is finish
 
 import contextlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from ambience.copies import Outcome, Trashed, TrashStep
-from ambience.datatypes import ImageState
+from ambience.datatypes import ImageDraft, ImageState
 from ambience.decode.image import Decoder
 from ambience.duplicates._steps import RefusedError, caption_by, step_of, tags_by
 from ambience.errors import AmbienceError, StoreFullError
 from ambience.ingest import Ingest
 from ambience.ingest.uploads import Uploads
-from ambience.store.base import MarkMissing, PutImage, PutImported, RemoveImage, SetCaption, SetTags
+from ambience.store.base import (
+    FeatureDraft,
+    MarkMissing,
+    PutImage,
+    PutImported,
+    RemoveImage,
+    SetCaption,
+    SetTags,
+)
 from ambience.store.commit import Store
 from ambience.store.disk_full import disk_full, is_disk_full
 from ambience.store.files import KeptFiles
@@ -101,31 +109,45 @@ class Restoring:
             raise RefusedError("its file in the trash was changed")
         self._trash.note(trashed, Stage.COMING)
         try:
-            if trashed.path is None:
-                draft = replace(draft, is_upload=True)
-                self._uploads.add(data, draft, features, image_id=trashed.image_id, tags=trashed.tags)
-            else:
-                # The image first: whoever watches the folder then meets a file that is known.
-                draft = replace(draft, path=trashed.path, mtime_ns=trashed.mtime_ns)
-                self._store.submit(
-                    PutImage(draft, features, image_id=trashed.image_id, tags=trashed.tags, is_current=True)
-                )
-                self._trash.move_back(trashed)
-        except (AmbienceError, OSError) as exc:
-            self._take_back(trashed)
+            self._put_image(trashed, data, draft, features)
+        except AmbienceError as exc:
+            self._trash.note(trashed, Stage.IN)
             if isinstance(exc, StoreFullError):
                 raise
-            if isinstance(exc, OSError) and is_disk_full(exc):
-                raise disk_full(self._store.folder, exc) from exc
-            told = exc.strerror if isinstance(exc, OSError) else exc.code
-            raise RefusedError(f"it cannot be brought back: {told}") from exc
+            raise RefusedError(f"it cannot be brought back: {exc.code}") from exc
+        if trashed.path is not None:
+            try:
+                self._trash.move_back(trashed)
+            except OSError as exc:
+                self._take_back(trashed)
+                if is_disk_full(exc):
+                    raise disk_full(self._store.folder, exc) from exc
+                raise RefusedError(f"its file cannot be moved back: {exc.strerror}") from exc
         self._finish_back(trashed)
+
+    def _put_image(
+        self, trashed: Trashed, data: bytes, draft: ImageDraft, features: Mapping[str, FeatureDraft]
+    ) -> None:
+        image_id, tags = trashed.image_id, trashed.tags
+        if trashed.path is None:
+            self._uploads.add(data, replace(draft, is_upload=True), features, image_id=image_id, tags=tags)
+            return
+        # Before its file: whoever watches the folder then meets a file that is known.
+        draft = replace(draft, path=trashed.path, mtime_ns=trashed.mtime_ns)
+        self._store.submit(PutImage(draft, features, image_id=image_id, tags=tags, is_current=True))
 
     def _take_back(self, trashed: Trashed) -> None:
         """Forgets an image whose file did not come back."""
-        if not trashed.is_upload and trashed.image_id in self._store.records.images([trashed.image_id]):
+        if self._is_known(trashed) and not trashed.is_upload:
             self._store.submit(RemoveImage(trashed.image_id))
         self._trash.note(trashed, Stage.IN)
+
+    def _is_known(self, trashed: Trashed) -> bool:
+        """Whether its image was committed; another that came under its id does not count."""
+        record = self._store.records.images([trashed.image_id]).get(trashed.image_id)
+        if record is None or record.sha256 != trashed.sha256:
+            return False
+        return record.is_upload if trashed.path is None else record.path == trashed.path
 
     def _finish_back(self, trashed: Trashed) -> None:
         """What is left once file and image are back; harmless where it was done before."""
@@ -169,14 +191,7 @@ class Restoring:
         Raises:
             OSError: a file cannot be moved.
         """
-        is_known = trashed.image_id in self._store.records.images([trashed.image_id])
-        if trashed.path is not None:
-            place, target = self._trash.place(trashed), Path(trashed.path)
-            if is_known and not os.path.lexists(target) and place.exists():
-                self._trash.move_back(trashed)
-            elif not self._trash.settle(trashed, place, target):
-                is_known = False
-        if is_known:
+        if self._is_known(trashed) and (trashed.is_upload or self._trash.is_back(trashed)):
             self._finish_back(trashed)
         else:
             self._take_back(trashed)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import threading
@@ -27,6 +28,9 @@ from ambience.store.sync import sync
 JOURNAL = "undo.jsonl"
 LONGEST_NAME = 200
 """Bytes of a name in the trash; what is longer loses its beginning. File systems take 255."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Stage(StrEnum):
@@ -143,12 +147,15 @@ class Trash:
             known: dict[int, tuple[Trashed, Stage]] = {}
             last = 0
             for said in self._lines():
-                entry = int(said["entry"])
-                last = max(last, entry)
-                if said["stage"] == Stage.GOING:
-                    known[entry] = (_trashed(said), Stage.GOING)
-                elif entry in known and said["stage"] in _STAGES:
-                    known[entry] = (known[entry][0], Stage(said["stage"]))
+                try:
+                    entry = int(said["entry"])
+                    last = max(last, entry)
+                    if said["stage"] == Stage.GOING:
+                        known[entry] = (_trashed(said), Stage.GOING)
+                    elif entry in known and said["stage"] in _STAGES:
+                        known[entry] = (known[entry][0], Stage(said["stage"]))
+                except (KeyError, TypeError, ValueError):
+                    _log.warning("%s: a line that says nothing usable was passed over", self._journal)
             self._known = stamp, known, last
         return self._known[1]
 
@@ -200,8 +207,8 @@ class Trash:
         assert trashed.path is not None
         place = self.place(trashed)
         place.parent.mkdir(parents=True, exist_ok=True)
-        _move(Path(trashed.path), place, trashed.sha256)
         sync(self._folder)
+        _move(Path(trashed.path), place, trashed.sha256)
 
     def move_back(self, trashed: Trashed) -> None:
         """Moves the file of a picture back to where it was; durable when it returns.
@@ -215,26 +222,46 @@ class Trash:
         target.parent.mkdir(parents=True, exist_ok=True)
         _move(self.place(trashed), target, trashed.sha256)
 
-    def settle(self, trashed: Trashed, source: Path, target: Path) -> bool:
-        """Sees to it that a file that was to be moved is in one place.
-
-        Args:
-            trashed: whose.
-            source: where it was.
-            target: where it was to be.
+    def is_in(self, trashed: Trashed) -> bool:
+        """Whether a file that was on its way into the trash has arrived.
 
         Returns:
-            Whether it has arrived; where it was moved by halves, it is where it was.
+            False where it was moved by halves; it is in its old place alone then.
 
         Raises:
             OSError: something cannot be read or deleted.
         """
-        partial(target).unlink(missing_ok=True)
-        if not os.path.lexists(source):
-            return target.exists()
-        if os.path.lexists(target) and (target.samefile(source) or sha256_of(target) == trashed.sha256):
-            target.unlink()  # it was linked or copied, and is in its old place still
+        assert trashed.path is not None
+        place = self.place(trashed)
+        partial(place).unlink(missing_ok=True)
+        if not os.path.lexists(trashed.path):
+            return place.exists()
+        place.unlink(missing_ok=True)  # it was linked or copied, and is in its old place still
         return False
+
+    def is_back(self, trashed: Trashed) -> bool:
+        """Whether a file that was on its way back is there; it is moved, or the move ended, where it can be.
+
+        What lies in its place is never deleted.
+
+        Returns:
+            False where something else lies there; the file is in the trash then.
+
+        Raises:
+            OSError: something cannot be read, moved or deleted.
+        """
+        assert trashed.path is not None
+        place, target = self.place(trashed), Path(trashed.path)
+        with contextlib.suppress(OSError):
+            partial(target).unlink()
+        if not os.path.lexists(target):
+            self.move_back(trashed)
+        if not place.exists():
+            return True
+        if not target.is_file() or sha256_of(target) != trashed.sha256:
+            return False
+        self.delete(trashed)
+        return True
 
     def delete(self, trashed: Trashed) -> None:
         """Deletes the file of a picture from the trash, for ever.
@@ -271,6 +298,9 @@ def _move(source: Path, target: Path, sha256: bytes) -> None:
 
     A link to the file is made and its old name taken away: unlike a rename, this never writes over what
     somebody else puts there in the meantime.
+
+    Raises:
+        OSError: it cannot be moved; it is where it was, and nothing of it is at `target`.
     """
     try:
         os.link(source, target, follow_symlinks=False)
@@ -278,9 +308,14 @@ def _move(source: Path, target: Path, sha256: bytes) -> None:
         if exc.errno not in _NO_LINKS:
             raise
         _copy(source, target, sha256)
-    sync(target.parent)
-    source.unlink()
-    sync(source.parent)
+    try:
+        sync(target.parent)
+        source.unlink()
+    except OSError:
+        target.unlink()
+        raise
+    with contextlib.suppress(OSError):  # a loss of power may bring the old name back: the file is there twice
+        sync(source.parent)
 
 
 def _copy(source: Path, target: Path, sha256: bytes) -> None:

@@ -1,6 +1,7 @@
 """Groups of copies as one HTML page that needs nothing else: for people who look before they decide."""
 
 import base64
+import contextlib
 import secrets
 import string
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +108,8 @@ def write_report(file: Path, found: Found, pictures: Thumbnails, *, threads: int
             raise disk_full(file.parent, exc) from exc
         raise StoreError(f"{shown_path(str(file))} cannot be written: {exc.strerror}") from exc
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is there only where something failed
+            beside.unlink()
     return len(groups)
 
 

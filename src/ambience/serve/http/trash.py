@@ -139,6 +139,8 @@ async def resolve_duplicates(request: Request, state: State) -> TrashRunSchema:
     """
     sent = await json_object(request)
     choices = [_choice(each) for each in _list(sent, "groups")]
+    if len(choices) > MOST_PICTURES:
+        raise QueryError(f"{len(choices)} groups at once; send {MOST_PICTURES} at most")
     if (count := sum(len(choice.trash) for choice in choices)) > MOST_PICTURES:
         raise QueryError(f"{count} pictures at once; send {MOST_PICTURES} at most")
     is_dry_run = sent.get("dry_run", True)

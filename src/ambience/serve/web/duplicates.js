@@ -217,6 +217,7 @@ async function putAway(choices) {
     tell(`${plural(entries.length, "picture is", "pictures are")} in the trash now (${bytesText(bytes)}). `, undo, element("ul", {}, ...refusals(steps)));
   } catch (error) {
     tellError(error);
+    await Promise.allSettled([load(), loadTrash()]); // what went before the fault is gone from its group
   } finally {
     at("sure").close();
     at("sure-waiting").hidden = true;
@@ -237,6 +238,7 @@ async function restore(entries) {
     tell(`${plural(back, "picture is", "pictures are")} back.`, element("ul", {}, ...refusals(steps)));
   } catch (error) {
     tellError(error);
+    await Promise.allSettled([load(), loadTrash()]);
   }
 }
 

@@ -80,9 +80,20 @@ class Judge:
         verdict = Verdict.SAME_PICTURE if unaltered >= 0 else Verdict.EDITED
         return self._judged(verdict, _both(odds, abs(unaltered)), _orientation(proof, hits))
 
-    def alike(self, hits: Mapping[str, Hit]) -> float:
-        """The probability that an image that is no copy shows the same sort of thing."""
-        return self._calibration.probability(Verdict.LOOK_ALIKE, self._log_odds(Claim.ALIKE, hits))
+    def alike(self, hits: Mapping[str, Hit], *, at_all_odds: bool = False) -> Judgement | None:
+        """Whether an image that is no copy shows the same sort of thing.
+
+        Args:
+            hits: by kind, what was said of the image.
+            at_all_odds: say how likely that is even where it is unlikely.
+
+        Returns:
+            None where it is more likely not so.
+        """
+        odds = self._log_odds(Claim.ALIKE, hits)
+        if odds < 0 and not at_all_odds:
+            return None
+        return self._judged(Verdict.LOOK_ALIKE, odds, Orientation())
 
     def odds(self, hits: Mapping[str, Hit]) -> float | None:
         """How surely an image shows what the query shows, whatever the verdict.

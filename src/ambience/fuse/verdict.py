@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ambience.answers import Evidence, Hit, Match, Ranking
-from ambience.datatypes import STRENGTH, FeatureSpec, Orientation, Verdict
+from ambience.datatypes import STRENGTH, FeatureSpec, Verdict
 from ambience.fuse.calibration import CLAMP, Calibration, Claim
 from ambience.fuse.evidence import Score
 from ambience.fuse.judging import Judge, Judgement
@@ -73,13 +73,13 @@ def merge(
 ) -> tuple[Match, ...]:
     """One answer of several rankings.
 
-    An image is answered when at least one kind supports a verdict of it; a certain hit that one kind alone
-    knows is never dropped. By a calibration that knows their features, all kinds together say whether it is a
-    copy, of which sort, and how likely that is (`judging.py`). Without one, or of features that it does not
-    know, the match takes the strongest verdict of any kind, and score and orientation of the evidence behind
-    it: a score by the kind's own measure, which is no probability. Kinds that say two pictures look alike
-    then count together, as 1 − Π (1 − scoreᵢ), the noisy-or of Pearl, "Probabilistic reasoning in intelligent
-    systems", 1988, § 4.3.
+    An image is answered when at least one kind supports a verdict of it, or all together do; a certain hit
+    that one kind alone knows is never dropped. By a calibration that knows their features, all kinds together
+    say whether it is a copy, of which sort, or a look-alike, and how likely that is (`judging.py`). Without
+    one, or of features that it does not know, the match takes the strongest verdict of any kind, and score
+    and orientation of the evidence behind it: a score by the kind's own measure, which is no probability.
+    Kinds that say two pictures look alike then count together, as 1 − Π (1 − scoreᵢ), the noisy-or of Pearl,
+    "Probabilistic reasoning in intelligent systems", 1988, § 4.3.
 
     Args:
         rankings: one per kind.
@@ -157,15 +157,16 @@ def _alike(
 ) -> Judgement | None:
     """What an image is that is no copy.
 
-    A kind that took it for one by its distance alone is overruled by what the others say; it is then called a
-    look-alike, and not dropped.
+    Whether it is a look-alike all kinds say together: several may find so what none is sure of alone. A kind
+    that took it for a copy by its distance alone is overruled; it is then a look-alike, and not dropped.
     """
     if unknown is not None and unknown.verdict is Verdict.LOOK_ALIKE:
         return _strongest(supporting)
-    weak = [each for each in supporting if _strength(each) >= STRENGTH[Verdict.LOOK_ALIKE]]
-    if len(weak) < len(supporting) or any(each.verdict is Verdict.LOOK_ALIKE for each in weak):
-        return Judgement(Verdict.LOOK_ALIKE, judge.alike(hits), Orientation())
-    return _strongest(weak)
+    is_overruled = any(_strength(each) < STRENGTH[Verdict.LOOK_ALIKE] for each in supporting)
+    alike = judge.alike(hits, at_all_odds=is_overruled)
+    if alike is not None:
+        return alike
+    return _strongest([each for each in supporting if each.verdict is not Verdict.LOOK_ALIKE])
 
 
 def _strongest(supporting: Sequence[Evidence]) -> Judgement | None:

@@ -186,6 +186,34 @@ def test_what_a_hash_alone_calls_a_copy_is_kept_where_others_overrule_it() -> No
     assert second.verdict is Verdict.LOOK_ALIKE
 
 
+@pytest.mark.parametrize(
+    ("distances", "expected"),
+    [((0.4, 0.4), [1]), ((0.4, None), []), ((0.2, None), []), ((0.2, 0.45), [1])],
+)
+def test_whether_it_is_a_look_alike_all_kinds_say_together(
+    distances: tuple[float, float | None], expected: list[int]
+) -> None:
+    """0.4 is too far for either alone; 0.2 is near enough for one alone, which is unsure itself."""
+    looks, words = (
+        FeatureSpec(kind, kind, 8, "float16", "cosine", 1, port, verdicts=((Verdict.LOOK_ALIKE, 0.3),))
+        for port, kind in enumerate(("looks", "words"))
+    )
+    by_looks = Witness({"distance": Scale((0.2, 0.8), (2.0, -2.0))}, {"absent": -1.5}, 1.0)
+    known = calibrated()
+    calibration = replace(
+        known,
+        fingerprints={spec.kind: spec.fingerprint for spec in (looks, words)},
+        witnesses=known.witnesses | {Claim.ALIKE: {"looks": by_looks, "words": by_looks}},
+    )
+    rankings = [
+        Ranking(kind, () if distance is None else (Hit(1, distance),))
+        for kind, distance in zip(("looks", "words"), distances, strict=True)
+    ]
+    matches = merge(rankings, {"looks": looks, "words": words}, linear, calibration=calibration)
+    assert [match.image_id for match in matches] == expected
+    assert all(match.verdict is Verdict.LOOK_ALIKE for match in matches)
+
+
 def test_features_that_the_calibration_does_not_know_go_by_their_own_distances() -> None:
     hashes = Ranking("hash", (Hit(1, 6.0),))
     (match,) = merge([hashes], ALL, linear, calibration=calibrated(fingerprint="hash-of-another-model"))

@@ -17,6 +17,7 @@ from ambience.errors import AmbienceError, CorruptFeatureError, FeatureError, Im
 from ambience.fuse.verdict import supported_verdict, tells_copies
 from ambience.maintain.live_index import LiveIndex
 from ambience.search.base import KindSearch
+from ambience.search.local import LocalSearch
 from ambience.search.question import Questions
 from ambience.search.vector import score
 from ambience.store.base import Change
@@ -166,12 +167,9 @@ class Pairing:
 
     def _proven(self, space: Compared, image_id: int) -> Sequence[Hit]:
         """Images whose pixels agree with those of an image, where its file is there to compare them."""
+        assert isinstance(space.search, LocalSearch)
         try:
-            variant = space.search.stored_variant(image_id)
-            ranking = space.search.by_variants([variant], k=NEAREST)
-            if all(hit.image_id == image_id for hit in ranking.hits):
-                return ()
-            return self._looked_at(space, image_id).hits
+            return self._looked_at(space, image_id).hits if space.search.has_hints(image_id) else ()
         except (FeatureError, ImageError, UnknownImageError, CorruptFeatureError):
             # Removed meanwhile, or broken and to be mended: it comes again then.
             return ()

@@ -124,6 +124,21 @@ def test_a_stored_picture_finds_itself_and_its_mirror_image(
     assert [hit.orientation.mirrored for hit in ranking.hits] == [False, True]
 
 
+def test_a_stored_picture_hints_at_its_copies_and_not_at_itself(
+    library: LocalLibrary, cat: RgbImage, tmp_path: Path
+) -> None:
+    assert not any(
+        library.search.has_hints(image.image_id) for image in library.store.records.list_images(limit=10)
+    )
+    part = library.put_file(saved(np.ascontiguousarray(cat[40:260, 60:330, :][:, ::-1]), tmp_path))
+
+    assert library.search.has_hints(part)
+    assert library.search.has_hints(_id(library, "chelsea.png"))
+    assert not library.search.has_hints(_id(library, "rocket.jpg"))
+    with pytest.raises(UnknownImageError):
+        library.search.has_hints(10**6)
+
+
 def test_an_image_without_features_has_no_stored_variant(library: LocalLibrary) -> None:
     with pytest.raises(UnknownImageError, match="999"):
         library.search.stored_variant(999)

@@ -64,17 +64,19 @@ class CopyFacts:
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """An image of a group, and what it is of the one that is best kept.
+    """An image of a group, and which image of the group it was found to be a copy of.
 
     Attributes:
         image_id: which.
-        verdict: of this image and the one that is best kept, between which it was found.
+        copy_of: the image that is best kept; or another member, itself a direct copy of that one.
+        verdict: of this image and that of which it is a copy.
         score: 0–1.
         kind: that found it; "sha256" for the bytes themselves.
-        orientation: how the image that is best kept is to be turned to look like this one.
+        orientation: how the image of which it is a copy is to be turned to look like this one.
     """
 
     image_id: int
+    copy_of: int
     verdict: Verdict
     score: float
     kind: str
@@ -83,19 +85,25 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True)
 class CopyGroup:
-    """Images that are copies of one.
+    """Images that are copies of one, or of a copy of it.
 
     Attributes:
         group_id: the smallest id of its images: it stays while images are added.
         keep: the image that is best kept.
         reason: why that one.
-        members: the others, the strongest verdict first; each was itself found to be a copy of `keep`.
+        members: the others: first direct copies of `keep`, then copies of these alone; each by the strongest
+            verdict first.
     """
 
     group_id: int
     keep: int
     reason: str
     members: tuple[GroupMember, ...]
+
+    @property
+    def losers(self) -> tuple[int, ...]:
+        """Images that can go without a loss: those that were themselves found to be copies of `keep`."""
+        return tuple(each.image_id for each in self.members if each.copy_of == self.keep)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ambience.copies import CopyPair
+from ambience.datatypes import Verdict
+from ambience.store.pair_file import PairFile
 from support.workshop import wait_for
 
 pytestmark = pytest.mark.usefixtures("without_embeddings")
@@ -185,6 +188,34 @@ def test_the_command_puts_copies_away_and_brings_them_back(terminal, copies: Pat
     problems = terminal.run("check", code=1).out  # of the file that this test changed, and of nothing else
     assert "1 problem found" in problems
     assert "file_changed" in problems
+
+
+def test_a_copy_of_a_copy_alone_is_shown_and_stays(terminal, tmp_path: Path, shipped_photographs: Path) -> None:
+    """Two altered copies of one picture are not always found to be copies of each other."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for side, name in zip((300, 200, 100), ("coffee.png", "rocket.jpg", "chelsea.png"), strict=True):
+        with Image.open(shipped_photographs / name) as opened:
+            opened.convert("RGB").resize((side, side)).save(folder / f"{side}.png")
+    terminal.run("add", folder)
+    best, middle, least = (sha256((folder / f"{side}.png").read_bytes()).digest() for side in (300, 200, 100))
+    file = PairFile(terminal.library / "index" / "copies.sqlite", writes=True)
+    pairs = [
+        CopyPair(*sorted(both), Verdict.EDITED, 0.9, "local_features")
+        for both in ((best, middle), (middle, least))
+    ]
+    file.put(pairs, fingerprint="made", seq=0)
+    file.close()
+
+    listed = terminal.run("duplicates", "--no-find").out
+    (group,) = json.loads(terminal.run("duplicates", "--json", "--no-find").out)["groups"]
+    direct, beside = group["members"]
+    assert (direct["copy_of"], beside["copy_of"]) == (group["keep"], direct["image_id"])
+    assert f"copy of {direct['image_id']} alone" in listed.splitlines()[-1]
+    terminal.run("duplicates", "--no-find", "--report", tmp_path / "report.html")
+    assert f"copy of {direct['image_id']} alone" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "moved 1 picture " in terminal.run("duplicates", "--no-find", "--trash", "losers", "--yes").err
+    assert {each.name for each in folder.iterdir()} == {"300.png", "100.png"}
 
 
 def test_copies_are_put_away_over_http_and_come_back(terminal, copies: Path, free_port: int) -> None:

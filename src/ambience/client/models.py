@@ -286,7 +286,7 @@ class Group:
         keep: The image that is best kept.
         reason: Why that one.
         image: The one to keep; null where it was removed meanwhile.
-        members: The others, the strongest verdict first; each was itself found to be a copy of `keep`.
+        members: The others: first copies of `keep`, then copies of these alone; the strongest first.
     """
 
     group_id: int
@@ -589,16 +589,18 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An image of a group, and what it is of the one that is best kept.
+    """An image of a group, and which image of the group it was found to be a copy of.
 
     Attributes:
+        copy_of: `keep`; or another member, itself a copy of `keep`, where it is a copy of that alone.
         score: 0–1.
         kind: That found it; "sha256" for the bytes themselves.
-        orientation: How the picture that is best kept is to be turned to look like this one.
+        orientation: How the picture that it is a copy of is to be turned to look like this one.
         image: Null where it was removed meanwhile.
     """
 
     image_id: int
+    copy_of: int
     verdict: Literal["same_file", "same_picture", "edited", "part"]
     score: float
     kind: str

@@ -1,6 +1,7 @@
 """Pairs become groups, each around the image that is best kept. Pure functions."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ambience.copies import CopyFacts, CopyGroup, CopyPair, GroupMember
@@ -54,9 +55,12 @@ def grouped(
 ) -> list[CopyGroup]:
     """Groups of images.
 
-    The best image that is in no group yet takes in all its direct copies that are in none, and so on. Groups
-    are no chains: every member was itself found to be a copy of the one that is kept, so that the others can
-    go without a loss. What two groups share goes to the one whose kept image is better.
+    The best image that is in no group yet takes in all its direct copies that are in none, and so on. What is
+    left, and is a copy of such a member alone, comes in beside it, one step and no further: two altered
+    copies of one picture may have too little in common to be found to be copies of each other. It says of
+    which member it is a copy, and whoever puts copies away leaves it. Who would come in beside members of a
+    group founds no other one, unless some of its own copies would not come along. Nobody joins a group whose
+    kept image it was told apart from. What two groups share goes to the one whose kept image is better.
 
     Args:
         pairs: that were found; pairs of unknown contents are passed over.
@@ -74,18 +78,85 @@ def grouped(
     for same in by_content.values():
         same.sort(key=worth, reverse=True)
     near = _neighbors(pairs, by_content, frozenset(verdicts), frozenset(different))
-    free = set(by_content)
+    order = sorted(by_content, key=lambda each: worth(by_content[each][0]), reverse=True)
+    stars = _stars(order, near, frozenset(different))
+    with_same_files = Verdict.SAME_FILE in verdicts
     groups = []
-    for content in sorted(by_content, key=lambda each: worth(by_content[each][0]), reverse=True):
+    for star in stars:
+        members = _members(star, by_content, with_same_files=with_same_files)
+        if members:
+            groups.append(_group(by_content[star.center][0], members, facts))
+    return sorted(groups, key=lambda group: group.group_id)
+
+
+@dataclass(slots=True)
+class _Star:
+    """Contents of one group.
+
+    Attributes:
+        center: of the image that is kept.
+        direct: its copies, and the pair of each with it.
+        beside: copies of these alone: the content that each is a copy of, and the pair of both.
+    """
+
+    center: bytes
+    direct: dict[bytes, CopyPair]
+    beside: dict[bytes, tuple[bytes, CopyPair]] = field(default_factory=dict)
+
+
+def _stars(
+    order: Sequence[bytes],
+    near: Mapping[bytes, Mapping[bytes, CopyPair]],
+    different: frozenset[tuple[bytes, bytes]],
+) -> list[_Star]:
+    """Who goes with whom.
+
+    Args:
+        order: all contents, the best first.
+        near: copies of each, and the pair of both.
+        different: contents that people told apart, the smaller sha256 first.
+    """
+    free = set(order)
+    home: dict[bytes, _Star] = {}
+    stars = []
+    for content in order:
         if content not in free:
             continue
-        free.discard(content)
-        taken = [pair for other, pair in near.get(content, {}).items() if other in free]
-        members = _members(content, taken, by_content, with_same_files=Verdict.SAME_FILE in verdicts)
-        if members:
-            free -= {_other(pair, content) for pair in taken}
-            groups.append(_group(by_content[content][0], members, facts))
-    return sorted(groups, key=lambda group: group.group_id)
+        taken = {other: pair for other, pair in near.get(content, {}).items() if other in free}
+        together = [content, *taken]
+        links = [_links(each, near, home, different) for each in together]
+        common = set.intersection(*(set(found) for found in links))
+        if common:
+            best = min(common, key=lambda center: _rank(links[0][center][1]))
+            for each, found in zip(together, links, strict=True):
+                home[found[best][0]].beside[each] = found[best]
+        else:
+            star = _Star(content, taken)
+            home.update(dict.fromkeys(together, star))
+            stars.append(star)
+        free.difference_update(together)
+    return stars
+
+
+def _links(
+    content: bytes,
+    near: Mapping[bytes, Mapping[bytes, CopyPair]],
+    home: Mapping[bytes, _Star],
+    different: frozenset[tuple[bytes, bytes]],
+) -> dict[bytes, tuple[bytes, CopyPair]]:
+    """By center of each star that holds direct copies of a content: the closest of these, and the pair."""
+    found: dict[bytes, tuple[bytes, CopyPair]] = {}
+    for other, pair in near.get(content, {}).items():
+        star = home.get(other)
+        if star is None or (min(content, star.center), max(content, star.center)) in different:
+            continue
+        if star.center not in found or _rank(pair) < _rank(found[star.center][1]):
+            found[star.center] = other, pair
+    return found
+
+
+def _rank(pair: CopyPair) -> tuple[int, float, bytes, bytes]:
+    return STRENGTH[pair.verdict], -pair.score, pair.low, pair.high
 
 
 def _neighbors(
@@ -104,26 +175,30 @@ def _neighbors(
 
 
 def _members(
-    content: bytes,
-    taken: Sequence[CopyPair],
-    by_content: Mapping[bytes, Sequence[CopyFacts]],
-    *,
-    with_same_files: bool,
+    star: _Star, by_content: Mapping[bytes, Sequence[CopyFacts]], *, with_same_files: bool
 ) -> list[GroupMember]:
-    same = by_content[content][1:] if with_same_files else ()
-    members = [GroupMember(one.image_id, Verdict.SAME_FILE, 1.0, "sha256") for one in same]
-    for pair in taken:
-        images = by_content[_other(pair, content)]
-        turned = pair.orientation if pair.low == content else pair.orientation.inverse
+    kept, *same = by_content[star.center]
+    members = [
+        GroupMember(one.image_id, kept.image_id, Verdict.SAME_FILE, 1.0, "sha256")
+        for one in (same if with_same_files else ())
+    ]
+    links = {other: (star.center, pair) for other, pair in star.direct.items()} | star.beside
+    for content, (of, pair) in links.items():
+        turned = pair.orientation if pair.low == of else pair.orientation.inverse
+        images, source = by_content[content], by_content[of][0].image_id
         members += [
-            GroupMember(one.image_id, pair.verdict, pair.score, pair.kind, turned)
+            GroupMember(one.image_id, source, pair.verdict, pair.score, pair.kind, turned)
             for one in (images if with_same_files else images[:1])
         ]
-    return sorted(members, key=lambda each: (STRENGTH[each.verdict], -each.score, each.image_id))
-
-
-def _other(pair: CopyPair, content: bytes) -> bytes:
-    return pair.high if pair.low == content else pair.low
+    return sorted(
+        members,
+        key=lambda each: (
+            each.copy_of != kept.image_id,
+            STRENGTH[each.verdict],
+            -each.score,
+            each.image_id,
+        ),
+    )
 
 
 def _group(kept: CopyFacts, members: Sequence[GroupMember], facts: Mapping[int, CopyFacts]) -> CopyGroup:

@@ -79,12 +79,47 @@ def test_of_equals_the_one_added_first_is_kept() -> None:
     assert (group.keep, group.reason) == (2, "added first")
 
 
-def test_a_chain_is_no_group_who_is_no_copy_of_the_kept_one_stays_out() -> None:
+def origins(group: CopyGroup) -> dict[int, int]:
+    return {each.image_id: each.copy_of for each in group.members}
+
+
+def test_a_copy_of_a_member_alone_comes_in_beside_it_and_is_no_loser() -> None:
+    """Two altered copies of one picture: neither is found to be a copy of the other."""
     images = [image(1, side=300), image(2, side=200), image(3), image(4)]
-    (first,) = groups([pair(1, 2), pair(2, 3)], images)
-    assert (first.keep, members(first)) == (1, {2: "same_picture"})
-    both = groups([pair(1, 2), pair(2, 3), pair(3, 4)], images)
-    assert [(each.keep, list(members(each))) for each in both] == [(1, [2]), (3, [4])]
+    pairs = [pair(1, 2, Verdict.EDITED), pair(2, 3, score=0.99), pair(1, 4, Verdict.EDITED, score=0.8)]
+    (group,) = groups(pairs, images)
+    assert (group.keep, origins(group)) == (1, {2: 1, 4: 1, 3: 2})
+    assert [each.image_id for each in group.members] == [2, 4, 3], "who can go comes first"
+    assert group.losers == (2, 4)
+
+
+def test_of_several_members_it_is_a_copy_of_the_closest() -> None:
+    images = [image(1, side=300), image(2, side=200), image(3, side=200), image(4)]
+    pairs = [pair(1, 2), pair(1, 3), pair(2, 4, Verdict.EDITED), pair(3, 4, score=0.7)]
+    (group,) = groups(pairs, images)
+    assert origins(group) == {2: 1, 3: 1, 4: 3}
+
+
+def test_a_chain_is_no_group_and_nobody_who_has_copies_is_left_alone() -> None:
+    images = [image(number, side=400 - number) for number in range(1, 6)]
+    both = groups([pair(1, 2), pair(2, 3), pair(3, 4), pair(4, 5)], images)
+    assert [(each.keep, origins(each)) for each in both] == [(1, {2: 1}), (3, {4: 3, 5: 4})]
+
+
+def test_copies_of_one_another_come_in_together_or_stay_together() -> None:
+    """3 and 4 are copies of each other, and both of a member of 1; 7 and 8 of members of different groups."""
+    images = [image(number, side=400 - number) for number in (1, 2, 3, 4, 5, 6, 7, 8)]
+    one = groups([pair(1, 2), pair(2, 3), pair(2, 4), pair(3, 4)], images)
+    assert [(each.keep, origins(each)) for each in one] == [(1, {2: 1, 3: 2, 4: 2})]
+    apart = groups([pair(1, 2), pair(5, 6), pair(2, 7), pair(6, 8), pair(7, 8)], images)
+    assert [(each.keep, origins(each)) for each in apart] == [(1, {2: 1}), (5, {6: 5}), (7, {8: 7})]
+
+
+def test_who_was_told_apart_from_the_kept_one_does_not_come_back_beside_another() -> None:
+    images = [image(1, side=300), image(2, side=200), image(3)]
+    different = [(content(1), content(3))]
+    (group,) = groups([pair(1, 2), pair(2, 3), pair(1, 3)], images, different=different)
+    assert (group.keep, origins(group)) == (1, {2: 1})
 
 
 def test_images_of_the_same_bytes_go_together() -> None:

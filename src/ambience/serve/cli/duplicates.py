@@ -178,7 +178,7 @@ class _Asked:
         groups, pending = self._groups(library)
         if not self.is_json:
             _write(library, groups, pending, is_json=False)
-        choices = [Choice(group.keep, tuple(each.image_id for each in group.members)) for group in groups]
+        choices = [Choice(group.keep, group.losers) for group in groups]
         going = sum(len(choice.trash) for choice in choices)
         if going and not (is_dry_run or is_sure):
             confirm(f"Move {counted(going, 'picture')} to the trash of the library?")
@@ -240,7 +240,10 @@ def _write_group(group: "CopyGroup", records: "dict[int, ImageRecord]") -> None:
     click.echo(f"group {group.group_id}: keep {_described(group.keep, records)}: {group.reason}")
     for each in group.members:
         turned = "".join(f", {words}" for words in turn_words(each.orientation, None))
-        click.echo(f"  {each.verdict.value} {each.score:.2f}  {_described(each.image_id, records)}{turned}")
+        of = "" if each.copy_of == group.keep else f", copy of {each.copy_of} alone"
+        click.echo(
+            f"  {each.verdict.value} {each.score:.2f}  {_described(each.image_id, records)}{turned}{of}"
+        )
 
 
 def _described(image_id: int, records: "dict[int, ImageRecord]") -> str:
@@ -259,6 +262,7 @@ def _document(group: "CopyGroup", records: "dict[int, ImageRecord]") -> dict[str
         "members": [
             {
                 "image_id": each.image_id,
+                "copy_of": each.copy_of,
                 "verdict": each.verdict.value,
                 "score": each.score,
                 "kind": each.kind,

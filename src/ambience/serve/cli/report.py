@@ -155,7 +155,10 @@ def _sections(
 
 def _section(group: CopyGroup, records: Mapping[int, ImageRecord], images: Mapping[int, str]) -> str:
     cards = [_card(group.keep, "keep", records, images, is_kept=True)]
-    cards += [_card(each.image_id, _words(each), records, images) for each in group.members[:MOST_MEMBERS]]
+    cards += [
+        _card(each.image_id, _words(each, group.keep), records, images)
+        for each in group.members[:MOST_MEMBERS]
+    ]
     left = len(group.members) - MOST_MEMBERS
     more = f'<p class="quiet">and {left:,} more</p>' if left > 0 else ""
     return (
@@ -164,9 +167,10 @@ def _section(group: CopyGroup, records: Mapping[int, ImageRecord], images: Mappi
     )
 
 
-def _words(member: GroupMember) -> str:
+def _words(member: GroupMember, keep: int) -> str:
     words = [VERDICT_WORDS.get(member.verdict, member.verdict.value), *turn_words(member.orientation, None)]
-    return f"{', '.join(words)} {member.score:.2f}"
+    of = "" if member.copy_of == keep else f", copy of {member.copy_of} alone"
+    return f"{', '.join(words)} {member.score:.2f}{of}"
 
 
 def _card(

@@ -45,14 +45,17 @@ DECISION_BODY: dict[str, Any] = {
 
 
 class MemberSchema(BaseModel):
-    """An image of a group, and what it is of the one that is best kept."""
+    """An image of a group, and which image of the group it was found to be a copy of."""
 
     image_id: int
+    copy_of: int = Field(
+        description="`keep`; or another member, itself a copy of `keep`, where it is a copy of that alone."
+    )
     verdict: CopyVerdict
     score: float = Field(description="0–1.")
     kind: str = Field(description='That found it; "sha256" for the bytes themselves.')
     orientation: OrientationSchema = Field(
-        description="How the picture that is best kept is to be turned to look like this one."
+        description="How the picture that it is a copy of is to be turned to look like this one."
     )
     image: ImageSummary | None = Field(description="Null where it was removed meanwhile.")
 
@@ -65,7 +68,7 @@ class GroupSchema(BaseModel):
     reason: str = Field(description="Why that one.")
     image: ImageSummary | None = Field(description="The one to keep; null where it was removed meanwhile.")
     members: list[MemberSchema] = Field(
-        description="The others, the strongest verdict first; each was itself found to be a copy of `keep`."
+        description="The others: first copies of `keep`, then copies of these alone; the strongest first."
     )
 
 
@@ -143,6 +146,7 @@ def _member(member: GroupMember, records: dict[int, ImageRecord], shaper: Shaper
     return MemberSchema.model_validate(
         {
             "image_id": member.image_id,
+            "copy_of": member.copy_of,
             "verdict": member.verdict.value,
             "score": member.score,
             "kind": member.kind,

@@ -262,6 +262,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                 "members": [
                     {
                         "image_id": 4,
+                        "copy_of": 17,
                         "verdict": "same_picture",
                         "score": 0.98,
                         "kind": "phash",

@@ -21,9 +21,12 @@ function tell(text, ...more) {
 
 // --- groups
 
-// What people chose of a group: who stays, and who goes.
-function choiceOf(group) {
-  return { keep: group.keep, going: new Set(group.members.map((each) => each.image_id)) };
+// What people chose of a group: who stays, and who goes. A copy of a copy that goes stays unless they say so.
+function choiceOf(group, keep = group.keep) {
+  const losers = group.members.filter((each) => each.copy_of === group.keep || each.copy_of === keep);
+  const going = new Set([group.keep, ...losers.map((each) => each.image_id)]);
+  going.delete(keep);
+  return { keep, going };
 }
 
 async function load(after = -1) {
@@ -89,8 +92,7 @@ function card(section, group, choice, { image_id: id, image, member }) {
   const keep = element("input", {
     type: "radio", name: `keep-${group.group_id}`, checked: isKept ? "" : null,
     onchange: () => {
-      choice.keep = id;
-      choice.going = new Set(imagesOf(group).map((each) => each.image_id).filter((each) => each !== id));
+      Object.assign(choice, choiceOf(group, id));
       refill();
       section.querySelector(`[data-image-id="${id}"] input[type=radio]`).focus();
     },
@@ -107,7 +109,7 @@ function card(section, group, choice, { image_id: id, image, member }) {
   return element("li", { class: `card${isKept ? " kept" : ""}`, "data-image-id": id },
     picture,
     element("div", { class: "about" },
-      element("div", { class: "badges" }, ...badgesOf(member)),
+      element("div", { class: "badges" }, ...badgesOf(group, member)),
       element("p", { class: "name", title: image?.path || name }, name),
       element("p", { class: "facts" }, image ? sizeText(image) : "removed meanwhile"),
       element("label", { class: "option" }, keep, " Keep"),
@@ -115,11 +117,13 @@ function card(section, group, choice, { image_id: id, image, member }) {
       canDiffer ? element("button", { class: "button small", type: "button", onclick: () => differ(group, member) }, "Not a duplicate") : null));
 }
 
-function badgesOf(member) {
+function badgesOf(group, member) {
   if (!member) return [element("span", { class: "badge same" }, "Best")];
   const [words, look] = NAMES[member.verdict] || [member.verdict, ""];
   const turned = orientationText(member.orientation);
-  return [element("span", { class: `badge ${look}` }, words), turned ? element("span", { class: "badge" }, turned) : null].filter(Boolean);
+  const via = group.members.find((each) => each.image_id === member.copy_of);
+  const more = [turned, via ? `copy of ${via.image?.name ?? via.image_id} alone` : ""].filter(Boolean);
+  return [element("span", { class: `badge ${look}` }, words), ...more.map((each) => element("span", { class: "badge" }, each))];
 }
 
 async function differ(group, member) {

@@ -2,10 +2,13 @@
 
     python benchmarks/load.py                            # one process, the cheap kinds, 60 seconds
     python benchmarks/load.py --seconds 600 --topology nine --kinds all --kill phash
+    python benchmarks/load.py --seconds 600 --seconds-all 120 --topology both --kinds both --kill phash \
+        --update-docs
 
 Clients and server share the machine, so that rates are of both together. Pictures are crops of the
 photographs that ship with scikit-image, or of `--photos DIR`. In the end every process is killed (SIGKILL)
-and started again, and every picture whose addition was acknowledged must be there, byte by byte.
+and started again, and every picture whose addition was acknowledged must be there, byte by byte. Where one
+service is to be killed halfway, that is done where each kind has a process of its own.
 """
 
 import argparse
@@ -19,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +149,50 @@ def photographs(folder: Path | None) -> list[NDArray[np.uint8]]:
     return found
 
 
-def measure(options: argparse.Namespace) -> Report:
-    """Runs the clients and checks what is left."""
-    kinds = CHEAP if options.kinds == "cheap" else ALL
-    photos = photographs(options.photos)
-    with running(options.topology, kinds) as server:
+@dataclass(frozen=True)
+class Run:
+    """One of the runs.
+
+    Attributes:
+        topology: "one" or "nine".
+        kinds: "cheap" or "all".
+        seconds: that clients work.
+        kill: service that is killed halfway; "" for none.
+    """
+
+    topology: str
+    kinds: str
+    seconds: float
+    kill: str = ""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        where = "one process" if self.topology == "one" else "a process each"
+        killed = f", {self.kill} killed halfway" if self.kill else ""
+        return f"{self.kinds} kinds, {where}, {self.seconds:g} s{killed}"
+
+
+def runs_of(options: argparse.Namespace) -> list[Run]:
+    """Every topology that is asked for with all kinds that are."""
+    topologies = ("one", "nine") if options.topology == "both" else (options.topology,)
+    kinds = ("cheap", "all") if options.kinds == "both" else (options.kinds,)
+    seconds = {"cheap": options.seconds, "all": options.seconds_all or options.seconds}
+    return [
+        Run(topology, each, seconds[each], (options.kill or "") if topology == "nine" else "")
+        for each in kinds
+        for topology in topologies
+    ]
+
+
+def measured(run: Run, photos: Sequence[NDArray[np.uint8]], options: argparse.Namespace) -> dict[str, Any]:
+    """Runs the clients and checks what is left.
+
+    Returns:
+        `searches` and `adds`, as `figures_of` gives them; how many pictures were `acknowledged`, how many of
+        these are `lost`, and how many features still `pending`, some minutes after everything was killed.
+    """
+    with running(run.topology, CHEAP if run.kinds == "cheap" else ALL) as server:
         with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as client:
             before = _fill(client, Pictures(photos, 0), options.pictures)
             seen = run_clients(
@@ -157,8 +200,8 @@ def measure(options: argparse.Namespace) -> Report:
                 photos,
                 searching=options.searching,
                 adding=options.adding,
-                seconds=options.seconds,
-                meanwhile=lambda: _kill_midway(server, options),
+                seconds=run.seconds,
+                meanwhile=lambda: _kill_midway(server, run),
             )
         server.kill_all()
         server.start()
@@ -166,10 +209,14 @@ def measure(options: argparse.Namespace) -> Report:
         with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as client:
             gone = lost(client, added)
             pending = _caught_up(client)
-    searches, adds = (figures_of(seen.requests, what, options.seconds) for what in (SEARCH, ADD))
-    return _report(
-        options, searches, adds, {"acknowledged": len(added), "lost": len(gone), "pending": pending}
-    )
+    found = {what: figures_of(seen.requests, what, run.seconds) for what in (SEARCH, ADD)}
+    return {
+        "searches": found[SEARCH],
+        "adds": found[ADD],
+        "acknowledged": len(added),
+        "lost": len(gone),
+        "pending": pending,
+    }
 
 
 def _fill(client: httpx.Client, pictures: Pictures, count: int) -> dict[int, str]:
@@ -182,10 +229,10 @@ def _fill(client: httpx.Client, pictures: Pictures, count: int) -> dict[int, str
     return added
 
 
-def _kill_midway(server: Running, options: argparse.Namespace) -> None:
-    if options.kill:
-        time.sleep(options.seconds / 2)
-        server.kill(options.kill)
+def _kill_midway(server: Running, run: Run) -> None:
+    if run.kill:
+        time.sleep(run.seconds / 2)
+        server.kill(run.kill)
 
 
 def _caught_up(client: httpx.Client) -> int:
@@ -199,34 +246,64 @@ def _caught_up(client: httpx.Client) -> int:
         time.sleep(1)
 
 
-def _report(
-    options: argparse.Namespace, searches: dict[str, Any], adds: dict[str, Any], kept: dict[str, int]
-) -> Report:
+def _report(options: argparse.Namespace, results: Mapping[Run, Mapping[str, Any]]) -> Report:
     columns = ("", "requests", "a second", "done", "refused", "others", "p50 s", "p95 s", "p99 s")
     names = ("requests", "rate", "done", "refused", "others", "p50_s", "p95_s", "p99_s")
-    rows = [
-        [what, *(str(found[name]) for name in names)]
-        for what, found in (("searches", searches), ("adds", adds))
+    tables = [
+        Table(
+            run.title,
+            columns,
+            [[what, *(_cell(found[what][name]) for name in names)] for what in ("searches", "adds")],
+        )
+        for run, found in results.items()
     ]
     given = vars(options) | {"photos": options.photos.name if options.photos else "scikit-image"}
-    given.pop("json")
+    for place in ("json", "update_docs"):
+        given.pop(place)
     words = ["python benchmarks/load.py", f"--topology {options.topology}", f"--kinds {options.kinds}"]
-    words += [f"--seconds {options.seconds:g}"] + ([f"--kill {options.kill}"] if options.kill else [])
+    words += [f"--seconds {options.seconds:g}"]
+    words += [f"--seconds-all {options.seconds_all:g}"] if options.seconds_all else []
+    words += [f"--kill {options.kill}"] if options.kill else []
     return Report(
         name="load",
         command=" ".join(words),
-        figures={
-            **{f"search_{name}": searches[name] for name in ("rate", "done", "refused", "p50_s", "p95_s")},
-            **{f"add_{name}": adds[name] for name in ("rate", "done", "refused", "p95_s")},
-            "unanswered": searches["unanswered"],
-            "away_s": searches["away_s"],
-            **kept,
-        },
+        figures={name: value for run, found in results.items() for name, value in _figures(run, found)},
         parameters=given,
         packages=("uvicorn", "httpx"),
-        tables=[Table(f"{options.searching} clients search, {options.adding} add", columns, rows)],
-        notes=[f"Clients and server share {cores()} cores. Afterwards every process was killed."],
+        tables=tables,
+        notes=[
+            f"{options.searching} clients search and {options.adding} add, one request after the other each; "
+            f"they and the server share {cores()} cores. Afterwards every process was killed.",
+            *(note for run, found in results.items() if (note := _away(run, found))),
+        ],
     )
+
+
+def _cell(value: Any) -> str:
+    return (
+        ", ".join(f"{count} × {status}" for status, count in value.items())
+        if isinstance(value, dict)
+        else str(value)
+    )
+
+
+def _figures(run: Run, found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    of = f"{run.topology}_{run.kinds}"
+    for what in ("searches", "adds"):
+        for name in ("rate", "done", "refused", "p50_s", "p95_s"):
+            yield f"{of}_{what}_{name}", found[what][name]
+    for name in ("acknowledged", "lost", "pending"):
+        yield f"{of}_{name}", found[name]
+
+
+def _away(run: Run, found: Mapping[str, Any]) -> str:
+    """Which kinds did not answer, when, and how many searches named them and answered without."""
+    searches = found["searches"]
+    told = [
+        f"{kind} in {searches['unanswered'][kind]:,} answers, {first:g} to {last:g} s after the start"
+        for kind, (first, last) in searches["away_s"].items()
+    ]
+    return f"{run.title}: missing, and named in the answer: {'; '.join(told)}." if told else ""
 
 
 def _free_port() -> int:
@@ -238,9 +315,10 @@ def main() -> int:
     """Measures, prints, and fails where something acknowledged was lost."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--topology", choices=("one", "nine"), default="one")
+    parser.add_argument("--seconds-all", type=float, help="of runs with all kinds; default: --seconds")
+    parser.add_argument("--topology", choices=("one", "nine", "both"), default="one")
     parser.add_argument(
-        "--kinds", choices=("cheap", "all"), default="cheap", help=f"cheap: {', '.join(CHEAP)}"
+        "--kinds", choices=("cheap", "all", "both"), default="cheap", help=f"cheap: {', '.join(CHEAP)}"
     )
     parser.add_argument("--searching", type=int, default=16, help="clients that search")
     parser.add_argument("--adding", type=int, default=2, help="clients that add")
@@ -248,12 +326,14 @@ def main() -> int:
     parser.add_argument("--kill", choices=ALL, help="kill this service halfway (nine)")
     parser.add_argument("--photos", type=Path, help="folder of photographs")
     parser.add_argument("--json", type=Path, help="file for the whole report")
+    parser.add_argument("--update-docs", action="store_true", help="renew docs/benchmarks.md")
     options = parser.parse_args()
     if options.kill and options.topology == "one":
         parser.error("--kill needs --topology nine: one process holds every kind")
-    report = measure(options)
-    finish(report, update_docs=False, json_file=options.json)
-    return 1 if report.figures["lost"] or report.figures["pending"] else 0
+    photos = photographs(options.photos)
+    results = {run: measured(run, photos, options) for run in runs_of(options)}
+    finish(_report(options, results), update_docs=options.update_docs, json_file=options.json)
+    return 1 if any(found["lost"] or found["pending"] for found in results.values()) else 0
 
 
 if __name__ == "__main__":

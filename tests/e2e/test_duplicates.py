@@ -190,7 +190,9 @@ def test_the_command_puts_copies_away_and_brings_them_back(terminal, copies: Pat
     assert "file_changed" in problems
 
 
-def test_a_copy_of_a_copy_alone_is_shown_and_stays(terminal, tmp_path: Path, shipped_photographs: Path) -> None:
+def test_a_copy_of_a_copy_alone_is_shown_and_stays(
+    terminal, tmp_path: Path, shipped_photographs: Path
+) -> None:
     """Two altered copies of one picture are not always found to be copies of each other."""
     folder = tmp_path / "pictures"
     folder.mkdir()

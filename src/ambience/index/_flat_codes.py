@@ -4,7 +4,8 @@
 that once as much has been compared as loading costs, so that a single search never waits for a compiler.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
@@ -23,7 +24,10 @@ BLOCK = 128
 """Codes of one block: 9 kB at 576 bits, so that it and the next one fit into a first-level cache."""
 
 PIECE = 512
-"""Blocks whose distances are held at a time where all distances are needed."""
+"""Blocks whose differing bits numpy holds at a time."""
+
+ROOM = 65_536
+"""Codes that a compiled scan finds before they are taken from it: 0.8 MB for each thread."""
 
 Part = TypeVar("Part")
 
@@ -112,42 +116,41 @@ class FlatCodes:
         if kernels is None:
             return [within(*_chosen(self._plain(query), ids, mask), radius) for query in queries]
 
-        def scan(first: int, stop: int) -> list[Answer]:
+        def scan(first: int, stop: int) -> list[NDArray[np.int32]]:
             own = slice(first * BLOCK, min(stop * BLOCK, self._count))
-            own_mask = None if mask is None else mask[own]
-            return [
-                self._near(kernels, query, self.blocks[first:stop], ids[own], own_mask, radius)
-                for query in queries
-            ]
+            own_mask = np.empty(0, np.bool_) if mask is None else mask[own]
+            near = list(
+                self._near(kernels, queries, self.blocks[first:stop], own_mask, own.stop - own.start, radius)
+            )
+            for rows in near:
+                rows[:, 2] += own.start
+            return near
 
-        found = [
-            (np.concatenate([d for d, _ in row]), np.concatenate([i for _, i in row]))
-            for row in zip(*self._spread(scan), strict=True)
-        ]
-        return [nearest(distances, near, max(1, len(near))) for distances, near in found]
+        parts = itertools.chain.from_iterable(self._spread(scan))
+        found = np.concatenate([np.empty((0, 3), np.int32), *parts])
+        which, distances, near = found[:, 0], found[:, 1].astype(np.float32), ids[found[:, 2]]
+        order = np.lexsort((near, distances, which))
+        edges = np.searchsorted(which[order], np.arange(len(queries) + 1))
+        runs = [order[start:stop] for start, stop in itertools.pairwise(edges)]
+        return [(distances[run], near[run]) for run in runs]
 
-    @staticmethod
     def _near(
+        self,
         kernels: ModuleType,
-        query: Words,
+        queries: Words,
         blocks: Words,
-        ids: Ids,
-        mask: NDArray[np.bool_] | None,
+        mask: NDArray[np.bool_],
+        count: int,
         radius: float,
-    ) -> Answer:
-        """Codes of a run of blocks at `radius` or nearer, in no order."""
-        out = np.empty((PIECE, BLOCK), np.uint64)
-        found: list[Answer] = [(np.empty(0, np.float32), np.empty(0, np.int64))]
-        for first in range(0, len(blocks), PIECE):
-            piece = blocks[first : first + PIECE]
-            kernels.distances(piece, query, out)
-            measured = out[: len(piece)].reshape(-1)[: len(ids) - first * BLOCK]
-            at = np.flatnonzero(measured <= radius)
-            slots = first * BLOCK + at
-            if mask is not None:
-                at, slots = at[mask[slots]], slots[mask[slots]]
-            found.append((measured[at].astype(np.float32), ids[slots]))
-        return np.concatenate([d for d, _ in found]), np.concatenate([i for _, i in found])
+    ) -> Iterator[NDArray[np.int32]]:
+        """Codes of a run of blocks at `radius` or nearer: (N, 3) of query, distance and place, unsorted."""
+        bits = np.uint64(min(radius, self._word_count * 64))
+        head = telling_words(radius, self._word_count)
+        found = np.empty((ROOM, 3), np.int32)
+        step = 0
+        while step < len(blocks) * len(queries):
+            rows, step = kernels.within(blocks, count, mask, queries, bits, head, step, found)
+            yield found[:rows].copy()
 
     def _plain(self, query: Words) -> Distances:
         """Distances of all codes, in numpy."""
@@ -179,6 +182,18 @@ def word_count(code_bytes: int) -> int:
     return -(-code_bytes // 8)
 
 
+def telling_words(radius: float, words: int) -> int:
+    """First words of two codes that differ in more than `radius` bits where the codes are unrelated.
+
+    By chance half of b bits differ, with a standard deviation of √b / 2; at 3.5 of these, hardly any code of
+    a block differs in less.
+
+    Returns:
+        1 … words; all of them where fewer would not do.
+    """
+    return next((n for n in range(1, words) if 32 * n - 3.5 * (64 * n) ** 0.5 / 2 > radius), words)
+
+
 def as_words(codes: NDArray[np.uint8]) -> Words:
     """(N, bytes) codes as (N, W) words; zeros fill the last one, which changes no distance."""
     spare = word_count(codes.shape[1]) * 8 - codes.shape[1]
@@ -206,7 +221,8 @@ def _warmed(module: ModuleType) -> None:
     blocks, query = np.zeros((1, 1, BLOCK), np.uint64), np.zeros(1, np.uint64)
     ids, best = np.zeros(BLOCK, np.int64), np.full((1, 1), _FAR, np.uint64)
     module.nearest(blocks, ids, np.empty(0, np.bool_), query[None], best, ids[None, :1].copy())
-    module.distances(blocks, query, np.empty((1, BLOCK), np.uint64))
+    found = np.empty((BLOCK, 3), np.int32)
+    module.within(blocks, 1, np.empty(0, np.bool_), query[None], np.uint64(0), 1, 0, found)
 
 
 _compiled = Compiled("ambience.index._hamming", _warmed)

@@ -1,4 +1,4 @@
-"""Compiled Hamming scans: distances of blocks of codes to queries, and the k nearest among them.
+"""Compiled Hamming scans: the codes nearest to queries, and all that lie around them.
 
 Imported by `binary.py` alone, and only once compiling pays. A block holds its codes word by word: word w of
 all codes, then word w + 1. So one register takes the same word of several codes, and a block stays in the
@@ -122,13 +122,6 @@ def _least_lane(builder: Any, vector: Any) -> Any:
 
 
 @compiled
-def distances(blocks: Any, query: Any, out: Any) -> None:
-    """Distances of every code, into out (blocks, B) uint64."""
-    for block in range(len(blocks)):
-        _measure(blocks[block], query, out[block])
-
-
-@compiled
 def nearest(blocks: Any, ids: Any, mask: Any, queries: Any, best_distances: Any, best_ids: Any) -> None:
     """The k nearest codes to each query, as one heap a query whose top is the farthest.
 
@@ -159,6 +152,49 @@ def nearest(blocks: Any, ids: Any, mask: Any, queries: Any, best_distances: Any,
                 is_nearer = out[at] < heap_distances[0] or ids[first + at] < heap_ids[0]
                 if is_nearer and (len(mask) == 0 or mask[first + at]):
                     replace_top(heap_distances, heap_ids, out[at], ids[first + at])
+
+
+@compiled
+def within(
+    blocks: Any, count: Any, mask: Any, queries: Any, radius: Any, head: Any, first: Any, found: Any
+) -> Any:
+    """Every code at `radius` or nearer, of one query and block after another, as far as there is room.
+
+    Args:
+        blocks: (blocks, W, B) uint64.
+        count: of the codes; what lies behind them in the last block is passed over.
+        mask: (count,) bool, which codes may be answered; (0,) where all may.
+        queries: (Q, W) uint64.
+        radius: bits, uint64.
+        head: words, 1 … W, by which alone a block is passed over where they differ in more than `radius` bits
+            already: the others are then left unread.
+        first: the step to go on with, 0 to begin: each is one block and one query, all queries of a block
+            before the next block.
+        found: (room, 3) int32, room at least B: filled with query, distance and place of the code, unsorted.
+
+    Returns:
+        Rows of `found` that were filled, and the step to go on with; blocks · Q where all is done.
+    """
+    size = blocks.shape[2]
+    entries = blocks.shape[1] * size
+    out, rest = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    rows = 0
+    for step in range(first, len(blocks) * len(queries)):
+        if rows + size > len(found):
+            return rows, step
+        block, query = step // len(queries), step % len(queries)
+        ahead = min(block + 1, len(blocks) - 1)
+        _fetch(blocks[ahead], entries * query // len(queries), entries * (query + 1) // len(queries))
+        if _measure(blocks[block, :head], queries[query, :head], out) > radius:
+            continue
+        _measure(blocks[block, head:], queries[query, head:], rest)
+        out += rest
+        for at in range(min(size, count - block * size)):
+            place = block * size + at
+            if out[at] <= radius and (len(mask) == 0 or mask[place]):
+                found[rows, 0], found[rows, 1], found[rows, 2] = query, out[at], place
+                rows += 1
+    return rows, len(blocks) * len(queries)
 
 
 @compiled

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ambience.datatypes import FeatureSpec
+from ambience.index._flat_codes import ROOM
 from ambience.index._ranking import nearest
 from ambience.index._root_lists import RootLists
 from ambience.index.binary import BinaryIndex
@@ -65,6 +66,36 @@ print(index.search(np.arange(72, dtype=np.uint8)[None], 1).ids)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[[0]]"
+
+
+@pytest.mark.parametrize("radius", [0, 20.5, 64, 128, 200, 576, float("inf")])
+def test_compiled_range_searches_miss_nothing(radius: float) -> None:
+    """Of clustered codes at any distance, some of them removed; by the first words of a code or by all."""
+    generator = np.random.default_rng(1)
+    centers = generator.integers(0, 256, (40, 72), dtype=np.uint8)
+    flips = generator.random((4_000, 576)) < generator.random((4_000, 1)) / 2
+    codes = centers[generator.integers(0, 40, 4_000)] ^ np.packbits(flips, axis=1)
+    index, oracle = (
+        BinaryIndex(BITS, BinaryIndex.options_class(compile_from=0)),
+        ExactIndex(BITS, ExactIndex.options_class()),
+    )
+    for each in (index, oracle):
+        each.add(np.arange(4_000) * 3, codes)
+        each.remove(np.arange(0, 12_000, 33))
+    for allowed in (None, np.arange(9_000)):
+        true = oracle.range_search(centers, radius, allowed=allowed)
+        found = index.range_search(centers, radius, allowed=allowed)
+        for one, other in zip(found, true, strict=True):
+            assert np.array_equal(one[1], other[1]) and np.array_equal(one[0], other[0])
+
+
+def test_more_is_found_than_a_scan_has_room_for() -> None:
+    index = BinaryIndex(BITS, BinaryIndex.options_class(compile_from=0, threads=2))
+    count = 2 * ROOM + 5
+    index.add(np.arange(count), np.zeros((count, 72), np.uint8))
+    for distances, ids in index.range_search(np.zeros((3, 72), np.uint8), 0):
+        assert np.array_equal(ids, np.arange(count))
+        assert not distances.any()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -13,6 +13,7 @@ import skimage.data
 
 from ambience.datatypes import UPRIGHT, Picture, PixelNeed
 from ambience.errors import EmptyFeatureError
+from ambience.extract.base import TurningExtractor
 from ambience.extract.color import original_histogram
 from ambience.extract.phash import exact_block, hash_bits
 from ambience.keypoints import unpack
@@ -223,3 +224,19 @@ def test_the_reference_itself_agrees_where_it_is_installed() -> None:
             rgb = np.concatenate([half, half[:, ::-1]], axis=1)
         reference = imagehash.phash(Image.fromarray(rgb), hash_size=24, highfreq_factor=4).hash
         assert np.array_equal(hash_bits(exact_block(rgb)), np.packbits(reference)), turn
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vectors_that_can_be_turned_are_those_of_the_queries(kind: str) -> None:
+    extractor = made(kind)
+    if not isinstance(extractor, TurningExtractor):
+        assert not hasattr(extractor, "turned")
+        return
+    photo = shapes()["photo"]
+    variants = extractor.query_variants(photo)
+    found = extractor.turned(np.stack([extractor.extract([photo])[0].vector] * 2))
+    assert [orientation for orientation, _ in found] == [variant.orientation for variant in variants]
+    for (_, vectors), variant in zip(found, variants, strict=True):
+        assert vectors.shape == (2, extractor.spec.entries) and vectors.dtype == variant.feature.vector.dtype
+        apart = np.bitwise_count(vectors ^ variant.feature.vector).sum(axis=1)
+        assert apart.max() <= extractor.spec.verdicts[0][1]  # as near as a copy that was saved once more

@@ -9,9 +9,11 @@ takes, the task that it is made for first.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant
+from numpy.typing import NDArray
+
+from ambience.datatypes import Feature, FeatureSpec, Orientation, Picture, PixelNeed, QueryVariant
 from ambience.keypoints import Keypoints
 
 
@@ -45,6 +47,25 @@ class Extractor(Protocol):
 
     def query_variants(self, picture: Picture) -> list[QueryVariant]:
         """Features to search with: upright first, then the ways in which the query is turned."""
+
+
+@runtime_checkable
+class TurningExtractor(Extractor, Protocol):
+    """An extractor whose stored vectors can be turned without the picture, so that turned copies are found.
+
+    Those of others are compared with each other as they are.
+    """
+
+    def turned(self, vectors: NDArray[Any]) -> list[tuple[Orientation, NDArray[Any]]]:
+        """Vectors as they would be of the turned pictures, or near to that.
+
+        Args:
+            vectors: (N, entries), as they are stored.
+
+        Returns:
+            (orientation, vectors) pairs, upright and unchanged first, of the same shape and order; vectors of
+            two pictures are as far from each other turned alike as they are upright.
+        """
 
 
 class TextFeature(NamedTuple):

@@ -123,3 +123,32 @@ def test_hardly_any_photograph_is_taken_for_flat() -> None:
     assert len(files) > 1000
     measures = np.array([texture(scaled_block(np.asarray(Image.open(f).convert("RGB")))) for f in files])
     assert np.mean(measures < minimum) < 0.002
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_stored_hashes_can_be_turned(name: str) -> None:
+    """Within 30 bits of the hashes of the turned pixels, as `turned` says; the threshold of a copy is 64."""
+    extractor = PHash(PHash.options_class())
+    rgb = photo(name)
+    stored = hash_bits(scaled_block(rgb))
+    found = extractor.turned(np.stack([stored, np.zeros_like(stored), stored]))
+    wanted = [variant.orientation for variant in extractor.query_variants(Picture(rgb, 1, 1, "png"))]
+    assert [orientation for orientation, _ in found] == wanted
+    for orientation, vectors in found:
+        assert vectors.shape == (3, 72) and vectors.dtype == np.uint8
+        assert np.array_equal(vectors[0], vectors[2])
+        true = hash_bits(scaled_block(turned(rgb, orientation)))
+        assert bits_apart(vectors[0], true) <= 30
+        others = [each[0] for other, each in found if other != orientation]
+        assert min(bits_apart(each, true) for each in others) > 128
+    assert np.array_equal(found[0][1][0], stored)
+
+
+def test_turning_moves_no_distance_and_can_be_undone() -> None:
+    extractor = PHash(PHash.options_class())
+    hashes = np.random.default_rng(0).integers(0, 256, (20, 72), dtype=np.uint8)
+    apart = np.bitwise_count(hashes[:, None] ^ hashes[None]).sum(-1, dtype=int)
+    for orientation, vectors in extractor.turned(hashes):
+        assert np.array_equal(np.bitwise_count(vectors[:, None] ^ vectors[None]).sum(-1, dtype=int), apart)
+        back = dict(extractor.turned(vectors))[orientation.inverse]
+        assert np.array_equal(back, hashes)

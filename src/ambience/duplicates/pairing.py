@@ -1,19 +1,22 @@
 """Finds the pairs: every image is compared with all others once, new ones with all that are there.
 
-Vectors of a page of images are searched together; local features of each image by themselves, and the pixels
-of those that share geometry are compared. How far it came is kept with the pairs, so that a run that was
-killed goes on there.
+Vectors of a page of images are searched together, in all ways in which their kind can turn them; local
+features of each image by themselves, and the pixels of those that share geometry are compared. How far it
+came is kept with the pairs, so that a run that was killed goes on there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ambience.answers import Hit, Query, Ranking
 from ambience.copies import PAIRED, CopyPair, Paired
-from ambience.datatypes import FeatureSpec, Ids
+from ambience.datatypes import UPRIGHT, FeatureSpec, Ids, Orientation
+from ambience.duplicates.nearest import nearest_others
 from ambience.errors import AmbienceError, CorruptFeatureError, FeatureError, ImageError, UnknownImageError
+from ambience.extract.base import Extractor, TurningExtractor
 from ambience.fuse.verdict import supported_verdict, tells_copies
 from ambience.maintain.live_index import LiveIndex
 from ambience.search.base import KindSearch
@@ -28,6 +31,9 @@ from ambience.store.pair_file import PairFile
 VECTORS_AT_ONCE, BLOBS_AT_ONCE = 1_024, 32
 """Images of one page, after which what was found is kept."""
 
+ASKED_AT_ONCE = 256
+"""Vectors that are searched together: where ten thousand pictures are all alike, their hits fill 100 MB."""
+
 NEAREST = 100
 """Most pairs that one image is in by one search: of ten thousand pictures that are all alike, each is found
 as a copy of a hundred, and not ten thousand times ten thousand pairs."""
@@ -41,6 +47,10 @@ class Compared(Protocol):
     @property
     def spec(self) -> FeatureSpec:
         """What it declares."""
+
+    @property
+    def extractor(self) -> Extractor:
+        """Makes its features."""
 
     @property
     def live(self) -> LiveIndex:
@@ -134,23 +144,30 @@ class Pairing:
     def _by_vectors(self, space: Compared, page: Sequence[Change]) -> list[CopyPair]:
         spec = space.spec
         came = np.array([each.feature_id for each in page if not each.is_removal], np.int64)
-        ids, vectors, _ = space.live.source.sound(came)
-        if not len(ids):
-            return []
+        ids, vectors, qualities = space.live.source.sound(came)
+        tells = _tells(qualities, spec)  # of the others, distances say nothing, and blank pages are many
+        ids, vectors = ids[tells], vectors[tells]
+        pairs: list[CopyPair] = []
+        for start in range(0, len(ids), ASKED_AT_ONCE):
+            some = slice(start, start + ASKED_AT_ONCE)
+            pairs += self._pairs(spec, self._near(space, ids[some], vectors[some]))
+        return pairs
+
+    def _near(self, space: Compared, ids: Ids, vectors: NDArray[Any]) -> list[tuple[int, Hit]]:
+        """Images of features, each with what lies near it, in whichever way it is turned."""
+        spec = space.spec
         radius = max(distance for _, distance in spec.verdicts)
-        found = space.live.range_search(vectors, radius)
-        near = [_nearest(distances, others, own) for (distances, others), own in zip(found, ids, strict=True)]
-        involved = np.unique(np.concatenate([ids, *(others for _, others in near)]))
-        sound, _, told = space.live.source.sound(involved)
-        qualities = dict(zip(sound.tolist(), told.tolist(), strict=True))
+        ways = _ways(space.extractor, vectors)
+        found = (space.live.range_search(turned, radius) for _, turned in ways)
+        near = nearest_others(ids, found, NEAREST)
+        involved, _, told = space.live.source.sound(np.unique(np.concatenate([near.own, near.others])))
+        qualities = dict(zip(involved.tolist(), told.tolist(), strict=True))
         owners = dict(zip(involved.tolist(), self._owners(spec, involved), strict=True))
-        hits = [
-            (owners[int(own)], Hit(owners[int(other)], float(distance), quality=least))
-            for own, (distances, others) in zip(ids, near, strict=True)
-            for distance, other in zip(distances, others, strict=True)
-            if (least := min(qualities.get(int(own), 0.0), qualities.get(int(other), 0.0))) > 0
+        return [
+            (owners[own], Hit(owners[other], distance, ways[way][0], min(qualities[own], qualities[other])))
+            for own, other, distance, way in zip(*(each.tolist() for each in near), strict=True)
+            if own in owners and qualities.get(other, 0.0) > 0
         ]
-        return self._pairs(spec, hits)
 
     def _owners(self, spec: FeatureSpec, feature_ids: Ids) -> list[int]:
         return [int(each) for each in self._store.records.image_ids(spec.fingerprint, feature_ids)]
@@ -199,9 +216,14 @@ class Pairing:
         return pairs
 
 
-def _nearest(distances: Any, ids: Ids, own: int) -> tuple[Any, Ids]:
-    """The nearest of what lies around a feature, without itself."""
-    is_other = ids != own
-    distances, ids = distances[is_other], ids[is_other]
-    order = np.lexsort((ids, distances))[:NEAREST]
-    return distances[order], ids[order]
+def _ways(extractor: Extractor, vectors: NDArray[Any]) -> list[tuple[Orientation, NDArray[Any]]]:
+    """Vectors in all ways in which a kind can turn them: those of most kinds upright alone."""
+    if isinstance(extractor, TurningExtractor):
+        return extractor.turned(vectors)
+    return [(UPRIGHT, vectors)]
+
+
+def _tells(qualities: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.bool_]:
+    """Which features say anything of their pictures."""
+    tells: NDArray[np.bool_] = (qualities > 0) & (qualities >= spec.min_quality)
+    return tells

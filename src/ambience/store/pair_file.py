@@ -17,7 +17,7 @@ from ambience.errors import IndexFileError, StoreError, StoreFullError
 from ambience.store.disk_full import is_disk_full
 from ambience.store.word_file import transaction
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables; a file of another one is made anew."""
 
 _TABLES = """

@@ -7,7 +7,7 @@ import pytest
 from ambience.copies import CopyPair
 from ambience.datatypes import Verdict
 from ambience.errors import IndexFileError
-from ambience.store.pair_file import PairFile
+from ambience.store.pair_file import VERSION, PairFile
 
 LOW, HIGH, OTHER = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
 
@@ -61,7 +61,8 @@ def test_a_broken_file_is_told_once_and_made_anew(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_a_file_of_another_version_begins_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_a_file_of_another_version_begins_anew(tmp_path: Path, version: int) -> None:
     import sqlite3
 
     path = tmp_path / "copies.sqlite"
@@ -69,7 +70,7 @@ def test_a_file_of_another_version_begins_anew(tmp_path: Path) -> None:
     writer.put([pair(Verdict.EDITED, 0.9)], fingerprint="space", seq=5)
     writer.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
     reader, again = PairFile(path, writes=False), PairFile(path, writes=True)
     assert reader.pairs() == []

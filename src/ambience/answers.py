@@ -233,6 +233,34 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Alignment:
+    """How two copies of one whole picture lie on each other, where no points prove it.
+
+    Attributes:
+        basis: "bytes": both are the same file; "frame": corner on corner, turned as the kinds say that it is.
+        transform: 3×3, row by row: pixels of the query, as homogeneous (x, y, 1), to pixels of the image.
+    """
+
+    basis: Literal["bytes", "frame"]
+    transform: Homography
+
+
+@dataclass(frozen=True, slots=True)
+class SharedColor:
+    """A color that two pictures have.
+
+    Attributes:
+        rgb: the middle of its cell, 0–255 each.
+        query_share: of the query's pixels, 0–1.
+        image_share: of the image's.
+    """
+
+    rgb: tuple[int, int, int]
+    query_share: float
+    image_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two pictures, and whether one shows what the other does.
 
@@ -242,8 +270,12 @@ class Comparison:
         query_name: what to call the first.
         image_name: what to call the second.
         match: verdict, score and evidence, as if the image were alone in a library (as number 0) and the
-            query were asked of it; None where nothing says that one shows what the other does.
+            query were asked of it; None where they have nothing in common.
         geometry: how both lie on each other, with the matches; None where none was proven.
+        alignment: the same of copies of the whole that no points prove; None of everything else.
+        colors: of two pictures of the same colors, those that most of their pixels share; the first is shared
+            by most.
+        evidence: what each kind says, also where nothing came of it.
         notes: why a kind could not tell, by kind.
     """
 
@@ -253,6 +285,9 @@ class Comparison:
     image_name: str
     match: Match | None
     geometry: Geometry | None
+    alignment: Alignment | None = None
+    colors: tuple[SharedColor, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,17 +1,43 @@
-"""Two pictures compared by every kind that can tell copies: one verdict, and the geometry that proves it."""
+"""Two pictures compared by every kind: one verdict, the geometry that proves it, what else speaks for it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from ambience.answers import Geometry, Hit, Match, Ranking
-from ambience.datatypes import FeatureSpec, Picture
-from ambience.errors import FeatureError
+from ambience.answers import Alignment, Evidence, Geometry, Hit, Match, Ranking, SharedColor
+from ambience.datatypes import UPRIGHT, FeatureSpec, Picture, Verdict
+from ambience.errors import FeatureError, ModelError
 from ambience.fuse.calibration import Calibration
-from ambience.fuse.verdict import merge, tells_copies
+from ambience.fuse.verdict import evidence_of, merge
 from ambience.search.pair import IMAGE_ID
+from ambience.search.proof import frame_on_frame
 from ambience.search.vector import score
 
 Compare = Callable[[Picture, Picture], Hit | None]
 """Query and image → how near they are, as a hit on `IMAGE_ID`; None where they show nothing in common."""
+
+Colors = Callable[[Picture, Picture], tuple[SharedColor, ...]]
+"""Query and image → the colors that most of their pixels share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one picture is of another.
+
+    Attributes:
+        match: what a search would answer; None: nothing in common.
+        geometry: with its matches; None: not proven.
+        alignment: of copies of the whole that no points prove.
+        colors: that two pictures of the same colors share.
+        evidence: what each kind says, also where nothing came of it.
+        notes: by kind, why it could not tell.
+    """
+
+    match: Match | None
+    geometry: Geometry | None = None
+    alignment: Alignment | None = None
+    colors: tuple[SharedColor, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Comparer:
@@ -21,6 +47,7 @@ class Comparer:
         specs: by kind.
         compares: by kind.
         calibration: what figures of kinds prove; None leaves verdicts to each kind's own distances.
+        colors: which colors two pictures share; None where no kind counts them.
     """
 
     def __init__(
@@ -28,15 +55,13 @@ class Comparer:
         specs: Mapping[str, FeatureSpec],
         compares: Mapping[str, Compare],
         calibration: Calibration | None = None,
+        colors: Colors | None = None,
     ) -> None:
-        self._specs = specs
-        self._calibration = calibration
-        self._compares = {kind: compare for kind, compare in compares.items() if tells_copies(specs[kind])}
+        self._specs, self._compares = specs, compares
+        self._calibration, self._colors = calibration, colors
 
-    def compare(
-        self, query: Picture, image: Picture, *, is_same_file: bool
-    ) -> tuple[Match | None, Geometry | None, dict[str, str]]:
-        """Whether one picture shows what the other does.
+    def compare(self, query: Picture, image: Picture, *, is_same_file: bool) -> Compared:
+        """What one picture is of another.
 
         Args:
             query: the first, decoded.
@@ -44,19 +69,42 @@ class Comparer:
             is_same_file: whether their bytes are the same.
 
         Returns:
-            The match that a search would answer (None: nothing in common), the geometry with its matches
-            (None: not proven), and by kind why it could not tell.
+            The verdict that a search by all kinds would give, and what speaks for it.
         """
         rankings, notes = [], {}
         for kind, compare in self._compares.items():
             try:
                 hit = compare(query, image)
-            except FeatureError as exc:
+            except (FeatureError, ModelError) as exc:
                 notes[kind] = str(exc)
                 continue
             rankings.append(Ranking(kind, () if hit is None else (hit,)))
         same_files = [IMAGE_ID] if is_same_file else []
         found = merge(rankings, self._specs, score, same_files=same_files, calibration=self._calibration)
+        match = found[0] if found else None
         geometries = (hit.geometry for ranking in rankings for hit in ranking.hits)
-        proof = next((geometry for geometry in geometries if geometry is not None), None)
-        return (found[0] if found else None), proof, notes
+        geometry = next((each for each in geometries if each is not None), None)
+        has_colors = match is not None and match.verdict is Verdict.SAME_COLORS
+        return Compared(
+            match,
+            geometry,
+            None if match is None or geometry is not None else _alignment(match, query, image),
+            self._colors(query, image) if has_colors and self._colors is not None else (),
+            match.evidence if match is not None else self._unheard(rankings),
+            notes,
+        )
+
+    def _unheard(self, rankings: list[Ranking]) -> tuple[Evidence, ...]:
+        """What kinds say of which nothing came."""
+        told = (evidence_of(ranking, self._specs[ranking.kind], score) for ranking in rankings)
+        return tuple(evidence for each in told for evidence in each.values())
+
+
+def _alignment(match: Match, query: Picture, image: Picture) -> Alignment | None:
+    """How copies of the whole lie on each other by what they are; of other verdicts nothing is claimed."""
+    sizes = (query.width, query.height), (image.width, image.height)
+    if match.verdict is Verdict.SAME_FILE:
+        return Alignment("bytes", frame_on_frame(UPRIGHT, *sizes))
+    if match.verdict is Verdict.SAME_PICTURE:
+        return Alignment("frame", frame_on_frame(match.orientation, *sizes))
+    return None

@@ -353,14 +353,14 @@ class ReadingLibrary:
         return self.one_kind(kind).original(self._checked(query), knobs, turned=turned)
 
     def match(self, query: Query, image: Query) -> Comparison:
-        """Compares two pictures with each other, by every kind that can tell copies.
+        """Compares two pictures with each other, by every kind.
 
         Args:
             query: picture bytes, or a stored image whose file is there.
             image: likewise.
 
         Returns:
-            What one is of the other, the geometry that proves it, and both pictures.
+            What one is of the other, what proves it or speaks for it, and both pictures.
 
         Raises:
             ImageError: one of them is no usable picture.
@@ -375,9 +375,19 @@ class ReadingLibrary:
         one = decode(first, name=query_name, longest_side=COMPARED_SIDE, region=query.region)
         other = decode(second, name=image_name, longest_side=COMPARED_SIDE, region=image.region)
         is_same = first == second and query.region == image.region
-        found, geometry, notes = view.comparer.compare(one, other, is_same_file=is_same)
-        one, other = reduced(one, COMPARED_SIDE), reduced(other, COMPARED_SIDE)
-        return Comparison(one, other, query_name, image_name, found, geometry, notes)
+        found = view.comparer.compare(one, other, is_same_file=is_same)
+        return Comparison(
+            reduced(one, COMPARED_SIDE),
+            reduced(other, COMPARED_SIDE),
+            query_name,
+            image_name,
+            found.match,
+            found.geometry,
+            found.alignment,
+            found.colors,
+            found.evidence,
+            found.notes,
+        )
 
     def info(self) -> LibraryInfo:
         """What the library holds and how far each kind is.

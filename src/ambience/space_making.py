@@ -9,7 +9,7 @@ from ambience import registry
 from ambience.comparer import Compare, Comparer
 from ambience.datatypes import FeatureSpec
 from ambience.decode.image import Decoder
-from ambience.extract.base import Extractor, PointExtractor
+from ambience.extract.base import ColorExtractor, Extractor, PointExtractor
 from ambience.fuse.calibration import Calibration
 from ambience.gateway import Gateway
 from ambience.maintain import LiveIndex
@@ -145,6 +145,7 @@ class ConfiguredSpaces:
         services = {kind: space.service for kind, space in self.away.items()}
         away_specs = {kind: space.spec for kind, space in self.away.items()}
         every: dict[str, Space | AwaySpace] = {**spaces, **self.away}
+        color = extractors.get("color")
         return View(
             spaces=spaces,
             questions=Questions(self.decoder, extractors, searches, self.originals, away_specs),
@@ -153,6 +154,7 @@ class ConfiguredSpaces:
                 {kind: every[kind].spec for kind in sorted(every)},
                 {kind: every[kind].compare for kind in sorted(every)},
                 self.calibration,
+                color.shared_colors if isinstance(color, ColorExtractor) else None,
             ),
             away=self.away,
         )

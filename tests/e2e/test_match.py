@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
@@ -56,7 +57,8 @@ def test_the_exit_code_tells_a_match_from_none_and_from_trouble(
     other = shipped_photographs / "rocket.jpg"
     drawing = tmp_path / "none.jpg"
     none = terminal.run("match", crop, other, "-o", drawing, code=1)
-    assert none.out.startswith("Nothing shows that one is a copy")
+    assert none.out.startswith("Nothing shows that they have anything in common")
+    assert "phash: " in none.out
     assert drawing.stat().st_size > 1000
     assert json.loads(terminal.run("match", crop, other, "--json", code=1).out)["verdict"] is None
     broken = tmp_path / "broken.jpg"
@@ -69,6 +71,36 @@ def test_the_exit_code_tells_a_match_from_none_and_from_trouble(
         ((crop, coffee, "-o", "proof.gif"), ".png"),
     ):
         assert said in terminal.run("match", *words, code=2).err
+
+
+def test_what_no_points_prove_says_what_speaks_for_it_and_claims_no_place(
+    terminal, coffee: Path, tmp_path: Path
+) -> None:
+    """A turned thumbnail, told by its hash alone; and the same pixels in another order."""
+    bare = ("--set", "kinds.local_features.enabled=false", "match")
+    thumbnail = tmp_path / "thumbnail.png"
+    with Image.open(coffee) as opened:
+        opened.convert("RGB").resize((300, 200)).transpose(Image.Transpose.ROTATE_90).save(thumbnail)
+    found = json.loads(terminal.run(*bare, thumbnail, coffee, "--json").out)
+    assert (found["verdict"], found["geometry"]) == ("same_picture", None)
+    assert found["alignment"]["basis"] == "frame"
+    lies = np.array(found["alignment"]["transform"]) @ np.array([[0, 0, 1], [200, 0, 1]]).T
+    assert np.allclose(lies.T, [[600, 0, 1], [600, 400, 1]]), "its upper corners"
+    told = terminal.run(*bare, thumbnail, coffee).out
+    assert "Told by phash;" in told
+    assert "corner on corner" in told
+    same = json.loads(terminal.run(*bare, coffee, coffee, "--json").out)
+    assert (same["verdict"], same["alignment"]["basis"]) == ("same_file", "bytes")
+
+    with Image.open(coffee) as opened:
+        pixels = np.asarray(opened.convert("RGB")).reshape(-1, 3)
+    shuffled = tmp_path / "shuffled.png"
+    Image.fromarray(np.random.default_rng(3).permutation(pixels).reshape(400, 600, 3)).save(shuffled)
+    colors = json.loads(terminal.run("match", shuffled, coffee, "--json", code=1).out)
+    assert (colors["verdict"], colors["geometry"], colors["alignment"]) == ("same_colors", None, None)
+    assert len(colors["colors"]) == 6
+    assert colors["colors"][0]["query_share"] == pytest.approx(colors["colors"][0]["image_share"], abs=0.01)
+    assert "Shared colors: #" in terminal.run("match", shuffled, coffee, code=1).out
 
 
 def test_pictures_of_the_library_are_compared_also_through_its_server(

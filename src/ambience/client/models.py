@@ -31,6 +31,20 @@ class AddedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Alignment:
+    """How two copies of one whole picture lie on each other, where no points prove it.
+
+    Attributes:
+        basis: "bytes": both are the same file; "frame": corner on corner, turned by `orientation`.
+        transform: 3×3, row by row: takes pixels of the query, as homogeneous (x, y, 1), to pixels of the
+            image. Each lies on all of the other.
+    """
+
+    basis: Literal["bytes", "frame"]
+    transform: list[list[float]]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotationDocument:
     """What an annotator says of one picture."""
 
@@ -141,11 +155,14 @@ class Comparison:
 
     Attributes:
         matches: Places that agree, best first.
+        evidence: What each kind says, also where nothing came of it and `verdict` is null.
         notes: Why a kind could not tell, by kind.
         verdict: null: they have nothing in common that can be shown.
         score: 0–1.
         place: The rectangle of the image that the query covers.
         geometry: null where no geometry was proven.
+        alignment: Of `same_file` and `same_picture` without a geometry, how they lie on each other.
+        colors: Of `same_colors`: those that most pixels of both pictures have, the first most.
     """
 
     query: Compared
@@ -170,6 +187,8 @@ class Comparison:
     orientation: Orientation | None = None
     place: Box | None = None
     geometry: Geometry | None = None
+    alignment: Alignment | None = None
+    colors: list[SharedColor] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -735,6 +754,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedColor:
+    """A color that both pictures have.
+
+    Attributes:
+        rgb: The middle of its cell of 8×8×8, 0–255 each.
+        query_share: Of the query's pixels, 0–1.
+        image_share: Of the image's.
+    """
+
+    rgb: tuple[int, int, int]
+    query_share: float
+    image_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tag:
     """A word for what a picture shows.
 
@@ -887,6 +921,7 @@ class Words:
 
 SCHEMAS: dict[str, type[Any]] = {
     "AddedSchema": AddedImage,
+    "AlignmentSchema": Alignment,
     "AnnotationDocument": AnnotationDocument,
     "AnnotatorInfoSchema": AnnotatorInfo,
     "AnnotatorStateSchema": AnnotatorState,
@@ -924,6 +959,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "Problem": Problem,
     "SearchAnswer": Answer,
     "ServiceSchema": Service,
+    "SharedColorSchema": SharedColor,
     "TagSchema": Tag,
     "TextLineSchema": TextLine,
     "TrashList": TrashList,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from ambience.answers import SharedColor
 from ambience.datatypes import Feature, FeatureSpec, Orientation, Picture, PixelNeed, QueryVariant
 from ambience.keypoints import Keypoints
 
@@ -91,6 +92,25 @@ class TextExtractor(Extractor, Protocol):
 
         Raises:
             ModelError: the model is missing or unusable.
+        """
+
+
+@runtime_checkable
+class ColorExtractor(Extractor, Protocol):
+    """An extractor of colors, which can say which of them two pictures share."""
+
+    def shared_colors(self, query: Picture, image: Picture) -> tuple[SharedColor, ...]:
+        """The colors that most pixels of two pictures share.
+
+        Args:
+            query: the first picture, decoded.
+            image: the second, decoded.
+
+        Returns:
+            The one that most pixels of both have first.
+
+        Raises:
+            EmptyFeatureError: a picture has no pixels.
         """
 
 

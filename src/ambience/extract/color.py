@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ambience.answers import SharedColor
 from ambience.datatypes import Feature, FeatureSpec, Picture, PixelNeed, QueryVariant, RgbImage, Verdict
 from ambience.errors import EmptyFeatureError
 from ambience.settings import setting
@@ -49,6 +50,10 @@ class ColorOptions:
     samples: int = setting(
         120_000, "pixels", "Pixels counted of a picture that has half as many again.", minimum=1000
     )
+
+
+MOST_SHARED = 6
+"""Colors that two pictures are told to share."""
 
 
 class Color:
@@ -94,6 +99,24 @@ class Color:
         """
         return [QueryVariant(self._feature(picture))]
 
+    def shared_colors(self, query: Picture, image: Picture) -> tuple[SharedColor, ...]:
+        """The colors that most pixels of two pictures share.
+
+        Args:
+            query: the first picture, decoded.
+            image: the second, decoded.
+
+        Returns:
+            At most `MOST_SHARED`, the one that most pixels of both have first.
+
+        Raises:
+            EmptyFeatureError: a picture has no pixels.
+        """
+        first, second = (self._feature(each).vector.astype(np.float64) for each in (query, image))
+        both = np.minimum(first, second)
+        best = [int(cell) for cell in np.argsort(-both, kind="stable")[:MOST_SHARED] if both[cell] > 0]
+        return tuple(SharedColor(_middle(cell), float(first[cell]), float(second[cell])) for cell in best)
+
     def _feature(self, picture: Picture) -> Feature:
         rgb = picture.rgb
         if rgb.size == 0:
@@ -137,3 +160,10 @@ def original_histogram(rgb: RgbImage) -> NDArray[np.float32]:
         counts * np.float32(ORIGINAL_SUM) / np.float32(rgb.shape[0] * rgb.shape[1])
     )
     return histogram
+
+
+def _middle(cell: int) -> tuple[int, int, int]:
+    """The color in the middle of a cell; red varies slowest."""
+    side = 256 // BINS
+    red, green, blue = (place * side + side // 2 for place in np.unravel_index(cell, (BINS,) * 3))
+    return int(red), int(green), int(blue)

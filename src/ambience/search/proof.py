@@ -76,6 +76,29 @@ def orientation_of(geometry: Geometry) -> Orientation:
     return Orientation(int(round(-clockwise / 90) * 90 % 360), geometry.is_mirrored)
 
 
+def frame_on_frame(
+    orientation: Orientation, query: tuple[float, float], image: tuple[float, float]
+) -> Homography:
+    """The transform that lays a whole query on a whole image.
+
+    Args:
+        orientation: how the query has to be turned.
+        query: its width and height, in pixels.
+        image: likewise.
+
+    Returns:
+        3×3, row by row: pixels of the query, as homogeneous (x, y, 1), to pixels of the image.
+    """
+    (width, height), matrix = query, np.eye(3)
+    if orientation.mirrored:
+        matrix = np.array([[-1.0, 0, width], [0, 1, 0], [0, 0, 1]])
+    for _ in range(orientation.rotation // 90):  # counter-clockwise: (x, y) → (y, width − x)
+        matrix = np.array([[0.0, 1, 0], [-1, 0, width], [0, 0, 1]]) @ matrix
+        width, height = height, width
+    scaled = np.diag([image[0] / width, image[1] / height, 1.0]) @ matrix
+    return _rows(scaled + 0.0)
+
+
 def corners(width: float, height: float) -> NDArray[np.float64]:
     """Corners of a picture: upper left, upper right, lower right, lower left.
 

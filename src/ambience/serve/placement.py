@@ -4,11 +4,12 @@ Pure functions; the command line, the drawing and HTTP all say it with these.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ambience.answers import Geometry, Match
+from ambience.answers import Alignment, Evidence, Geometry, Match, SharedColor
 from ambience.datatypes import Orientation, Verdict
 
 WHOLE = 0.9
@@ -188,3 +189,33 @@ def chance_words(geometry: Geometry) -> str:
     if rarity > RULED_OUT:
         return f"{geometry.inliers} places agree: chance is ruled out"
     return f"{geometry.inliers} places agree: chance does as well in 1 of 10^{rarity} pictures"
+
+
+def alignment_words(alignment: Alignment) -> str:
+    """How copies of the whole lie on each other that no points prove, in words."""
+    if alignment.basis == "bytes":
+        return "each is all of the other, byte by byte"
+    return "each is taken to be all of the other, corner on corner"
+
+
+def evidence_words(evidence: Sequence[Evidence]) -> list[str]:
+    """What kinds say by their distance alone, one phrase each, the greatest score first.
+
+    Returns:
+        Such as "color: 0.62, distance 0.76"; nothing of what is proven by bytes or by points.
+    """
+    told = sorted(
+        (each for each in evidence if each.kind != "sha256" and each.geometry is None),
+        key=lambda each: (-each.score, each.kind),
+    )
+    return [f"{each.kind}: {each.score:.2f}, distance {each.distance:.3g}" for each in told]
+
+
+def color_words(colors: Sequence[SharedColor]) -> str:
+    """Which colors two pictures share, and how much of each has them: "#2040e0 31 % and 28 %"."""
+    each = (
+        f"#{''.join(f'{value:02x}' for value in color.rgb)} {percent(color.query_share)} and "
+        f"{percent(color.image_share)}"
+        for color in colors
+    )
+    return f"Shared colors: {', '.join(each)}"

@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ambience.answers import Comparison, Geometry, PointMatch, Quadrilateral
-from ambience.datatypes import Picture, RgbImage
-from ambience.serve.placement import chance_words, overlap_words, pixel_words, verdict_words
+from ambience.answers import Comparison, Evidence, Geometry, PointMatch, Quadrilateral
+from ambience.datatypes import STRENGTH, Picture, RgbImage, Verdict
+from ambience.serve.placement import (
+    alignment_words,
+    chance_words,
+    color_words,
+    evidence_words,
+    overlap_words,
+    pixel_words,
+    verdict_words,
+)
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
@@ -288,7 +296,7 @@ def caption_of(comparison: Comparison) -> list[str]:
     """
     match, geometry = comparison.match, comparison.geometry
     if match is None:
-        lines = ["Nothing shows that one is a copy or a part of the other"]
+        lines = ["Nothing shows that they have anything in common"]
     else:
         words = verdict_words(match.verdict, match.orientation, geometry)
         lines = [f"{words[:1].upper()}{words[1:]}   ·   score {match.score:.2f}"]
@@ -296,11 +304,19 @@ def caption_of(comparison: Comparison) -> list[str]:
         said = (overlap_words(geometry, "the query", "the picture"), pixel_words(geometry))
         lines.append("   ·   ".join(part for part in said if part))
         lines.append(chance_words(geometry))
-    elif match is not None:
-        kinds = ", ".join(each.kind for each in match.evidence if each.verdict is not None)
-        lines.append(f"Told by {kinds}; no places were matched, so nothing is outlined")
+    elif comparison.alignment is not None:
+        kinds = ", ".join(each.kind for each in comparison.evidence if _tells_a_copy(each)) or "all kinds"
+        lines.append(f"Told by {kinds}; no places were matched: {alignment_words(comparison.alignment)}")
+    if geometry is None:
+        lines += evidence_words(comparison.evidence)
+    if comparison.colors:
+        lines.append(color_words(comparison.colors))
     lines += [f"{kind}: {note}" for kind, note in comparison.notes.items()]
     return lines
+
+
+def _tells_a_copy(evidence: Evidence) -> bool:
+    return evidence.verdict is not None and STRENGTH[evidence.verdict] < STRENGTH[Verdict.SAME_SCENE]
 
 
 def _with_text(

@@ -7,7 +7,7 @@ from ambience.datatypes import Orientation
 from ambience.keypoints import Keypoints, mirrored
 from ambience.search.geometry import applied, pairs
 from ambience.search.matching import mutual_matches
-from ambience.search.proof import corners, orientation_of, overlap, proof
+from ambience.search.proof import corners, frame_on_frame, orientation_of, overlap, proof
 from support.point_samples import moved, random_keypoints, similarity
 
 QUARTERS = [0, 90, 180, 270]
@@ -152,3 +152,16 @@ def _turns_one_way(places: NDArray[np.float64]) -> bool:
     sides = np.roll(places, -1, axis=0) - places
     following = np.roll(sides, -1, axis=0)
     return bool((sides[:, 0] * following[:, 1] > sides[:, 1] * following[:, 0]).all())
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_frames_lie_on_each_other_as_the_turned_picture_does(rotation: int, mirrored: bool) -> None:
+    """A white pixel goes where mirroring, then turning by NumPy, takes it; the image is twice as large."""
+    picture = np.zeros((30, 50), np.uint8)
+    picture[4, 11] = 255
+    turned = np.rot90(picture[:, ::-1] if mirrored else picture, rotation // 90)
+    image = np.kron(turned, np.ones((2, 2), np.uint8))
+    ys, xs = np.nonzero(image)
+    transform = frame_on_frame(Orientation(rotation, mirrored), (50, 30), image.shape[::-1])
+    assert np.array(transform) @ (11.5, 4.5, 1) == pytest.approx((xs.mean() + 0.5, ys.mean() + 0.5, 1))

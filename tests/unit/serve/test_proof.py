@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ambience.answers import Comparison, Evidence, Geometry, Match, PointMatch
+from ambience.answers import Alignment, Comparison, Evidence, Geometry, Match, PointMatch, SharedColor
 from ambience.datatypes import Orientation, Picture, Verdict
 from ambience.serve.proof import (
     IMAGE_COLOR,
@@ -149,7 +149,7 @@ def test_nothing_in_common_is_said_and_nothing_is_outlined() -> None:
         picture(300, 200), picture(300, 200), None, match=None, notes={"local_features": "no keypoints"}
     )
     assert caption_of(none) == [
-        "Nothing shows that one is a copy or a part of the other",
+        "Nothing shows that they have anything in common",
         "local_features: no keypoints",
     ]
     pixels = drawn(none, layout="beside")
@@ -160,9 +160,29 @@ def test_nothing_in_common_is_said_and_nothing_is_outlined() -> None:
 def test_a_hash_alone_is_named_as_what_told() -> None:
     evidence = (Evidence("phash", 4, 0.98, 1, Verdict.SAME_PICTURE), Evidence("other", 4, 0.1, 1))
     match = Match(0, Verdict.SAME_PICTURE, 0.98, Orientation(90), evidence)
-    lines = caption_of(comparison_of(picture(9, 9), picture(9, 9), None, match=match))
+    lying = Alignment("frame", ((0.0, 1.0, 0.0), (-1.0, 0.0, 9.0), (0.0, 0.0, 1.0)))
+    both = picture(9, 9), picture(9, 9)
+    lines = caption_of(comparison_of(*both, None, match=match, alignment=lying, evidence=evidence))
     assert lines[0].startswith("Same picture, rotated 90°")
-    assert "Told by phash;" in lines[1]
+    assert (
+        lines[1]
+        == "Told by phash; no places were matched: each is taken to be all of the other, corner on corner"
+    )
+    assert lines[2:] == ["phash: 0.98, distance 4", "other: 0.10, distance 4"]
+
+
+def test_shared_colors_are_said_with_how_much_of_each_has_them() -> None:
+    evidence = (Evidence("color", 0.4, 0.8, 1, Verdict.SAME_COLORS),)
+    match = Match(0, Verdict.SAME_COLORS, 0.8, Orientation(), evidence)
+    colors = (SharedColor((16, 48, 240), 0.5, 0.25),)
+    lines = caption_of(
+        comparison_of(picture(9, 9), picture(9, 9), None, match=match, colors=colors, evidence=evidence)
+    )
+    assert lines == [
+        "Same colors   ·   score 0.80",
+        "color: 0.80, distance 0.4",
+        "Shared colors: #1030f0 50 % and 25 %",
+    ]
 
 
 def test_names_of_any_kind_and_length_are_drawn_within_the_drawing() -> None:

@@ -41,9 +41,10 @@ FORMATS: "dict[str, ProofFormat]" = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "p
 def match(session: Session, query: str, image: str, output: Path | None, is_json: bool) -> int:
     """Says what picture A is of picture B.
 
-    A copy, a crop, a picture that holds it, another view of the same scene, or nothing of the kind. Each is a
-    file, a URL, standard input (-) or the id of a picture of the library; two files need no library. Exit
-    status, as of cmp and diff: 0 they match, 1 they do not, 2 an error.
+    A copy, a crop, a picture that holds it, another view of the same scene, one that looks alike or has the
+    same colors, or nothing of the kind; and what proves it or speaks for it. Each is a file, a URL, standard
+    input (-) or the id of a picture of the library; two files need no library. Exit status, as of cmp and
+    diff: 0 they show the same, 1 they do not, 2 an error.
     """
     if output is not None and output.suffix.lower() not in FORMATS:
         raise click.UsageError(f"-o {output}: a proof is drawn as {', '.join(FORMATS)}; name the file so")
@@ -60,7 +61,15 @@ def match(session: Session, query: str, image: str, output: Path | None, is_json
         write_json(_as_document(comparison, output))
     else:
         _write(comparison)
-    return EXIT_NONE if comparison.match is None else EXIT_MATCH
+    return EXIT_MATCH if _shows_the_same(comparison) else EXIT_NONE
+
+
+def _shows_the_same(comparison: "Comparison") -> bool:
+    """Whether one shows what the other does; who only looks alike does not."""
+    from ambience.datatypes import STRENGTH, Verdict
+
+    found = comparison.match
+    return found is not None and STRENGTH[found.verdict] <= STRENGTH[Verdict.SAME_SCENE]
 
 
 @contextlib.contextmanager
@@ -122,7 +131,9 @@ def _as_document(comparison: "Comparison", output: Path | None) -> dict[str, Any
         "place": None if geometry is None else place(geometry, image.width, image.height),
         "turn_deg": None if geometry is None else turn_deg(geometry),
         "geometry": geometry,
-        "evidence": [] if found is None else [replace(each, geometry=None) for each in found.evidence],
+        "alignment": comparison.alignment,
+        "colors": comparison.colors,
+        "evidence": [replace(each, geometry=None) for each in comparison.evidence],
         "notes": comparison.notes,
         "proof": output,
     }

@@ -138,7 +138,9 @@ _COMPARISON: dict[str, Any] = {
     "orientation": _UPRIGHT,
     "place": _PLACE,
     "geometry": _GEOMETRY,
+    "alignment": None,
     "matches": [{"query": [10.0, 12.0], "image": [1010.0, 512.0]}],
+    "colors": [],
     "evidence": _EVIDENCE,
     "notes": {},
 }

@@ -4,13 +4,14 @@ The drawing is for people, JSON for programs. `?format=` decides; without it the
 that says neither, the drawing comes.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ambience import answers
-from ambience.answers import Comparison
+from ambience.answers import Alignment, Comparison
 from ambience.datatypes import Verdict
 from ambience.keys import Scope
 from ambience.serve.http.bodies import received
@@ -52,6 +53,26 @@ class ComparedSchema(BaseModel):
     height: int
 
 
+class AlignmentSchema(BaseModel):
+    """How two copies of one whole picture lie on each other, where no points prove it."""
+
+    basis: Literal["bytes", "frame"] = Field(
+        description='"bytes": both are the same file; "frame": corner on corner, turned by `orientation`.'
+    )
+    transform: list[list[float]] = Field(
+        description="3×3, row by row: takes pixels of the query, as homogeneous (x, y, 1), to pixels of the "
+        "image. Each lies on all of the other."
+    )
+
+
+class SharedColorSchema(BaseModel):
+    """A color that both pictures have."""
+
+    rgb: tuple[int, int, int] = Field(description="The middle of its cell of 8×8×8, 0–255 each.")
+    query_share: float = Field(description="Of the query's pixels, 0–1.")
+    image_share: float = Field(description="Of the image's.")
+
+
 class ComparisonSchema(BaseModel):
     """What one picture is of another."""
 
@@ -62,8 +83,16 @@ class ComparisonSchema(BaseModel):
     orientation: OrientationSchema | None = None
     place: BoxSchema | None = Field(None, description="The rectangle of the image that the query covers.")
     geometry: GeometrySchema | None = Field(None, description="null where no geometry was proven.")
+    alignment: AlignmentSchema | None = Field(
+        None, description="Of `same_file` and `same_picture` without a geometry, how they lie on each other."
+    )
     matches: list[PointMatchSchema] = Field(description="Places that agree, best first.")
-    evidence: list[EvidenceSchema]
+    colors: list[SharedColorSchema] = Field(
+        [], description="Of `same_colors`: those that most pixels of both pictures have, the first most."
+    )
+    evidence: list[EvidenceSchema] = Field(
+        description="What each kind says, also where nothing came of it and `verdict` is null."
+    )
     notes: dict[str, str] = Field(description="Why a kind could not tell, by kind.")
 
     @classmethod
@@ -79,10 +108,18 @@ class ComparisonSchema(BaseModel):
             orientation=None if found is None else OrientationSchema.of(found.orientation),
             place=None if geometry is None else place_of(geometry, image.width, image.height),
             geometry=None if geometry is None else GeometrySchema.of(geometry),
+            alignment=None if comparison.alignment is None else _alignment(comparison.alignment),
             matches=[] if geometry is None else matches_of(geometry),
-            evidence=[] if found is None else [EvidenceSchema.of(each) for each in found.evidence],
+            colors=[SharedColorSchema(**asdict(each)) for each in comparison.colors],
+            evidence=[EvidenceSchema.of(each) for each in comparison.evidence],
             notes={kind: told(note) for kind, note in comparison.notes.items()},
         )
+
+
+def _alignment(alignment: Alignment) -> AlignmentSchema:
+    return AlignmentSchema(
+        basis=alignment.basis, transform=[[float(value) for value in row] for row in alignment.transform]
+    )
 
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -100,6 +100,9 @@ def test_stored_pictures_are_compared_too_and_drawn_as_asked(client):
     other = client.get("/v1/images/1/matches/2", params={"format": "json"})
     assert other.status_code == 200
     assert (other.json()["verdict"], other.json()["geometry"], other.json()["matches"]) == (None, None, [])
+    assert (other.json()["alignment"], other.json()["colors"]) == (None, [])
+    assert {"phash", "color"} <= {each["kind"] for each in other.json()["evidence"]}
+    assert all(each["verdict"] is None for each in other.json()["evidence"])
     tall, wide = (
         Image.open(io.BytesIO(client.get(f"/v1/images/1/matches/2?layout={layout}").content))
         for layout in ("below", "beside")

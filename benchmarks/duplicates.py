@@ -1,6 +1,7 @@
 """Duplicates of a whole library: how long finding them takes, in how much memory, and how right it is.
 
-    python benchmarks/duplicates.py [--photos DIR] [--images N] [--seed N] [--json FILE] [--update-docs]
+    python benchmarks/duplicates.py [--photos DIR] [--images N | --quick] [--seed N] [--json FILE]
+        [--update-docs]
 
 Photographs with known copies stand among others up to `--images` (`duplicates_library.py`). Everything goes
 through the library itself: copies are files that are added, `find_duplicates` finds them, groups are asked
@@ -19,6 +20,7 @@ import ambience
 from ambience.copies import PAIRED
 from ambience.datatypes import Verdict
 from ambience.library import Library
+from ambience.store.pair_file import VERSION
 from duplicates_library import (
     HASH,
     POINTS,
@@ -37,7 +39,7 @@ from report import Report, Table, cache_folder, finish
 
 PACKAGES = ("ambience", "numpy", "numba", "opencv-python-headless", "faiss-cpu", "lmdb")
 SEED = 1
-IMAGES = 100_000
+IMAGES, QUICK_IMAGES = 100_000, 1_000
 LATER = 100
 """Pictures that are added once everything is compared."""
 WAIT_S = 2.0
@@ -109,7 +111,7 @@ def measure(photos_folder: Path | None, *, images: int, seed: int) -> Report:
     notes = Notes(folder / "making.json")
     write_copies(folder / "pictures", shown, wanted, seed, others=others)
     _make(folder, wanted, Filling(others, seed=seed), images, notes)
-    watch = Stopwatch(folder / "compared.json")
+    watch = Stopwatch(folder / f"compared-{VERSION}.json")  # another version compares everything once more
     with ambience.open(settings=settings_at(folder / "library"), writer=True) as library, Memory() as used:
         _find(library, watch)
         notes.peak(used)
@@ -307,12 +309,15 @@ def main() -> None:
     """Reads the command line, measures, tells."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=Path, help="folder of photographs; default: those of scikit-image")
-    parser.add_argument("--images", type=int, default=IMAGES)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--images", type=int, default=IMAGES)
+    size.add_argument("--quick", action="store_true", help=f"{QUICK_IMAGES:,} images")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--json", type=Path, help="write everything there as well")
     parser.add_argument("--update-docs", action="store_true", help="renew docs/benchmarks.md")
     given = parser.parse_args()
-    report = measure(given.photos, images=given.images, seed=given.seed)
+    images = QUICK_IMAGES if given.quick else given.images
+    report = measure(given.photos, images=images, seed=given.seed)
     finish(report, update_docs=given.update_docs, json_file=given.json)
 
 

@@ -45,6 +45,11 @@ class Judge:
         self._calibration = calibration
         self._known = {kind: spec for kind, spec in specs.items() if calibration.knows(spec)}
 
+    @property
+    def hears_one(self) -> bool:
+        """Whether a single kind was asked that the calibration knows."""
+        return len(self._known) == 1
+
     def llrs(self, claim: Claim, hits: Mapping[str, Hit]) -> dict[str, float]:
         """What each figure proves of a claim.
 

@@ -158,12 +158,17 @@ def _alike(
     """What an image is that is no copy.
 
     Whether it is a look-alike all kinds say together: several may find so what none is sure of alone. A kind
-    that took it for a copy by its distance alone is overruled; it is then a look-alike, and not dropped.
+    that took it for a copy by its distance alone is overruled; it is then a look-alike, and not dropped. Who
+    asks one kind alone wants what that finds: its own cut-off holds, and the score says how likely it is.
     """
     if unknown is not None and unknown.verdict is Verdict.LOOK_ALIKE:
         return _strongest(supporting)
-    is_overruled = any(_strength(each) < STRENGTH[Verdict.LOOK_ALIKE] for each in supporting)
-    alike = judge.alike(hits, at_all_odds=is_overruled)
+    at_all_odds = any(
+        _strength(each) < STRENGTH[Verdict.LOOK_ALIKE]
+        or (judge.hears_one and each.verdict is Verdict.LOOK_ALIKE)
+        for each in supporting
+    )
+    alike = judge.alike(hits, at_all_odds=at_all_odds)
     if alike is not None:
         return alike
     return _strongest([each for each in supporting if each.verdict is not Verdict.LOOK_ALIKE])

@@ -209,9 +209,13 @@ def test_whether_it_is_a_look_alike_all_kinds_say_together(
         Ranking(kind, () if distance is None else (Hit(1, distance),))
         for kind, distance in zip(("looks", "words"), distances, strict=True)
     ]
-    matches = merge(rankings, {"looks": looks, "words": words}, linear, calibration=calibration)
+    specs = {"looks": looks, "words": words}
+    matches = merge(rankings, specs, linear, calibration=calibration)
     assert [match.image_id for match in matches] == expected
     assert all(match.verdict is Verdict.LOOK_ALIKE for match in matches)
+
+    alone = merge(rankings[:1], specs, linear, calibration=calibration)
+    assert [match.image_id for match in alone] == ([1] if distances[0] < 0.3 else []), "its own cut-off"
 
 
 def test_features_that_the_calibration_does_not_know_go_by_their_own_distances() -> None:

@@ -55,12 +55,11 @@ def grouped(
 ) -> list[CopyGroup]:
     """Groups of images.
 
-    The best image that is in no group yet takes in all its direct copies that are in none, and so on. What is
-    left, and is a copy of such a member alone, comes in beside it, one step and no further: two altered
-    copies of one picture may have too little in common to be found to be copies of each other. It says of
-    which member it is a copy, and whoever puts copies away leaves it. Who would come in beside members of a
-    group founds no other one, unless some of its own copies would not come along. Nobody joins a group whose
-    kept image it was told apart from. What two groups share goes to the one whose kept image is better.
+    The best image that is in no group yet takes in all its direct copies that are in none, and so on. Who is
+    left alone, its copies all being members of others, comes in beside the closest of these, one step and no
+    further: two altered copies of one picture may have too little in common to be found to be copies of each
+    other. It says of which member it is a copy, and whoever puts copies away leaves it. Nobody joins a group
+    whose kept image it was told apart from. What two groups share goes to the one whose kept image is better.
 
     Args:
         pairs: that were found; pairs of unknown contents are passed over.
@@ -123,36 +122,34 @@ def _stars(
         if content not in free:
             continue
         taken = {other: pair for other, pair in near.get(content, {}).items() if other in free}
-        together = [content, *taken]
-        links = [_links(each, near, home, different) for each in together]
-        common = set.intersection(*(set(found) for found in links))
-        if common:
-            best = min(common, key=lambda center: _rank(links[0][center][1]))
-            for each, found in zip(together, links, strict=True):
-                home[found[best][0]].beside[each] = found[best]
+        link = None if taken else _link(content, near, home, different)
+        if link is not None:
+            home[link[0]].beside[content] = link
         else:
             star = _Star(content, taken)
-            home.update(dict.fromkeys(together, star))
+            home.update(dict.fromkeys([content, *taken], star))
             stars.append(star)
-        free.difference_update(together)
+        free.difference_update([content, *taken])
     return stars
 
 
-def _links(
+def _link(
     content: bytes,
     near: Mapping[bytes, Mapping[bytes, CopyPair]],
     home: Mapping[bytes, _Star],
     different: frozenset[tuple[bytes, bytes]],
-) -> dict[bytes, tuple[bytes, CopyPair]]:
-    """By center of each star that holds direct copies of a content: the closest of these, and the pair."""
-    found: dict[bytes, tuple[bytes, CopyPair]] = {}
-    for other, pair in near.get(content, {}).items():
-        star = home.get(other)
-        if star is None or (min(content, star.center), max(content, star.center)) in different:
-            continue
-        if star.center not in found or _rank(pair) < _rank(found[star.center][1]):
-            found[star.center] = other, pair
-    return found
+) -> tuple[bytes, CopyPair] | None:
+    """The closest copy of a content that is in a group, and the pair of both."""
+    found = [
+        (other, pair)
+        for other, pair in near.get(content, {}).items()
+        if other in home and _in_order(content, home[other].center) not in different
+    ]
+    return min(found, key=lambda link: _rank(link[1]), default=None)
+
+
+def _in_order(one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    return (one, other) if one < other else (other, one)
 
 
 def _rank(pair: CopyPair) -> tuple[int, float, bytes, bytes]:

@@ -223,6 +223,66 @@ def test_a_crop_is_outlined_in_its_hit_and_the_proof_opens(
     context.close()
 
 
+@pytest.fixture(scope="module")
+def montage(shipped_photographs: Path) -> bytes:
+    """The coffee on the left, the rocket on the right."""
+    both = Image.new("RGB", (800, 300))
+    for place, name in enumerate(("coffee.png", "rocket.jpg")):
+        with Image.open(shipped_photographs / name) as image:
+            both.paste(image.convert("RGB").resize((400, 300)), (400 * place, 0))
+    out = io.BytesIO()
+    both.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def test_a_part_that_is_dragged_over_the_picture_is_asked_with(
+    page: "sync_api.Page", url: str, montage: bytes
+) -> None:
+    names = page.locator("#hits .card .name")
+    page.set_input_files("#file", {"name": "both.jpg", "mimeType": "image/jpeg", "buffer": montage})
+    first_hit(page)
+    assert set(names.all_inner_texts()) == {"coffee.png", "rocket.jpg"}
+    assert page.locator("#preview-part").is_hidden()
+
+    page.get_by_role("button", name="A part of it").click()
+    frame = page.locator("#region-frame").bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + frame["width"] * 0.99, frame["y"] + frame["height"] * 0.99)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] * 0.52, frame["y"] + 2, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Search with this part").click()
+    sync_api.expect(names).to_have_text(["rocket.jpg"])
+    assert page.locator("#ask-title").inner_text() == "a part of both.jpg"
+    box, shown = (page.locator(each).bounding_box() for each in ("#preview-part", "#preview-image"))
+    assert box is not None
+    assert shown is not None
+    assert box["x"] - shown["x"] == pytest.approx(0.52 * shown["width"], abs=3)
+    with page.expect_response(lambda answer: "/matches" in answer.url) as drawn:
+        first_hit(page).get_by_role("button", name="Proof").click()
+    assert "region=0.52" in drawn.value.url
+    page.wait_for_selector("#proof-image:visible")
+    page.locator("#proof button[value=close]").click()
+
+    page.get_by_role("button", name="A part of it").click()
+    part = page.locator("#region-box")
+    for key, times in (("Shift+ArrowLeft", 9), ("ArrowLeft", 30), ("Shift+ArrowDown", 60), ("ArrowUp", 60)):
+        for _ in range(times):
+            part.press(key)
+    assert part.get_attribute("aria-label", timeout=1000).startswith("The part: from 0 % across and 0 % down")
+    page.get_by_role("button", name="Search with this part").click()
+    sync_api.expect(names).to_have_text(["coffee.png"])
+    page.get_by_role("button", name="A part of it").click()
+    page.get_by_role("button", name="Search with all of it").click()
+    sync_api.expect(page.locator("#ask-title")).to_have_text("both.jpg")
+    sync_api.expect(names).to_have_count(2)
+
+    page.goto(f"{url}?id=1&region=0.2,0.2,0.5,0.5")
+    sync_api.expect(page.locator("#ask-title")).to_contain_text("a part of ")
+    page.goto(f"{url}?id=1&region=0.9,0.2,0.5,nonsense")
+    sync_api.expect(page.locator("#ask-title")).not_to_contain_text("a part of ")
+
+
 def test_words_find_pictures_and_the_address_says_what_was_asked(page: "sync_api.Page", url: str) -> None:
     sync_api.expect(page.locator("#words-note")).to_contain_text("not people or actions")
     page.get_by_label("Words for what to find").fill("cat")

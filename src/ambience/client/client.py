@@ -296,12 +296,15 @@ class Client(DuplicateClient):
         return self._connection.ask("GET", f"/v1/images/{image_id}/thumbnail", params={"size": size}).content
 
     @asks("compare_stored", "compare_sent")
-    def matches(self, query: Picture | int, image_id: int) -> models.Comparison:
+    def matches(
+        self, query: Picture | int, image_id: int, *, region: Region | None = None
+    ) -> models.Comparison:
         """How a picture, or an image of the library, lies in another image of it.
 
         Args:
             query: bytes, a file, or the id of an image.
             image_id: of the other image.
+            region: the only part of the query to compare.
 
         Returns:
             What one is of the other; `verdict` None where they have nothing in common.
@@ -309,7 +312,9 @@ class Client(DuplicateClient):
         Raises:
             UnknownImageError: no such image, or its file is gone.
         """
-        return read(models.Comparison, self._compared(query, image_id, format="json", layout="auto").json())
+        return read(
+            models.Comparison, self._compared(query, image_id, region, format="json", layout="auto").json()
+        )
 
     @asks("compare_stored", "compare_sent")
     def proof(
@@ -319,6 +324,7 @@ class Client(DuplicateClient):
         *,
         format: Literal["jpeg", "png"] = "jpeg",
         layout: Literal["auto", "beside", "below"] = "auto",
+        region: Region | None = None,
     ) -> bytes:
         """The comparison as a drawing: both pictures, where each lies in the other, and what matches.
 
@@ -327,6 +333,7 @@ class Client(DuplicateClient):
             image_id: of the other image.
             format: of the drawing.
             layout: where it has the second picture.
+            region: the only part of the query to compare.
 
         Returns:
             Bytes of the drawing.
@@ -334,7 +341,7 @@ class Client(DuplicateClient):
         Raises:
             UnknownImageError: no such image, or its file is gone.
         """
-        return self._compared(query, image_id, format=format, layout=layout).content
+        return self._compared(query, image_id, region, format=format, layout=layout).content
 
     # --- the server ---------------------------------------------------------------------------------------
 
@@ -370,8 +377,12 @@ class Client(DuplicateClient):
     ) -> None:
         self.close()
 
-    def _compared(self, query: Picture | int, image_id: int, *, format: str, layout: str) -> httpx.Response:
+    def _compared(
+        self, query: Picture | int, image_id: int, region: Region | None, *, format: str, layout: str
+    ) -> httpx.Response:
         params = {"format": format, "layout": layout}
+        if region is not None:
+            params["region"] = ",".join(map(str, region))
         if isinstance(query, int):
             return self._connection.ask("GET", f"/v1/images/{query}/matches/{image_id}", params=params)
         form = Sent(pictures={"image": query})

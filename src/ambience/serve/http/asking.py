@@ -96,7 +96,7 @@ def query_of(form: Form, pictures: Pictures | None = None) -> Query:
     parts = [QueryPart(data=form.picture())] if is_plain else []
     parts += [QueryPart(image_id=image_id)] if image_id is not None else []
     parts += [QueryPart(data=_fetched(url, pictures))] if url is not None else []
-    region = _region(form)
+    region = region_of(form)
     if region is not None:
         if len(parts) != 1:
             raise QueryError(
@@ -165,7 +165,7 @@ def _part(form: Form, said: dict[str, Any], number: int, pictures: Pictures) -> 
         image_id=own.integer("image_id", least=0),
         text=own.text("text", most=LONGEST_TEXT),
         weight=1.0 if weight is None else weight,
-        region=_region(own),
+        region=region_of(own),
     )
 
 
@@ -175,7 +175,12 @@ def _fetched(url: str, pictures: Pictures | None) -> bytes:
     return (pictures or {})[url]
 
 
-def _region(form: Form) -> Region | None:
+def region_of(form: Form) -> Region | None:
+    """The field `region` of a question: the part of its picture that is asked with.
+
+    Raises:
+        QueryError: it is no list of four numbers, or not within the picture.
+    """
     numbers = form.numbers("region", count=4)
     if numbers is None:
         return None

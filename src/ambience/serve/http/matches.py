@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ambience import answers
-from ambience.answers import Alignment, Comparison
+from ambience.answers import Alignment, Comparison, Region
 from ambience.datatypes import Verdict
 from ambience.keys import Scope
-from ambience.serve.http.bodies import received
+from ambience.serve.http.asking import region_of
+from ambience.serve.http.bodies import Form, received
 from ambience.serve.http.errors import MissingFieldError, shown, told
 from ambience.serve.http.geometry_schemas import (
     BoxSchema,
@@ -36,6 +37,14 @@ Format = Annotated[
 Layout = Annotated[
     ProofLayout,
     Query(description='Where the drawing has the second picture; "auto": where both are seen largest.'),
+]
+
+QueryRegion = Annotated[
+    str | None,
+    Query(
+        description="The part of the query to compare, as `x,y,w,h`: shares of its sides, 0 to 1.",
+        examples=["0.1,0.2,0.5,0.5"],
+    ),
 ]
 
 MEDIA_TYPES: dict[str, AnswerFormat] = {
@@ -160,14 +169,20 @@ router = APIRouter(
 @router.get("/{image_id}/matches/{other}")
 @needs(Scope.READ)
 async def compare_stored(
-    request: Request, image_id: ImageId, other: ImageId, format: Format = None, layout: Layout = "auto"
+    request: Request,
+    image_id: ImageId,
+    other: ImageId,
+    format: Format = None,
+    layout: Layout = "auto",
+    region: QueryRegion = None,
 ) -> Response:
     """How image `image_id`, taken as the query, lies in image `other`.
 
     Both are read from their files, so a picture of which only features are kept cannot be compared.
     """
     async with work_place(request) as state:
-        query, image = answers.Query(image_id=image_id), answers.Query(image_id=other)
+        query = answers.Query(image_id=image_id, region=_region_of(region))
+        image = answers.Query(image_id=other)
         answer_format = format or _accepted(request)
         return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
 
@@ -175,16 +190,24 @@ async def compare_stored(
 @router.post("/{image_id}/matches", openapi_extra=_PICTURE_BODY)
 @needs(Scope.READ)
 async def compare_sent(
-    request: Request, image_id: ImageId, format: Format = None, layout: Layout = "auto"
+    request: Request,
+    image_id: ImageId,
+    format: Format = None,
+    layout: Layout = "auto",
+    region: QueryRegion = None,
 ) -> Response:
     """How a picture sent along lies in image `image_id`; nothing of it is kept."""
     async with work_place(request) as state, received(request) as form:
         if form.file is None:
             raise MissingFieldError("field 'image' is missing; send the picture to compare as a file")
-        query = answers.Query(data=form.picture(), name=form.file_name or "query")
+        query = answers.Query(data=form.picture(), name=form.file_name or "query", region=_region_of(region))
         image = answers.Query(image_id=image_id)
         answer_format = format or _accepted(request)
         return await state.work.run(lambda: _answer(state, query, image, answer_format, layout))
+
+
+def _region_of(text: str | None) -> Region | None:
+    return None if text is None else region_of(Form({"region": [text]}))
 
 
 def _answer(

@@ -25,6 +25,7 @@ ASSETS = {
     "app.js": "text/javascript",
     "common.js": "text/javascript",
     "duplicates.js": "text/javascript",
+    "region.js": "text/javascript",
     "app.css": "text/css",
     "icon.svg": "image/svg+xml",
     "docs.js": "text/javascript",

@@ -3,6 +3,7 @@
 // Everything goes through /v1 of the same server; text from the server is only ever set as text.
 
 import { NAMES, ask, at, element, orientationText, plural, sizeText, tellError, wireKey } from "/web/common.js";
+import { chooseRegion, regionOf, regionText } from "/web/region.js";
 
 const RECENT_PAGE = 40;
 const MOST_HITS = 60;
@@ -64,6 +65,7 @@ async function answerFor(tab) {
   if (query.imageId !== undefined) form.append("image_id", query.imageId);
   if (query.text) form.append("text", query.text);
   if (query.minus) form.append("minus", query.minus);
+  if (query.region) form.append("region", regionText(query.region));
   form.append("exclude_self", "true");
   form.append("k", MOST_HITS);
   for (const [name, value] of Object.entries(TABS[tab].fields)) form.append(name, value);
@@ -112,24 +114,36 @@ function askWithFile(file) {
 // Words beside the picture that is asked with, or alone.
 function askWithWords() {
   const text = at("text").value.trim(), minus = at("minus").value.trim();
-  const { file, imageId, picture, preview } = state.query ?? {};
+  const { file, imageId, picture, preview, region } = state.query ?? {};
   if (!text && !picture) {
     if (minus) tellError(new Error("Say also what to look for: “without” takes away from that."));
     at("text").focus();
     return;
   }
+  askAgain({ file, imageId, picture, preview, region, text, minus });
+}
+
+function askAgain(query) {
+  const { file, imageId, text, minus, region } = query;
   if (!file) {
-    const asked = new URLSearchParams(Object.entries({ id: imageId, text, minus }).filter(([, value]) => value !== undefined && value !== ""));
+    const given = { id: imageId, text, minus, region: region ? regionText(region) : "" };
+    const asked = new URLSearchParams(Object.entries(given).filter(([, value]) => value !== undefined && value !== ""));
     if (location.search !== `?${asked}`) history.pushState({}, "", `/?${asked}`);
   }
-  search({ file, imageId, picture, preview, text, minus });
+  search(query);
+}
+
+function askWithPart() {
+  const { query } = state;
+  const large = query.imageId === undefined ? query.preview : `${query.preview}&size=1024`;
+  chooseRegion(large, query.region, (region) => askAgain({ ...query, region }));
 }
 
 function clearWords() {
   at("text").value = at("minus").value = "";
 }
 
-async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}) {
+async function askWithImage(imageId, { push = true, text = "", minus = "", region = null } = {}) {
   at("large").close();
   const mine = (state.asked += 1);
   try {
@@ -138,7 +152,7 @@ async function askWithImage(imageId, { push = true, text = "", minus = "" } = {}
     if (push) history.pushState({}, "", `/?id=${imageId}`);
     [at("text").value, at("minus").value] = [text, minus];
     scrollTo({ top: 0 });
-    await search({ imageId, picture: image.name || `picture ${imageId}`, preview: image.thumbnail, text, minus });
+    await search({ imageId, picture: image.name || `picture ${imageId}`, preview: image.thumbnail, region, text, minus });
   } catch (error) {
     tellError(error);
   }
@@ -158,8 +172,8 @@ function startOver() {
 // --- showing
 
 // “dog on a beach”, without “snow”; cut.jpg and “at night”.
-function nameOf({ picture, text, minus }) {
-  const wanted = [picture, text && `“${text}”`].filter(Boolean).join(" and ");
+function nameOf({ picture, region, text, minus }) {
+  const wanted = [picture && (region ? `a part of ${picture}` : picture), text && `“${text}”`].filter(Boolean).join(" and ");
   return minus ? `${wanted}, without “${minus}”` : wanted;
 }
 
@@ -170,6 +184,12 @@ function showQuery() {
   at("clear").hidden = query === null;
   at("preview").hidden = !query?.preview;
   at("preview").classList.remove("broken");
+  at("choose-part").hidden = !query?.preview;
+  at("preview-part").hidden = !query?.region;
+  if (query?.region) {
+    const [x, y, width, height] = query.region.map((share) => `${100 * share}%`);
+    Object.assign(at("preview-part").style, { left: x, top: y, width, height });
+  }
   if (state.preview?.startsWith("blob:") && state.preview !== query?.preview) URL.revokeObjectURL(state.preview);
   state.preview = query?.preview ?? null;
   if (query?.preview) at("preview-image").src = query.preview;
@@ -399,7 +419,9 @@ async function proofPicture(query, imageId) {
     options.body.append("image", query.file, query.name);
   }
   const path = query.file ? `/v1/images/${imageId}/matches` : `/v1/images/${query.imageId}/matches/${imageId}`;
-  const response = await fetch(`${path}?format=jpeg&layout=${matchMedia(NARROW).matches ? "below" : "auto"}`, options).catch(() => {
+  const asked = new URLSearchParams({ format: "jpeg", layout: matchMedia(NARROW).matches ? "below" : "auto" });
+  if (query.region) asked.set("region", regionText(query.region));
+  const response = await fetch(`${path}?${asked}`, options).catch(() => {
     throw new Error("The server does not answer. Is it still running?");
   });
   if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail || `The server answered ${response.status}.`);
@@ -515,9 +537,13 @@ at("file").addEventListener("change", (event) => { askWithFile(event.target.file
 at("clear").addEventListener("click", () => { if (location.search) history.pushState({}, "", "/"); startOver(); });
 at("words").addEventListener("submit", (event) => { event.preventDefault(); askWithWords(); });
 at("more").addEventListener("click", () => moreRecent(state.next));
-at("preview-image").addEventListener("error", () => at("preview").classList.add("broken"));
+at("preview-image").addEventListener("error", () => {
+  at("preview").classList.add("broken");
+  at("choose-part").hidden = true;
+});
+at("choose-part").addEventListener("click", askWithPart);
 wireKey();
-for (const name of ["large", "proof"]) at(name).addEventListener("click", (event) => { if (event.target === at(name)) at(name).close(); });
+for (const name of ["large", "proof", "region"]) at(name).addEventListener("click", (event) => { if (event.target === at(name)) at(name).close(); });
 at("proof").addEventListener("close", forgetProof);
 const BUTTONS = Object.keys(TABS).filter((tab) => at(`tab-${tab}`));
 for (const tab of BUTTONS) {
@@ -533,7 +559,7 @@ for (const tab of BUTTONS) {
 function route() {
   const asked = new URLSearchParams(location.search);
   const [id, text, minus] = [asked.get("id"), asked.get("text") ?? "", asked.get("minus") ?? ""];
-  if (id !== null && /^\d{1,16}$/.test(id)) askWithImage(Number(id), { push: false, text, minus });
+  if (id !== null && /^\d{1,16}$/.test(id)) askWithImage(Number(id), { push: false, text, minus, region: regionOf(asked.get("region")) });
   else if (text) {
     Object.assign(state, { query: null });
     [at("text").value, at("minus").value] = [text, minus];

@@ -112,6 +112,22 @@ def test_stored_pictures_are_compared_too_and_drawn_as_asked(client):
     assert max(*tall.size, *wide.size) <= 1600
 
 
+def test_a_part_of_the_query_is_compared(client):
+    """The lower right quarter of a picture, in the whole of it; and parts that are none."""
+    for asked in (client.get, client.post):
+        path = "/v1/images/1/matches" + ("/1" if asked == client.get else "")
+        sent = {} if asked == client.get else {"files": {"image": client.get("/v1/images/1/file").content}}
+        params = {"format": "json", "region": "0.5,0.5,0.5,0.5"}
+        part = asked(path, params=params, **sent).json()
+        assert part["verdict"] == "part"
+        width, height = part["image"]["width"], part["image"]["height"]
+        assert abs(part["place"]["x"] - width / 2) + abs(part["place"]["y"] - height / 2) < 0.02 * width
+        for wrong in ("0.5,0.5", "0.5,0.5,0.6,0.5", "a,b,c,d", "nan,0,1,1"):
+            answer = asked(path, params=params | {"region": wrong}, **sent)
+            assert answer.status_code == 400
+            assert "region" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -35,6 +35,11 @@ function drag(event) {
 }
 
 function press(event) {
+  if (event.key === "Enter") {
+    event.preventDefault(); // else it presses the button as well that the focus goes back to
+    at("region-form").requestSubmit(at("region-part"));
+    return;
+  }
   const [right, down] = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key] ?? [0, 0];
   if (!right && !down) return;
   event.preventDefault();

@@ -1,9 +1,8 @@
 """Two pictures compared by every kind: one verdict, the geometry that proves it, what else speaks for it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-from ambience.answers import Alignment, Evidence, Geometry, Hit, Match, Ranking, SharedColor
+from ambience.answers import Alignment, Comparison, Evidence, Hit, Match, Ranking, SharedColor
 from ambience.datatypes import UPRIGHT, FeatureSpec, Picture, Verdict
 from ambience.errors import FeatureError, ModelError
 from ambience.fuse.calibration import Calibration
@@ -17,27 +16,6 @@ Compare = Callable[[Picture, Picture], Hit | None]
 
 Colors = Callable[[Picture, Picture], tuple[SharedColor, ...]]
 """Query and image → the colors that most of their pixels share."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What one picture is of another.
-
-    Attributes:
-        match: what a search would answer; None: nothing in common.
-        geometry: with its matches; None: not proven.
-        alignment: of copies of the whole that no points prove.
-        colors: that two pictures of the same colors share.
-        evidence: what each kind says, also where nothing came of it.
-        notes: by kind, why it could not tell.
-    """
-
-    match: Match | None
-    geometry: Geometry | None = None
-    alignment: Alignment | None = None
-    colors: tuple[SharedColor, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Comparer:
@@ -60,12 +38,20 @@ class Comparer:
         self._specs, self._compares = specs, compares
         self._calibration, self._colors = calibration, colors
 
-    def compare(self, query: Picture, image: Picture, *, is_same_file: bool) -> Compared:
+    def compare(
+        self,
+        query: Picture,
+        image: Picture,
+        *,
+        names: tuple[str, str] = ("query", "image"),
+        is_same_file: bool,
+    ) -> Comparison:
         """What one picture is of another.
 
         Args:
             query: the first, decoded.
             image: the second, decoded.
+            names: what to call both.
             is_same_file: whether their bytes are the same.
 
         Returns:
@@ -85,7 +71,10 @@ class Comparer:
         geometries = (hit.geometry for ranking in rankings for hit in ranking.hits)
         geometry = next((each for each in geometries if each is not None), None)
         has_colors = match is not None and match.verdict is Verdict.SAME_COLORS
-        return Compared(
+        return Comparison(
+            query,
+            image,
+            *names,
             match,
             geometry,
             None if match is None or geometry is not None else _alignment(match, query, image),

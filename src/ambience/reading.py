@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -375,19 +376,8 @@ class ReadingLibrary:
         one = decode(first, name=query_name, longest_side=COMPARED_SIDE, region=query.region)
         other = decode(second, name=image_name, longest_side=COMPARED_SIDE, region=image.region)
         is_same = first == second and query.region == image.region
-        found = view.comparer.compare(one, other, is_same_file=is_same)
-        return Comparison(
-            reduced(one, COMPARED_SIDE),
-            reduced(other, COMPARED_SIDE),
-            query_name,
-            image_name,
-            found.match,
-            found.geometry,
-            found.alignment,
-            found.colors,
-            found.evidence,
-            found.notes,
-        )
+        found = view.comparer.compare(one, other, names=(query_name, image_name), is_same_file=is_same)
+        return replace(found, query=reduced(one, COMPARED_SIDE), image=reduced(other, COMPARED_SIDE))
 
     def info(self) -> LibraryInfo:
         """What the library holds and how far each kind is.

@@ -178,6 +178,9 @@ def _fetched(url: str, pictures: Pictures | None) -> bytes:
 def region_of(form: Form) -> Region | None:
     """The field `region` of a question: the part of its picture that is asked with.
 
+    Returns:
+        Left, upper, width and height, as shares of the picture's sides; None where the field is not there.
+
     Raises:
         QueryError: it is no list of four numbers, or not within the picture.
     """
